@@ -1,0 +1,1 @@
+"""Pure transport logic: no clock, no event loop, no Django."""

@@ -1,0 +1,105 @@
+"""The bytes of vital.v1: an 8-byte frame header, and bundles of frames in one WebSocket message."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import STRICT, IntEnum, IntFlag
+
+from streaming.exceptions import ProtocolError
+
+SUBPROTOCOL = "vital.v1"
+BUNDLE_VERSION = 1
+HEADER = struct.Struct("<BBHI")
+MAX_FRAME_BYTES = 64 * 1024
+"""Sixteen leads of two seconds at 1 kHz and 16 bits, before any compression, are 64 KB."""
+_VERSION_BYTE = bytes([BUNDLE_VERSION])
+
+
+class FrameKind(IntEnum):
+    """What a frame's payload is."""
+
+    WAVEFORM = 1
+    BACKFILL = 2
+    JSON = 3
+
+
+class FrameFlag(IntFlag, boundary=STRICT):
+    """Bits of the header's second byte; unknown bits are a protocol error."""
+
+    NONE = 0
+    DEFLATED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: `alias` names the stream (server) or counts chunks (device); `first` is a sample index."""
+
+    kind: FrameKind
+    flags: FrameFlag
+    alias: int
+    first: int
+    payload: bytes
+
+
+def encode_frame(kind: FrameKind, alias: int, first: int, payload: bytes, flags: int = 0) -> bytes:
+    """Header and payload as one byte string."""
+    return HEADER.pack(kind, flags, alias, first) + payload
+
+
+def encode_bundle(frames: Iterable[bytes]) -> bytes:
+    """Encoded frames as one WebSocket message: version, then each frame behind its varint length."""
+    parts = [_VERSION_BYTE]
+    for frame in frames:
+        parts.append(_varint(len(frame)))
+        parts.append(frame)
+    return b"".join(parts)
+
+
+def decode_bundle(message: bytes) -> Iterator[Frame]:
+    """Yield the frames of one message; raises ProtocolError at the first malformed byte."""
+    if not message or message[0] != BUNDLE_VERSION:
+        raise ProtocolError("bundle version is not 1")
+    at, end = 1, len(message)
+    if at == end:
+        raise ProtocolError("bundle is empty")
+    while at < end:
+        size, at = _read_varint(message, at)
+        if not HEADER.size < size <= MAX_FRAME_BYTES or at + size > end:
+            raise ProtocolError("frame length is out of bounds")
+        yield decode_frame(message[at : at + size])
+        at += size
+
+
+def decode_frame(data: bytes) -> Frame:
+    """One frame from its bytes; raises ProtocolError when the header is not valid."""
+    if len(data) <= HEADER.size:
+        raise ProtocolError("frame is shorter than its header and one byte")
+    kind, flags, alias, first = HEADER.unpack_from(data)
+    try:
+        return Frame(FrameKind(kind), FrameFlag(flags), alias, first, data[HEADER.size :])
+    except ValueError:
+        raise ProtocolError("frame kind or flags are unknown") from None
+
+
+def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift <= 14:
+        if at >= len(data):
+            raise ProtocolError("frame length is cut off")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise ProtocolError("frame length has too many bytes")

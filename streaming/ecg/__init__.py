@@ -1,0 +1,1 @@
+"""Pure signal work on ECG samples: numpy in, values out, no clock."""

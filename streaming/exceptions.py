@@ -1,0 +1,83 @@
+"""What can go wrong, as a tree, and the close code that tells the peer.
+
+VitalError
+|-- ProtocolError              the peer broke vital.v1                   4400
+|   |-- AuthenticationError    no, wrong, expired or revoked credential  4401
+|   |-- ForbiddenError         known, but not allowed                    4403
+|   |-- StreamBusyError        another device session owns the stream    4009
+|   `-- RateLimitError         more than the limit in force              4029
+|-- ProfileError               a setting outside its bounds
+`-- RecordingError             a recording that cannot be read
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes of vital.v1; the range tells a client what to do.
+
+    4000-4099: reconnect, not before the time that the `bye` names.
+    4100-4199: reconnect with full jitter.
+    4400-4499: do not reconnect; what was sent, or who sent it, has to change first.
+    """
+
+    SLOW = 4008
+    STREAM_BUSY = 4009
+    GOING_AWAY = 4012
+    RATE_LIMIT = 4029
+    INTERNAL = 4100
+    SILENT = 4101
+    PROTOCOL = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+
+
+class VitalError(Exception):
+    """Root of everything that VITAL raises on purpose."""
+
+
+class ProtocolError(VitalError):
+    """The peer sent what vital.v1 does not allow.
+
+    `reason` is safe to send to the peer: it never holds a token, a name or a sample value.
+    """
+
+    close_code: CloseCode = CloseCode.PROTOCOL
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AuthenticationError(ProtocolError):
+    """The peer did not prove who it is."""
+
+    close_code = CloseCode.UNAUTHENTICATED
+
+
+class ForbiddenError(ProtocolError):
+    """The peer is known, and may not do this."""
+
+    close_code = CloseCode.FORBIDDEN
+
+
+class StreamBusyError(ProtocolError):
+    """Another session still writes this stream; try again after its silence (10 s)."""
+
+    close_code = CloseCode.STREAM_BUSY
+
+
+class RateLimitError(ProtocolError):
+    """The peer sends more messages or bytes than the limit in force."""
+
+    close_code = CloseCode.RATE_LIMIT
+
+
+class ProfileError(VitalError, ValueError):
+    """A profile value lies outside its bounds, or contradicts another."""
+
+
+class RecordingError(VitalError):
+    """A recording is missing, malformed, or holds no ECG signal."""
