@@ -1,0 +1,1 @@
+"""The tests mirror the code; servers.py starts the real thing, conftest.py hands it out."""
