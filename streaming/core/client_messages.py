@@ -1,0 +1,94 @@
+"""The JSON messages of vital.v1 as a client sees them: what it says, and reading what the server says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from streaming.core.frames import SUBPROTOCOL
+from streaming.core.streams import Lead, Source
+from streaming.core.strict_json import parse_any_json, to_json
+from streaming.exceptions import ProtocolError
+
+MAX_SERVER_TEXT_BYTES = 1024 * 1024
+"""The roster of a large hospital (5000 streams of 200 bytes) has to pass; clients may send 64 KiB."""
+
+
+def viewer_hello(*, token: str | None = None, client: str | None = None) -> str:
+    """A viewer's first message; `client` names the program, for the server's log."""
+    return _message("hello", protocol=SUBPROTOCOL, token=token, client=client)
+
+
+def subscribe(streams: Iterable[str], *, focus: str | None = None) -> str:
+    """The whole set of streams wanted from now on; it replaces the set before."""
+    return _message("subscribe", streams=list(streams), focus=focus)
+
+
+def ack(n: int, *, decoded_ms: float, backlog: int) -> str:
+    """Every WebSocket message up to number `n` since `welcome` is decoded, in `decoded_ms` all told."""
+    return _message("ack", n=n, decoded_ms=round(decoded_ms, 3), backlog=backlog)
+
+
+def time_request(t0: float) -> str:
+    """Ask for the server's clock; `t0` comes back as it is."""
+    return _message("time", t0=t0)
+
+
+def client_bye() -> str:
+    """The client closes on purpose."""
+    return _message("bye")
+
+
+def device_hello(
+    *,
+    token: str,
+    session: str,
+    next_sample: int,
+    source: Source,
+    rate_hz: float,
+    leads: Sequence[Lead],
+) -> str:
+    """A device's first message; `next_sample` is the index of its next new sample in this session."""
+    return _message(
+        "hello",
+        protocol=SUBPROTOCOL,
+        token=token,
+        session=session,
+        next_sample=next_sample,
+        source=source,
+        rate_hz=rate_hz,
+        signals=[
+            {
+                "name": lead.name,
+                "unit": "uV",
+                "gain": lead.gain_uv,
+                "baseline": lead.baseline,
+                "adc_bits": lead.adc_bits,
+            }
+            for lead in leads
+        ],
+    )
+
+
+def device_quality(*, sample: int, leads_off: Iterable[str]) -> str:
+    """The leads that are off from sample index `sample` on."""
+    return _message("quality", sample=sample, leads_off=list(leads_off))
+
+
+def parse_server_messages(text: str, *, max_bytes: int = MAX_SERVER_TEXT_BYTES) -> list[dict[str, Any]]:
+    """The messages of one text message: an object, or an array of objects that the server bundled.
+
+    Every returned object has a string `type`. Raises ProtocolError for what is not JSON, not an object, or
+    of an unknown shape; unknown types are returned, and refused only by `must_understand` at their reader.
+    """
+    value = parse_any_json(text, max_bytes=max_bytes)
+    messages = value if isinstance(value, list) else [value]
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise ProtocolError("message is not an object with a type")
+    return messages
+
+
+def _message(message_type: str, **values: Any) -> str:
+    """JSON without the fields that are None: for every optional field, missing and null mean the same."""
+    return to_json({"type": message_type, **{name: v for name, v in values.items() if v is not None}})
