@@ -1,0 +1,51 @@
+"""The notice that somebody's access, or what there is to see, has changed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
+from django.db import models, transaction
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.dispatch import Signal
+
+from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Ward
+
+access_changed = Signal()
+"""Sent after the commit, with `reason`: the changed table. Receivers must not raise, and must be quick.
+
+Not sent for `QuerySet.update` or for what other programs do to the database: those are found by asking
+`streaming.store.access.recheck` every two seconds.
+"""
+
+_User = get_user_model()
+
+
+def _announce(reason: str, **kwargs: Any) -> None:
+    if kwargs.get("raw") or kwargs.get("update_fields") == frozenset({"last_login"}):
+        return  # a fixture being loaded; or a login, which gives nobody more or less to see
+    transaction.on_commit(partial(access_changed.send_robust, sender=None, reason=reason))
+
+
+def _connect(reason: str, signal: Any, sender: type[models.Model]) -> None:
+    signal.connect(
+        partial(_announce, reason), sender=sender, weak=False, dispatch_uid=(reason, id(signal), sender)
+    )
+
+
+# A logout deletes the session row, and so does a changed password for all other sessions of the user.
+_connect("session", post_delete, Session)
+for _model in (_User, Group, Ward, Stream, Patient, Device, DeviceToken, ApiToken):
+    _connect(_model.__name__.lower(), post_save, _model)
+    _connect(_model.__name__.lower(), post_delete, _model)
+for _membership in (
+    _User.groups.through,
+    _User.user_permissions.through,
+    Group.permissions.through,
+    Ward.groups.through,
+    ApiToken.wards.through,
+):
+    _connect("membership", m2m_changed, _membership)

@@ -1,0 +1,1 @@
+"""All that touches the database; synchronous functions, called from threads."""

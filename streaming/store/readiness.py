@@ -1,0 +1,29 @@
+"""Whether the database answers and has the tables that this version needs."""
+
+from __future__ import annotations
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+
+
+def database_fault() -> str | None:
+    """Why the database cannot serve, in one sentence; None when it can."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        executor = MigrationExecutor(connection)
+        missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except DatabaseError as error:
+        return f"the database does not answer ({type(error).__name__})"
+    if missing:
+        return f"the database lacks {missing} migrations"
+    return None
+
+
+def require_migrated() -> None:
+    """Raise SystemExit with what to do, when the database cannot serve; for the start of a server."""
+    fault = database_fault()
+    if fault is None:
+        return
+    if "lacks" in fault:
+        raise SystemExit(f"VITAL cannot start: {fault}. Run: python manage.py migrate")
+    raise SystemExit(f"VITAL cannot start: {fault}. Check DATABASE_URL, and that the server is up.")

@@ -1,0 +1,21 @@
+"""The pages, the login, and the probes."""
+
+from __future__ import annotations
+
+from django.contrib.auth import views as auth_views
+from django.urls import path, re_path
+
+from streaming import views
+
+urlpatterns = [
+    path("", views.app, name="ward"),
+    re_path(r"^patients/(?P<stream>[a-z2-7]{12})/$", views.app, name="patient"),
+    path(
+        "accounts/login/",
+        auth_views.LoginView.as_view(redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

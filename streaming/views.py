@@ -1,0 +1,81 @@
+"""The pages that Django renders: the ward's one page, a refused login, and the probes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from channels.db import DatabaseSyncToAsync
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from streaming.store.readiness import database_fault
+
+PROBE_DEADLINE_S = 2.0
+
+
+@login_required
+@require_safe
+def app(request: HttpRequest, stream: str = "") -> HttpResponse:
+    """The ward, or one patient: the same page.
+
+    Which streams there are comes over the WebSocket, checked there; an id that is unknown and one that is
+    forbidden therefore give the same page here.
+    """
+    return render(request, "app.html", {"stream": stream})
+
+
+def throttled(request: HttpRequest, *_args: Any) -> HttpResponse:
+    """429: too many failed logins of one name from one address."""
+    cooloff: timedelta = settings.AXES_COOLOFF_TIME
+    minutes = round(cooloff.total_seconds() / 60)
+    response = render(request, "registration/throttled.html", {"minutes": minutes}, status=429)
+    response["Retry-After"] = str(round(cooloff.total_seconds()))
+    return response
+
+
+@require_safe
+async def healthz(_request: HttpRequest) -> JsonResponse:
+    """200 while the process answers; asks nobody else."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+async def readyz(_request: HttpRequest) -> JsonResponse:
+    """200 when the database and the channel layer serve, each within the deadline; else 503 with reasons."""
+    database, layer = await asyncio.gather(_database_fault(), _layer_fault())
+    faults = {name: fault for name, fault in (("database", database), ("layer", layer)) if fault}
+    if faults:
+        return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+async def _database_fault() -> str | None:
+    # A thread of its own: a database that hangs must not block the thread that all other views share.
+    ask = DatabaseSyncToAsync(database_fault, thread_sensitive=False)
+    try:
+        return await asyncio.wait_for(ask(), PROBE_DEADLINE_S)
+    except TimeoutError:
+        return f"no answer within {PROBE_DEADLINE_S:g} s"
+
+
+async def _layer_fault() -> str | None:
+    """Send one message through the layer to ourselves."""
+    layer = get_channel_layer()
+    nonce = secrets.token_hex(8)
+    try:
+        async with asyncio.timeout(PROBE_DEADLINE_S):
+            channel = await layer.new_channel("probe")
+            await layer.send(channel, {"type": "probe", "nonce": nonce})
+            message = await layer.receive(channel)
+    except TimeoutError:
+        return f"no round trip within {PROBE_DEADLINE_S:g} s"
+    except (OSError, ConnectionError) as error:
+        return f"unreachable ({type(error).__name__})"
+    return None if message["nonce"] == nonce else "returned another message"
