@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from streaming.core.bundle import GapReason
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
 from streaming.core.priority import MessagePriority
@@ -40,6 +39,16 @@ SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 MICROVOLTS_PER = {"uV": 1.0, "mV": 1000.0}
 
 T = TypeVar("T")
+
+
+class GapReason(StrEnum):
+    """Why samples are missing from what a viewer gets."""
+
+    EXPIRED = "expired"
+    DROPPED = "dropped"
+    QUOTA = "quota"
+    EMERGENCY = "emergency"
+    SOURCE = "source"
 
 
 class SignalState(StrEnum):
@@ -167,10 +176,6 @@ def _time_request(fields: Fields) -> TimeRequest:
     return TimeRequest(fields.number("t0"))
 
 
-def _bye(fields: Fields) -> Bye:
-    return Bye()
-
-
 def _device_hello(fields: Fields) -> DeviceHello:
     _check_protocol(fields)
     if not fields.has("token"):
@@ -219,13 +224,13 @@ _VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerHello | Subscribe | Ack 
     "subscribe": _subscribe,
     "ack": _ack,
     "time": _time_request,
-    "bye": _bye,
+    "bye": lambda _: Bye(),
 }
 _DEVICE_MESSAGES: Mapping[str, Callable[[Fields], DeviceHello | DeviceQuality | TimeRequest | Bye]] = {
     "hello": _device_hello,
     "quality": _device_quality,
     "time": _time_request,
-    "bye": _bye,
+    "bye": lambda _: Bye(),
 }
 
 
