@@ -139,6 +139,16 @@ def test_p_wave_precedes_sinus_beats_only() -> None:
     assert abs(p_height_uv("af")) < 50
 
 
+@pytest.mark.parametrize("rate_hz", [100, 250, 500])
+def test_no_wave_is_cut_where_blocks_meet(rate_hz: int) -> None:
+    patient, samples = play("bradycardia", 120, rate_hz=rate_hz, heart_rate=50)
+    for beat in patient.beats[1:-1]:
+        rr_s = 60 / 50
+        p_peak = beat.sample - round(70 / 360 * rr_s * (60 / rr_s / 60) ** 0.25 * rate_hz)
+        height_uv = 5.0 * float(samples[0, p_peak] - samples[0, p_peak - round(0.16 * rate_hz)])
+        assert 60 < height_uv < 250
+
+
 def test_premature_beats_are_early_broad_and_followed_by_a_pause() -> None:
     patient, _ = play("pvc", 300)
     beats = patient.beats
@@ -178,6 +188,7 @@ def test_vt_comes_in_runs_at_its_own_rate() -> None:
         assert 60 / 195 < rr.mean() < 60 / 135
         assert rr.std() / rr.mean() < 0.035
     assert intervals_s(patient, ventricular=False).mean() > 60 / 100
+    assert intervals_s(patient).min() > 0.28
 
 
 def test_lead_off_reads_rail_or_nothing_and_says_so() -> None:
