@@ -1,0 +1,209 @@
+"""The outermost ASGI wrapper: what a peer may claim, and how much it may push, before any of our code runs."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from streaming.exceptions import CloseCode
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[Message], Any]
+App = Callable[[Scope, Receive, Send], Any]
+
+FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"daphne-root-path"})
+"""Headers that only a proxy may set; whatever starts with x-forwarded- belongs to them too."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundLimits:
+    """What one WebSocket peer may send.
+
+    A sixteen-lead device at 2 kHz and twentyfold speed sends 200 chunks and about 1 MB a second,
+    so that the defaults leave it room for a resend.
+    """
+
+    message_bytes: int = 256 * 1024
+    queue_messages: int = 256
+    queue_bytes: int = 1024 * 1024
+    messages_per_s: float = 500.0
+    bytes_per_s: float = 4.0 * 1024 * 1024
+    burst_s: float = 4.0
+
+
+class Guard:
+    """Wraps the whole application.
+
+    - Headers that name the client's address, scheme or root path are dropped unless the connection comes
+      from a trusted proxy: Daphne believes `Daphne-Root-Path`, and proxies append to what the client wrote.
+    - A WebSocket whose `Origin` is present but not ours is refused; without one its cookies are ignored, so
+      that it has to authenticate by its first message.
+    - WebSocket messages are taken from the server at once into a bounded queue (Daphne's own queue has no
+      bound: 300,000 unread messages cost 500 MB); who overflows it, or a rate, is closed with 4029.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        allowed_hosts: Sequence[str],
+        trusted_origins: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
+        limits: InboundLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._allowed_hosts = tuple(host.lower() for host in allowed_hosts)
+        self._trusted_origins = frozenset(origin.lower() for origin in trusted_origins)
+        self._proxies = tuple(ipaddress.ip_network(proxy) for proxy in trusted_proxies)
+        self._limits = limits or InboundLimits()
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if not self._from_trusted_proxy(scope):
+            scope = {**scope, "root_path": "", "headers": list(_without_forwarded(scope["headers"]))}
+        if scope["type"] == "http":
+            await self._app(scope, receive, send)
+            return
+        origin = _header(scope, b"origin")
+        if origin is None:
+            scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
+        elif not self._origin_is_ours(origin, _header(scope, b"host")):
+            await receive()
+            await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})
+            return
+        await self._run_websocket(scope, receive, send)
+
+    async def _run_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        inbound = _Inbound(self._limits, self._clock)
+        drain = asyncio.create_task(inbound.drain(receive, send))
+        try:
+            await self._app(scope, inbound.receive, send)
+        finally:
+            drain.cancel()
+            await asyncio.gather(drain, return_exceptions=True)
+
+    def _from_trusted_proxy(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        if not self._proxies or not client:
+            return False
+        try:
+            address = ipaddress.ip_address(client[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self._proxies)
+
+    def _origin_is_ours(self, origin: str, host: str | None) -> bool:
+        """Same host as the request's, which must itself be allowed; or listed as trusted."""
+        origin = origin.lower()
+        if origin in self._trusted_origins:
+            return True
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or host is None or parts.netloc != host.lower():
+            return False
+        return self._host_is_allowed(parts.hostname or "")
+
+    def _host_is_allowed(self, host: str) -> bool:
+        for allowed in self._allowed_hosts:
+            if allowed in ("*", host) or allowed == f"[{host}]":
+                return True
+            if allowed.startswith(".") and (host == allowed[1:] or host.endswith(allowed)):
+                return True
+        return False
+
+
+class _Inbound:
+    """The bounded queue between the server's `receive` and the application's."""
+
+    def __init__(self, limits: InboundLimits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._queue: deque[Message] = deque()
+        self._queued_bytes = 0
+        self._arrived = asyncio.Event()
+        self._messages_left = limits.messages_per_s * limits.burst_s
+        self._bytes_left = limits.bytes_per_s * limits.burst_s
+        self._refilled_at = clock()
+
+    async def drain(self, receive: Receive, send: Send) -> None:
+        """Take every message at once; end at the disconnect, or when the peer breaks a limit."""
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                refusal = self._refusal(_size(message))
+                if refusal is not None:
+                    code, reason = refusal
+                    self._end({"type": "websocket.disconnect", "code": int(code)})
+                    await send({"type": "websocket.close", "code": int(code), "reason": reason})
+                    return
+            self._put(message)
+            if message["type"] == "websocket.disconnect":
+                return
+
+    async def receive(self) -> Message:
+        """The application's `receive`."""
+        while not self._queue:
+            self._arrived.clear()
+            await self._arrived.wait()
+        message = self._queue.popleft()
+        self._queued_bytes -= _size(message)
+        return message
+
+    def _refusal(self, size: int) -> tuple[CloseCode, str] | None:
+        limits = self._limits
+        if size > limits.message_bytes:
+            return CloseCode.PROTOCOL, f"message over {limits.message_bytes} bytes"
+        if len(self._queue) >= limits.queue_messages or self._queued_bytes + size > limits.queue_bytes:
+            return CloseCode.RATE_LIMIT, "messages arrive faster than they can be read"
+        now = self._clock()
+        elapsed, self._refilled_at = now - self._refilled_at, now
+        self._messages_left = min(
+            self._messages_left + elapsed * limits.messages_per_s, limits.messages_per_s * limits.burst_s
+        )
+        self._bytes_left = min(
+            self._bytes_left + elapsed * limits.bytes_per_s, limits.bytes_per_s * limits.burst_s
+        )
+        self._messages_left -= 1
+        self._bytes_left -= size
+        if self._messages_left < 0 or self._bytes_left < 0:
+            return CloseCode.RATE_LIMIT, "rate limit"
+        return None
+
+    def _put(self, message: Message) -> None:
+        self._queue.append(message)
+        self._queued_bytes += _size(message)
+        self._arrived.set()
+
+    def _end(self, message: Message) -> None:
+        """Nothing that came before matters to a peer that is being cut."""
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._put(message)
+
+
+def _size(message: Message) -> int:
+    return len(message.get("bytes") or message.get("text") or b"")
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return None
+
+
+def _without_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    for name, value in headers:
+        if name not in FORWARDED and not name.startswith(b"x-forwarded-"):
+            yield name, value

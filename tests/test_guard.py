@@ -1,0 +1,192 @@
+"""Bad claims and floods end at the outermost wrapper."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streaming.guard import Guard, InboundLimits
+
+LIMITS = InboundLimits(
+    message_bytes=100, queue_messages=4, queue_bytes=300, messages_per_s=10, bytes_per_s=1000, burst_s=1
+)
+
+
+class Peer:
+    """The server's side of one ASGI connection."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self.inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[dict[str, Any]] = []
+        self.closed = asyncio.Event()
+        for message in messages:
+            self.inbound.put_nowait(message)
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.inbound.get()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+        if message["type"] == "websocket.close":
+            self.closed.set()
+
+
+def websocket(**headers: str) -> dict[str, Any]:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "websocket", "headers": pairs, "client": ["192.0.2.1", 5], "root_path": "/evil"}
+
+
+def text(data: str) -> dict[str, Any]:
+    return {"type": "websocket.receive", "text": data}
+
+
+class Seen:
+    """An application that keeps the scope it was given."""
+
+    def __init__(self) -> None:
+        self.scope: dict[str, Any] | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.scope = scope
+
+
+async def scope_behind(guard_options: dict[str, Any], scope: dict[str, Any]) -> dict[str, Any] | None:
+    seen, peer = Seen(), Peer({"type": "websocket.connect"})
+    await Guard(seen, allowed_hosts=["vital.example"], **guard_options)(scope, peer.receive, peer.send)
+    return seen.scope
+
+
+async def test_forwarded_headers_and_root_path_of_a_stranger_are_dropped() -> None:
+    scope = await scope_behind(
+        {}, websocket(daphne_root_path="/x", x_forwarded_for="1.2.3.4", forwarded="for=1", accept="*/*")
+    )
+    assert scope is not None
+    assert scope["headers"] == [(b"accept", b"*/*")]
+    assert scope["root_path"] == ""
+
+
+async def test_a_trusted_proxy_may_forward() -> None:
+    scope = await scope_behind(
+        {"trusted_proxies": ["192.0.2.0/24"]}, websocket(x_forwarded_for="1.2.3.4", accept="*/*")
+    )
+    assert scope is not None
+    assert (b"x-forwarded-for", b"1.2.3.4") in scope["headers"]
+
+
+async def test_plain_http_loses_the_same_headers() -> None:
+    scope = await scope_behind({}, {**websocket(x_real_ip="1.2.3.4"), "type": "http"})
+    assert scope is not None
+    assert scope["headers"] == []
+
+
+async def test_cookies_count_only_with_an_origin() -> None:
+    scope = await scope_behind({}, websocket(cookie="session=1", host="vital.example"))
+    assert scope is not None
+    assert not any(name == b"cookie" for name, _ in scope["headers"])
+
+
+async def test_the_own_origin_keeps_its_cookie() -> None:
+    scope = await scope_behind(
+        {}, websocket(cookie="session=1", host="vital.example:8000", origin="http://vital.example:8000")
+    )
+    assert scope is not None
+    assert (b"cookie", b"session=1") in scope["headers"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "",
+        "http://vital.example:9000",
+        "http://vital.example.evil.example",
+        "ftp://vital.example",
+    ],
+)
+async def test_a_foreign_origin_is_refused_before_the_handshake(origin: str) -> None:
+    seen, peer = Seen(), Peer({"type": "websocket.connect"})
+    guard = Guard(seen, allowed_hosts=["vital.example"])
+    await guard(websocket(origin=origin, host="vital.example", cookie="session=1"), peer.receive, peer.send)
+    assert seen.scope is None
+    assert [message["type"] for message in peer.sent] == ["websocket.close"]
+
+
+async def test_a_host_that_is_not_ours_makes_no_origin_ours() -> None:
+    seen, peer = Seen(), Peer({"type": "websocket.connect"})
+    guard = Guard(seen, allowed_hosts=["vital.example"])
+    scope = websocket(origin="http://rebound.example", host="rebound.example")
+    await guard(scope, peer.receive, peer.send)
+    assert seen.scope is None
+
+
+@pytest.mark.parametrize("allowed", ["*", ".example", "vital.example"])
+async def test_allowed_hosts_are_read_as_django_reads_them(allowed: str) -> None:
+    seen, peer = Seen(), Peer({"type": "websocket.connect"})
+    guard = Guard(seen, allowed_hosts=[allowed])
+    await guard(websocket(origin="https://vital.example", host="vital.example"), peer.receive, peer.send)
+    assert seen.scope is not None
+
+
+async def test_a_trusted_origin_may_differ_from_the_host() -> None:
+    seen, peer = Seen(), Peer({"type": "websocket.connect"})
+    guard = Guard(seen, allowed_hosts=["inner"], trusted_origins=["https://vital.example"])
+    await guard(websocket(origin="https://vital.example", host="inner"), peer.receive, peer.send)
+    assert seen.scope is not None
+
+
+async def run_flood(*messages: dict[str, Any], limits: InboundLimits = LIMITS) -> tuple[Peer, list[str]]:
+    """A peer that sends everything at once to an application that reads only after the flood."""
+    peer = Peer({"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect", "code": 1000})
+    read: list[str] = []
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        while peer.inbound.qsize() and not peer.closed.is_set():
+            await asyncio.sleep(0)
+        kind = ""
+        while kind != "websocket.disconnect":
+            message = await receive()
+            kind = message["type"]
+            read.append(message.get("text", kind))
+
+    guard = Guard(application, allowed_hosts=["*"], limits=limits, clock=lambda: 0.0)
+    await asyncio.wait_for(guard(websocket(), peer.receive, peer.send), 5)
+    return peer, read
+
+
+async def test_messages_pass_in_order() -> None:
+    peer, read = await run_flood(text("a"), text("b"))
+    assert read == ["websocket.connect", "a", "b", "websocket.disconnect"]
+    assert peer.sent == []
+
+
+async def test_an_oversized_message_closes_with_4400() -> None:
+    peer, read = await run_flood(text("x" * 101))
+    assert peer.sent[-1]["code"] == 4400
+    assert read == ["websocket.disconnect"]
+
+
+async def test_a_full_queue_closes_with_4029() -> None:
+    peer, read = await run_flood(*[text("a")] * 5)
+    assert peer.sent[-1]["code"] == 4029
+    assert read == ["websocket.disconnect"]
+
+
+async def test_bytes_count_as_well_as_messages() -> None:
+    peer, _ = await run_flood(text("x" * 100), text("y" * 100), text("z" * 100), text("!"))
+    assert peer.sent[-1]["code"] == 4029
+
+
+async def test_a_rate_over_the_limit_closes_with_4029() -> None:
+    wide = InboundLimits(
+        message_bytes=100,
+        queue_messages=99,
+        queue_bytes=9999,
+        messages_per_s=10,
+        bytes_per_s=9999,
+        burst_s=1,
+    )
+    peer, _ = await run_flood(*[text("a")] * 11, limits=wide)
+    assert peer.sent[-1] == {"type": "websocket.close", "code": 4029, "reason": "rate limit"}
