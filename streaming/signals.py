@@ -1,4 +1,4 @@
-"""The notice that somebody's access, or what there is to see, has changed."""
+"""Which changes of the database are announced as `access_changed`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
-from django.dispatch import Signal
 
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Ward
-
-access_changed = Signal()
-"""Sent after the commit, with `reason`: the changed table. Receivers must not raise, and must be quick.
-
-Not sent for `QuerySet.update` or for what other programs do to the database: those are found by asking
-`streaming.store.access.recheck` every two seconds.
-"""
+from streaming.store.access import access_changed
 
 _User = get_user_model()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -59,10 +60,8 @@ def secret_key(directory: Path) -> str:
                 file.write(secrets.token_urlsafe(64))
                 file.flush()
                 os.fsync(file.fileno())
-            try:
+            with contextlib.suppress(FileExistsError):  # another process was first; its key is the key
                 os.link(draft, path)
-            except FileExistsError:
-                pass  # another process was first; its key is the key
         finally:
             draft.unlink()
     key = path.read_text().strip()

@@ -167,8 +167,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "django.channels.server": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
+        "daphne": {"level": "INFO"},
         "axes": {"level": "ERROR"},
         "vital": {"level": "INFO"},
         "monitoring": {"level": "INFO"},

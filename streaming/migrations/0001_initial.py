@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=80, unique=True)),
-                ('source', models.CharField(choices=[('LIVE', 'LIVE'), ('SIM', 'SIM'), ('REPLAY', 'REPLAY')], default='SIM', help_text='A LIVE device may also send SIM or REPLAY and say so; no other device may claim to be LIVE.', max_length=6)),
+                ('source', models.CharField(choices=[('LIVE', 'LIVE'), ('SIM', 'SIM'), ('REPLAY', 'REPLAY')], default='SIM', help_text='A LIVE device may say that it sends SIM or REPLAY; no other may claim to be LIVE.', max_length=6)),
             ],
             options={
                 'ordering': ['name'],

@@ -1,0 +1,176 @@
+"""The audit trail: who did what to which object, in a chain of hashes per writing process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from streaming.models import AuditEntry
+
+GENESIS = "0" * 64
+MAX_TEXT = 200
+
+
+class Head(NamedTuple):
+    """The last entry of a chain; written elsewhere (a log), it proves that the chain was not cut off."""
+
+    writer: str
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditProblem:
+    """What is wrong with one entry of one chain."""
+
+    writer: str
+    seq: int
+    fault: str
+
+
+class AuditWriter:
+    """One chain. Threads may share it; entries are numbered in the order of their commits."""
+
+    _lock: threading.Lock
+    _head: Head
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def append(self, actor: str, action: str, target: str, outcome: str, detail: dict[str, Any]) -> None:
+        """Write one entry; raises DatabaseError when it could not be written.
+
+        After a failure a new chain starts: the row may have been stored although its commit was never
+        confirmed, and a second row with its number would be refused for ever.
+        """
+        with self._lock:
+            seq, at = self._head.seq + 1, timezone.now()
+            entry = AuditEntry(
+                writer=self._head.writer,
+                seq=seq,
+                at=at,
+                actor=actor,
+                action=action,
+                object=target,
+                outcome=outcome,
+                detail=detail,
+                prev_hash=self._head.hash,
+            )
+            entry.hash = entry_hash(entry)
+            try:
+                entry.save()
+            except DatabaseError:
+                self._start_chain()
+                raise
+            self._head = Head(entry.writer, seq, entry.hash)
+
+    def head(self) -> Head:
+        """Where the chain stands; sequence 0 while it is empty."""
+        with self._lock:
+            return self._head
+
+    def restart(self) -> None:
+        """Begin a chain of its own: the child of a fork must not go on with its parent's."""
+        self._lock = threading.Lock()
+        self._start_chain()
+
+    def _start_chain(self) -> None:
+        self._head = Head(uuid.uuid4().hex, 0, GENESIS)
+
+
+_writer = AuditWriter()
+os.register_at_fork(after_in_child=_writer.restart)
+
+
+def record(actor: str, action: str, target: str, outcome: str, /, **detail: Any) -> None:
+    """Write an entry when the transaction in progress commits, at once when there is none.
+
+    `actor` and `target` are kind and id ("user:7", "stream:k3..."), never a name or a token. `detail` holds
+    strings, whole numbers, booleans, None, and lists and dicts of them; anything else raises TypeError (a
+    float may come back from a database with other digits, and break its hash). One INSERT.
+    """
+    checked = {key: _plain(value) for key, value in detail.items()}
+    transaction.on_commit(lambda: _writer.append(actor, action, target, outcome, checked))
+
+
+def head() -> Head:
+    """Writer, sequence and hash of this process's last entry."""
+    return _writer.head()
+
+
+def verify(writer: str | None = None) -> list[AuditProblem]:
+    """Read one chain, or all, and say what is missing or altered; an empty list is a whole trail.
+
+    A chain whose last entries were removed looks whole, unless it is this process's own: compare the heads
+    that were logged with `verify_head`. One query, streamed.
+    """
+    entries = AuditEntry.objects.order_by("writer", "seq")
+    if writer is not None:
+        entries = entries.filter(writer=writer)
+    problems = list(_chain_problems(entries.iterator(chunk_size=2000)))
+    own = head()
+    if own.seq and writer in (None, own.writer) and not verify_head(own):
+        problems.append(AuditProblem(own.writer, own.seq, "the end of the chain is missing"))
+    return problems
+
+
+def verify_head(known: Head) -> bool:
+    """Whether the entry that a logged head names is still there, unchanged. One query."""
+    return AuditEntry.objects.filter(writer=known.writer, seq=known.seq, hash=known.hash).exists()
+
+
+def entry_hash(entry: AuditEntry) -> str:
+    """SHA-256 over all fields of an entry, with the hash of the one before it."""
+    fields = [
+        entry.writer,
+        entry.seq,
+        _utc_text(entry.at),
+        entry.actor,
+        entry.action,
+        entry.object,
+        entry.outcome,
+        entry.detail,
+        entry.prev_hash,
+    ]
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _chain_problems(entries: Iterable[AuditEntry]) -> Iterable[AuditProblem]:
+    writer, seq, last_hash = "", 0, GENESIS
+    for entry in entries:
+        if entry.writer != writer:
+            writer, seq, last_hash = entry.writer, 0, GENESIS
+        if entry.seq != seq + 1:
+            yield AuditProblem(writer, seq + 1, "missing")
+        elif entry.prev_hash != last_hash:
+            yield AuditProblem(writer, entry.seq, "does not follow the entry before it")
+        if entry_hash(entry) != entry.hash:
+            yield AuditProblem(writer, entry.seq, "altered")
+        seq, last_hash = entry.seq, entry.hash
+
+
+def _utc_text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    raise TypeError(f"the audit trail takes no {type(value).__name__}")

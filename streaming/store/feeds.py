@@ -1,0 +1,78 @@
+"""What a feed needs before it can send: a ward, a patient, a device admitted to a bed, and a token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from streaming.core.streams import Source
+from streaming.models import Device, Patient, Stream, Ward
+from streaming.store import audit, tokens
+
+ACTOR = "system:feed"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An open admission, and a fresh token for its device."""
+
+    stream: str
+    token: str = field(repr=False)
+
+
+def ensure_feed(
+    ward_name: str, patient_label: str, device_name: str, source: Source, bed: str | None = None
+) -> Feed:
+    """Make what is missing of ward, patient, device and admission, and issue a token.
+
+    A device that lies elsewhere is moved: its open admission ends, and a new stream begins. A new ward has
+    no groups yet, so that only superusers see it until the admin gives it some. Raises ValueError when the
+    device exists with another source: a simulation must not take over a device that is LIVE.
+    """
+    with transaction.atomic():
+        stream = ensure_admission(ward_name, patient_label, device_name, source, bed)
+        token = tokens.issue_device_token(stream.device, actor=ACTOR)
+    return Feed(stream.pk, token.text)
+
+
+def ensure_admission(
+    ward_name: str, patient_label: str, device_name: str, source: Source, bed: str | None = None
+) -> Stream:
+    """`ensure_feed` without the token."""
+    slug = slugify(ward_name)
+    if not slug:
+        raise ValueError("a ward's name needs a letter or a digit")
+    with transaction.atomic():
+        ward, _ = Ward.objects.get_or_create(slug=slug, defaults={"name": ward_name})
+        device, _ = Device.objects.get_or_create(name=device_name, defaults={"source": source.value})
+        if device.source != source.value:
+            raise ValueError(f"the device exists, with the source {device.source}; take another name")
+        patient = Patient.objects.filter(display_name=patient_label).order_by("pk").first()
+        patient = patient or Patient.objects.create(display_name=patient_label)
+        last = device.streams.filter(ended_at__isnull=True).first()
+        if last is not None:
+            if (last.ward_id, last.patient_id) == (ward.pk, patient.pk) and bed in (None, last.bed):
+                return last
+            end_admission(last, actor=ACTOR)
+        return Stream.objects.create(device=device, patient=patient, ward=ward, bed=bed or _free_bed(ward))
+
+
+def end_admission(stream: Stream, *, actor: str) -> None:
+    """End it now: its device may no longer send, nobody sees it any more. Harmless when it has ended."""
+    if stream.ended_at is not None:
+        return
+    stream.ended_at = timezone.now()
+    stream.save(update_fields=["ended_at"])
+    audit.record(actor, "admission.end", f"stream:{stream.pk}", "done")
+
+
+def _free_bed(ward: Ward) -> str:
+    """The lowest two-digit bed that nobody lies in."""
+    taken = set(ward.streams.filter(ended_at__isnull=True).values_list("bed", flat=True))
+    number = 1
+    while f"{number:02}" in taken:
+        number += 1
+    return f"{number:02}"
