@@ -20,10 +20,10 @@ def database_fault() -> str | None:
 
 
 def require_migrated() -> None:
-    """Raise SystemExit with what to do, when the database cannot serve; for the start of a server."""
+    """Raise SystemExit with what to do, when the database cannot serve; for the start of a server or a command."""
     fault = database_fault()
     if fault is None:
         return
     if "lacks" in fault:
-        raise SystemExit(f"VITAL cannot start: {fault}. Run: python manage.py migrate")
-    raise SystemExit(f"VITAL cannot start: {fault}. Check DATABASE_URL, and that the server is up.")
+        raise SystemExit(f"VITAL cannot run: {fault}. Run: python manage.py migrate")
+    raise SystemExit(f"VITAL cannot run: {fault}. Check DATABASE_URL, and that the server is up.")
