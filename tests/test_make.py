@@ -1,0 +1,236 @@
+"""make.py: what it says when something is missing, and that it ends all that it started."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import make
+from tests.servers import ROOT
+
+PAUSE = "import signal; signal.pause()"
+STUBBORN = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+)
+PARENT = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, '-c', {PAUSE!r}])
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+class Version(NamedTuple):
+    major: int
+    minor: int
+    micro: int
+
+
+@pytest.fixture
+def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A make.py whose virtual environment is empty, and whose python is ours."""
+    monkeypatch.setattr(make, "VENV", tmp_path)
+    monkeypatch.setattr(make, "PYTHON", sys.executable)
+    return tmp_path
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[make.Crew]:
+    """A crew whose end does not leave this process deaf to Ctrl-C."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    crew = make.Crew(tmp_path)
+    yield crew
+    crew.stop()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended but is not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+# -- what is missing
+
+
+def test_old_python_parses_the_script() -> None:
+    ast.parse((ROOT / "make.py").read_text(), feature_version=(3, 7))
+
+
+def test_old_python_is_told_which_one_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", Version(3, 9, 2))
+    assert make.main(["demo"]) == 2
+    assert "needs Python 3.11 or newer" in capsys.readouterr().out
+
+
+def test_missing_venv_module_names_the_package(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "works", lambda command: False)
+    with pytest.raises(make.MakeError, match="apt install python3-venv"):
+        make.install("demo")
+
+
+def test_failed_pip_shows_what_it_said(venv: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(make.MakeError, match="hashes do not match"):
+        make.narrate([sys.executable, "-c", "print('hashes do not match'); raise SystemExit(1)"], 10)
+
+
+def test_taken_port_is_named_with_its_holder_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(make, "install", lambda lock: pytest.fail("started something"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert make.main(["demo", "--port", str(port)]) == 2
+    said = capsys.readouterr().out
+    assert f"Port {port} cannot be used" in said
+    assert f"by process {os.getpid()}" in said
+    assert f"--port {port + 1}" in said
+
+
+# -- what is installed
+
+
+def test_nothing_is_installed_twice(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed: list[int] = []
+    monkeypatch.setattr(make, "narrate", lambda command, lines: installed.append(lines))
+    make.install("demo")
+    make.install("demo")
+    assert len(installed) == 1
+
+
+def test_changed_lock_is_installed_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed: list[int] = []
+    monkeypatch.setattr(make, "narrate", lambda command, lines: installed.append(lines))
+    make.install("demo")
+    make.stamp("demo").write_text("of another content")
+    make.install("demo")
+    assert len(installed) == 2
+
+
+def test_larger_lock_serves_for_a_smaller(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.stamp("check").write_text(make.digest("check"))
+    monkeypatch.setattr(make, "narrate", lambda command, lines: pytest.fail("installed again"))
+    make.install("demo")
+
+
+def test_failed_installation_is_tried_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.stamp("demo").write_text(make.digest("demo"))
+
+    def fail(command: object, lines: int) -> None:
+        raise make.MakeError("no network")
+
+    monkeypatch.setattr(make, "narrate", fail)
+    with pytest.raises(make.MakeError):
+        make.install("test")
+    assert not make.is_installed("demo")  # half an installation of another lock lies over it
+
+
+# -- what is started
+
+
+def test_all_processes_end_with_their_children(crew: make.Crew, tmp_path: Path) -> None:
+    crew.start("one", [sys.executable, "-c", PARENT])
+    crew.start("two", [sys.executable, "-c", PAUSE])
+    log = tmp_path / "one.log"
+    until(lambda: log.read_text().endswith("\n"))
+    child = int(log.read_text())
+    assert is_alive(child)
+    crew.stop()
+    until(lambda: not is_alive(child))
+    assert [process.returncode for _, process in crew._members] == [-signal.SIGTERM, -signal.SIGTERM]
+
+
+def test_process_that_ignores_the_request_is_killed(
+    crew: make.Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make, "STOP_DEADLINE_S", 0.3)
+    crew.start("stubborn", [sys.executable, "-c", STUBBORN])
+    until(lambda: (tmp_path / "stubborn.log").read_text() == "up\n")
+    crew.stop()
+    assert [process.returncode for _, process in crew._members] == [-signal.SIGKILL]
+
+
+def test_death_of_one_is_reported_with_the_end_of_its_log(crew: make.Crew) -> None:
+    crew.start("well", [sys.executable, "-c", PAUSE])
+    crew.start("feed", [sys.executable, "-c", "raise SystemExit('no patients')"])
+    with pytest.raises(make.MakeError, match=r"feed ended with status 1\.(.|\n)*no patients"):
+        crew.wait_for_an_end()
+
+
+def test_server_that_dies_while_it_is_waited_for_is_reported(crew: make.Crew) -> None:
+    crew.start("daphne", [sys.executable, "-c", "raise SystemExit('no such table')"])
+    with pytest.raises(make.MakeError, match="no such table"):
+        crew.wait_until_ready("http://127.0.0.1:9/readyz", 20.0)
+
+
+def test_server_that_never_gets_ready_is_given_up(crew: make.Crew) -> None:
+    crew.start("daphne", [sys.executable, "-c", PAUSE])
+    with pytest.raises(make.MakeError, match="not ready after 0 s"):
+        crew.wait_until_ready("http://127.0.0.1:9/readyz", 0.0)
+
+
+# -- the demo itself
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_demo_serves_the_page_and_ends_all_it_started(tmp_path: Path, number: signal.Signals) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # As a user runs it, but with the packages of this run.
+    script = f"import make, sys; make.PYTHON = {sys.executable!r}; make.install = lambda lock: None; "
+    script += f"sys.exit(make.main(['demo', '--port', '{port}']))"
+    output = tmp_path / "output"
+    with output.open("wb") as log:
+        demo = subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, "VITAL_VAR_DIR": str(tmp_path / "var")},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    started: list[int] = []
+    try:
+        until(lambda: "VITAL runs at" in output.read_text() or demo.poll() is not None, 90.0)
+        assert demo.poll() is None, output.read_text()
+        assert re.search(r"[Pp]assword", output.read_text())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+            assert page.status == 200
+        children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text()
+        started = [int(pid) for pid in children.split()]
+        assert len(started) == 2
+        demo.send_signal(number)
+        assert demo.wait(20) == 130
+        assert "Stopped." in output.read_text()
+        assert not any(map(is_alive, started))
+    finally:
+        for pid in filter(is_alive, [demo.pid, *started]):
+            os.kill(pid, signal.SIGKILL)
