@@ -210,7 +210,7 @@ def test_segments_of_different_gain_are_refused(write: Write, tmp_path: Path) ->
     write([[1, 2, 3]], name="seg1")
     write([[4, 5, 6]], name="seg2", adc_gain=[100.0])
     (tmp_path / "whole.hea").write_text("whole/2 1 250 6\nseg1 3\nseg2 3\n")
-    with pytest.raises(RecordingError, match="changes gain, unit, format or rate of I"):
+    with pytest.raises(RecordingError, match="I changes gain, unit, format or rate"):
         open_recording(tmp_path / "whole")
 
 
