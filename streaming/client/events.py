@@ -1,0 +1,304 @@
+"""What a viewer hears, as typed values, and how the server's messages become them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.client.connection import refuse_unknown
+from streaming.core.client_messages import MAX_SERVER_TEXT_BYTES, parse_server_messages
+from streaming.core.fields import Fields
+from streaming.core.frames import Frame as WireFrame
+from streaming.core.frames import FrameFlag, FrameKind, decode_bundle
+from streaming.core.messages import SAMPLE_LIMIT, GapReason, RosterEntry, SignalState
+from streaming.core.streams import Lead, Source
+from streaming.core.strict_json import MAX_SAFE_INTEGER
+from streaming.ecg.codec import Samples, decode
+from streaming.exceptions import ProtocolError
+
+_LONGEST = 64
+_MOST_LEADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """How the samples of a stream are meant, until its next epoch or rendition.
+
+    `rate_hz` is nominal; `patient` a pseudonym; `frame_ms` the usual length of a live frame.
+    """
+
+    stream: str
+    epoch: int
+    rendition: str
+    rate_hz: float
+    leads: tuple[Lead, ...]
+    source: Source
+    patient: str
+    frame_ms: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """Samples of all leads, int16 or int32, (leads, n); the first has the sample index `first`.
+
+    `live` is False for samples that come late and fill a hole.
+    """
+
+    stream: str
+    epoch: int
+    first: int
+    samples: Samples
+    info: StreamFormat
+    live: bool
+
+    @property
+    def stop(self) -> int:
+        """One past the index of the last sample."""
+        return self.first + self.samples.shape[1]
+
+    def microvolts(self) -> NDArray[np.float32]:
+        """The samples in microvolts, (leads, n)."""
+        gain = np.array([[lead.gain_uv] for lead in self.info.leads], np.float32)
+        baseline = np.array([[lead.baseline] for lead in self.info.leads], np.int64)
+        return (self.samples - baseline).astype(np.float32) * gain
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Heart rate in beats a minute at `sample`, counted on lead `hr_source`; None while unknown."""
+
+    stream: str
+    epoch: int
+    sample: int
+    hr: float | None
+    hr_source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Samples `first` up to but not including `stop` are not delivered; later only if `recoverable`."""
+
+    stream: str
+    epoch: int
+    first: int
+    stop: int
+    reason: GapReason
+    recoverable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """State of the signal from `sample` on; `rate_hz` as measured, None until known."""
+
+    stream: str
+    epoch: int
+    sample: int
+    state: SignalState
+    leads_off: tuple[str, ...]
+    rate_hz: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """All streams that this viewer may see now."""
+
+    streams: tuple[RosterEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The stream does not exist, or is not for this viewer."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk")."""
+
+    rtt_ms: float | None
+    goodput_bps: float | None
+    window_bytes: int
+    in_flight_bytes: int
+    queued: Mapping[str, int]
+    dropped: int
+    expired: int
+    condition: str
+    rendition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is lost, and is being made again; what passed meanwhile will be missing."""
+
+    code: int | None
+    reason: str
+
+
+Event = Frame | Vitals | Gap | Quality | RosterChanged | Denied | Stats | Disconnected
+
+
+class Decoder:
+    """Turns the messages of one connection into events; remembers what its aliases stand for."""
+
+    def __init__(self) -> None:
+        self._formats: dict[int, StreamFormat] = {}
+
+    def decode(self, message: bytes | list[dict[str, Any]]) -> list[Event]:
+        """The events of one WebSocket message, in order; raises ProtocolError for what is malformed."""
+        if isinstance(message, list):
+            return self.decode_items(message)
+        events: list[Event] = []
+        for frame in decode_bundle(message):
+            if frame.kind is FrameKind.JSON:
+                events += self.decode_items(_inflated(frame))
+            else:
+                events.append(self._frame(frame))
+        return events
+
+    def decode_items(self, items: Iterable[Mapping[str, Any]]) -> list[Event]:
+        """The events among JSON messages; the others are about the connection."""
+        return [event for item in items if (event := self._event(item)) is not None]
+
+    def _frame(self, frame: WireFrame) -> Frame:
+        info = self._formats.get(frame.alias)
+        if info is None:
+            raise ProtocolError("frame under an alias that no stream message named")
+        samples = decode(frame.payload)
+        if samples.shape[0] != len(info.leads):
+            raise ProtocolError("frame has another number of leads than its stream")
+        live = frame.kind is FrameKind.WAVEFORM
+        return Frame(info.stream, info.epoch, frame.first, samples, info, live)
+
+    def _event(self, item: Mapping[str, Any]) -> Event | None:
+        fields = Fields(item)
+        match item["type"]:
+            case "stream":
+                self._formats[fields.integer("alias", 0, 0xFFFF)] = _format(fields)
+            case "vitals":
+                return Vitals(
+                    **_place(fields),
+                    hr=_number(fields, "hr"),
+                    hr_source=fields.optional_text("hr_source", longest=16),
+                )
+            case "gap":
+                return _gap(fields)
+            case "quality":
+                return Quality(
+                    **_place(fields),
+                    state=SignalState(fields.choice("state", SignalState)),
+                    leads_off=fields.texts("leads_off", most=_MOST_LEADS, longest=16),
+                    rate_hz=_number(fields, "rate_hz"),
+                )
+            case "roster":
+                return RosterChanged(_roster(fields, item))
+            case "denied":
+                return Denied(fields.text("stream", longest=_LONGEST))
+            case "stats":
+                return _stats(fields, item)
+            case "time" | "bye":
+                return None
+            case _:
+                refuse_unknown(item)
+        return None
+
+
+def _inflated(frame: WireFrame) -> list[dict[str, Any]]:
+    payload = frame.payload
+    if frame.flags & FrameFlag.DEFLATED:
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            payload = inflate.decompress(payload, MAX_SERVER_TEXT_BYTES)
+        except zlib.error:
+            raise ProtocolError("JSON frame is not raw deflate") from None
+        if not inflate.eof:
+            raise ProtocolError("JSON frame is cut off, or too large when inflated")
+    try:
+        return parse_server_messages(payload.decode())
+    except UnicodeDecodeError:
+        raise ProtocolError("JSON frame is not UTF-8") from None
+
+
+def _format(fields: Fields) -> StreamFormat:
+    return StreamFormat(
+        stream=fields.text("stream", longest=_LONGEST),
+        epoch=fields.integer("epoch", 0, MAX_SAFE_INTEGER),
+        rendition=fields.text("rendition", longest=_LONGEST),
+        rate_hz=fields.number("rate_hz", 0.001),
+        leads=tuple(
+            Lead(
+                lead.text("name", longest=16),
+                lead.number("gain_uv"),
+                lead.integer("baseline", -(2**31), 2**31 - 1, default=0),
+            )
+            for lead in fields.objects("leads", most=_MOST_LEADS)
+        ),
+        source=Source(fields.choice("source", Source)),
+        patient=fields.text("patient", longest=_LONGEST),
+        frame_ms=fields.integer("frame_ms", 1, 10_000),
+    )
+
+
+def _place(fields: Fields) -> dict[str, Any]:
+    return {
+        "stream": fields.text("stream", longest=_LONGEST),
+        "epoch": fields.integer("epoch", 0, MAX_SAFE_INTEGER),
+        "sample": fields.integer("sample", 0, SAMPLE_LIMIT),
+    }
+
+
+def _gap(fields: Fields) -> Gap:
+    first = fields.integer("from", 0, SAMPLE_LIMIT)
+    return Gap(
+        stream=fields.text("stream", longest=_LONGEST),
+        epoch=fields.integer("epoch", 0, MAX_SAFE_INTEGER),
+        first=first,
+        stop=fields.integer("to", first, SAMPLE_LIMIT),
+        reason=GapReason(fields.choice("reason", GapReason)),
+        recoverable=fields.flag("recoverable"),
+    )
+
+
+def _roster(fields: Fields, item: Mapping[str, Any]) -> tuple[RosterEntry, ...]:
+    if item.get("streams") == []:
+        return ()
+    return tuple(
+        RosterEntry(
+            stream=entry.text("stream", longest=_LONGEST),
+            patient=entry.text("patient", longest=_LONGEST),
+            name=entry.optional_text("name", longest=200) or "",
+            ward=entry.text("ward", longest=200),
+            ward_name=entry.optional_text("ward_name", longest=200) or "",
+            bed=entry.optional_text("bed", longest=200) or "",
+            source=Source(entry.choice("source", Source)),
+            online=entry.flag("online"),
+        )
+        for entry in fields.objects("streams", most=100_000)
+    )
+
+
+def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
+    queued = item.get("queued")
+    if not isinstance(queued, dict):
+        raise ProtocolError("queued is not an object")
+    by_priority = Fields(queued, "queued.")
+    return Stats(
+        rtt_ms=_number(fields, "rtt_ms"),
+        goodput_bps=_number(fields, "goodput_bps"),
+        window_bytes=fields.integer("window_bytes", 0, MAX_SAFE_INTEGER),
+        in_flight_bytes=fields.integer("in_flight_bytes", 0, MAX_SAFE_INTEGER),
+        queued={name: by_priority.integer(name, 0, MAX_SAFE_INTEGER) for name in queued},
+        dropped=fields.integer("dropped", 0, MAX_SAFE_INTEGER),
+        expired=fields.integer("expired", 0, MAX_SAFE_INTEGER),
+        condition=fields.text("condition", longest=_LONGEST),
+        rendition=fields.text("rendition", longest=_LONGEST),
+    )
+
+
+def _number(fields: Fields, name: str) -> float | None:
+    return fields.number(name) if fields.has(name) else None

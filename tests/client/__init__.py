@@ -1,0 +1,1 @@
+"""Tests of the Python SDK against servers of the test process."""
