@@ -307,7 +307,7 @@ def _json_bytes(samples: npt.NDArray[Any]) -> int:
     digits = _INT16_TEXT_BYTES[samples] if samples.dtype == np.int16 else _text_bytes(samples)
     # Every list of n values has n - 1 commas and two brackets.
     lists = (math.prod(samples.shape[:axis]) for axis in range(samples.ndim))
-    marks = sum(count * (length + 1) for count, length in zip(lists, samples.shape, strict=True))
+    marks: int = sum(count * (length + 1) for count, length in zip(lists, samples.shape, strict=True))
     return int(digits.sum()) + marks
 
 

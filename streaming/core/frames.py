@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import STRICT, IntEnum, IntFlag
 
+from streaming.core.deflate import inflate
+from streaming.core.strict_json import MAX_TEXT_BYTES
 from streaming.exceptions import ProtocolError
 
 SUBPROTOCOL = "vital.v1"
@@ -44,7 +46,9 @@ class Frame:
 
 
 def encode_frame(kind: FrameKind, alias: int, first: int, payload: bytes, flags: int = 0) -> bytes:
-    """Header and payload as one byte string."""
+    """Header and payload as one byte string; ValueError when no receiver would take it."""
+    if not 0 < len(payload) <= MAX_FRAME_BYTES - HEADER.size:
+        raise ValueError(f"payload of {len(payload)} bytes does not fit a frame")
     return HEADER.pack(kind, flags, alias, first) + payload
 
 
@@ -78,9 +82,25 @@ def decode_frame(data: bytes) -> Frame:
         raise ProtocolError("frame is shorter than its header and one byte")
     kind, flags, alias, first = HEADER.unpack_from(data)
     try:
-        return Frame(FrameKind(kind), FrameFlag(flags), alias, first, data[HEADER.size :])
+        frame = Frame(FrameKind(kind), FrameFlag(flags), alias, first, data[HEADER.size :])
     except ValueError:
         raise ProtocolError("frame kind or flags are unknown") from None
+    if flags and frame.kind is not FrameKind.JSON:
+        raise ProtocolError("frame flags do not fit its kind")
+    return frame
+
+
+def frame_text(frame: Frame, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text of a JSON frame, inflated where its flag says so; raises ProtocolError."""
+    if frame.kind is not FrameKind.JSON:
+        raise ProtocolError("frame is not JSON")
+    plain = frame.payload
+    if frame.flags & FrameFlag.DEFLATED:
+        plain = inflate(plain, max_bytes=max_bytes)
+    try:
+        return plain.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("frame is not UTF-8") from None
 
 
 def _varint(value: int) -> bytes:
@@ -100,6 +120,8 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if byte == 0 and shift:
+                raise ProtocolError("frame length has a needless byte")
             return value, at
         shift += 7
     raise ProtocolError("frame length has too many bytes")

@@ -1,0 +1,101 @@
+// @ts-check
+/** The bytes of vital.v1: bundles of frames in one WebSocket message, and an 8-byte header before each payload. */
+
+import { inflateInto } from "./inflate.js";
+import { ProtocolError } from "./protocol-error.js";
+
+export const FrameKind = Object.freeze({ WAVEFORM: 1, BACKFILL: 2, JSON: 3 });
+export const FrameFlag = Object.freeze({ DEFLATED: 1 });
+
+const BUNDLE_VERSION = 1;
+const HEADER_BYTES = 8;
+const MAX_FRAME_BYTES = 64 * 1024;
+const MAX_TEXT_BYTES = 64 * 1024;
+const MAX_LENGTH_SHIFT = 14; // three bytes of seven bits
+
+/**
+ * @typedef {object} Frame
+ * @property {number} kind a FrameKind
+ * @property {number} flags
+ * @property {number} alias names the stream, as its `stream` message said
+ * @property {number} first sample index of the first sample
+ * @property {Uint8Array} payload a view into the message
+ */
+
+/**
+ * The frames of one binary message; throws ProtocolError, and returns none, when any is malformed.
+ * @param {ArrayBuffer | Uint8Array} message
+ * @returns {Frame[]}
+ */
+export function decodeBundle(message) {
+  const bytes = message instanceof Uint8Array ? message : new Uint8Array(message);
+  const end = bytes.length;
+  if (end === 0 || bytes[0] !== BUNDLE_VERSION) throw new ProtocolError("bundle version is not 1");
+  if (end === 1) throw new ProtocolError("bundle is empty");
+  const frames = [];
+  let at = 1;
+  while (at < end) {
+    let size = 0;
+    let shift = 0;
+    for (;;) {
+      if (at >= end) throw new ProtocolError("frame length is cut off");
+      const byte = bytes[at++];
+      size |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        if (byte === 0 && shift > 0) throw new ProtocolError("frame length has a needless byte");
+        break;
+      }
+      shift += 7;
+      if (shift > MAX_LENGTH_SHIFT) throw new ProtocolError("frame length has too many bytes");
+    }
+    if (size <= HEADER_BYTES || size > MAX_FRAME_BYTES || at + size > end) {
+      throw new ProtocolError("frame length is out of bounds");
+    }
+    frames.push(decodeFrame(bytes, at, at + size));
+    at += size;
+  }
+  return frames;
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} end
+ * @returns {Frame}
+ */
+function decodeFrame(bytes, at, end) {
+  const kind = bytes[at];
+  const flags = bytes[at + 1];
+  if (kind < FrameKind.WAVEFORM || kind > FrameKind.JSON) throw new ProtocolError("frame kind is unknown");
+  if (flags !== 0 && (flags !== FrameFlag.DEFLATED || kind !== FrameKind.JSON)) {
+    throw new ProtocolError("frame flags do not fit its kind");
+  }
+  return {
+    kind,
+    flags,
+    alias: bytes[at + 2] | (bytes[at + 3] << 8),
+    first: (bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16) | (bytes[at + 7] << 24)) >>> 0,
+    payload: bytes.subarray(at + HEADER_BYTES, end),
+  };
+}
+
+/**
+ * The text of a JSON frame, inflated where its flag says so, at most 64 KiB of it.
+ * @param {Frame} frame
+ */
+export function frameText(frame) {
+  let plain = frame.payload;
+  if (frame.flags & FrameFlag.DEFLATED) {
+    const out = new Uint8Array(MAX_TEXT_BYTES + 1);
+    const size = inflateInto(plain, out);
+    if (size > MAX_TEXT_BYTES) throw new ProtocolError("frame inflates to more than 64 KiB");
+    plain = out.subarray(0, size);
+  }
+  try {
+    return utf8.decode(plain);
+  } catch {
+    throw new ProtocolError("frame is not UTF-8");
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,0 +1,305 @@
+"""Make tests/vectors: wire data with its meaning, which Python and JavaScript both have to agree on.
+
+`python -m tests.make_vectors` writes the files anew. A change in them is a change of vital.v1.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streaming.core import client_messages, messages
+from streaming.core.deflate import deflate
+from streaming.core.frames import BUNDLE_VERSION, FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.messages import GapReason, RosterEntry, SignalState
+from streaming.core.priority import MessagePriority
+from streaming.core.streams import Lead, Source, StreamInfo
+from streaming.ecg.codec import HEADER, Samples, encode_planes, to_planes
+from streaming.exceptions import CloseCode
+
+VECTORS = Path(__file__).parent / "vectors"
+
+Vectors = dict[str, list[dict[str, Any]]]
+
+_LEADS = (Lead("II", 5.0, 1024, 12), Lead("V1", 4.88, 0, 16))
+_INFO = StreamInfo("bed-7", 3, "P-0042", "icu", Source.REPLAY, 360.0, _LEADS)
+
+
+def main() -> None:
+    """Write every vector file."""
+    VECTORS.mkdir(exist_ok=True)
+    for name, vectors in all_vectors().items():
+        # One case a line: a diff shows which case changed.
+        parts = [
+            f'"{part}": [\n' + ",\n".join(json.dumps(case) for case in cases) + "\n]"
+            for part, cases in vectors.items()
+        ]
+        (VECTORS / f"{name}.json").write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def all_vectors() -> dict[str, Vectors]:
+    """The content of every file, by its name."""
+    return {"frames": frames(), "waveforms": waveforms(), "messages": _messages()}
+
+
+def frames() -> Vectors:
+    """Bundles: the frames in them, and what is no bundle."""
+    text = '{"type":"time","server_ms":1700000000000.5}'
+    name = '{"type":"denied","stream":"Ä"}'
+    deflated = deflate(text.encode(), level=6, window_bits=12, mem_level=5)
+    wave = (FrameKind.WAVEFORM, 7, 4_294_967_295, b"\x01\x02\x03", 0)
+    bulk = (FrameKind.BACKFILL, 65535, 0, b"\x00" * 200, 0)
+    plain = (FrameKind.JSON, 0, 0, name.encode(), 0)
+    packed = (FrameKind.JSON, 0, 0, deflated, FrameFlag.DEFLATED)
+    good = encode_frame(*wave)
+    head = bytes([BUNDLE_VERSION])
+    return {
+        "valid": [
+            _bundle("one waveform, largest index", wave),
+            _bundle("length of two bytes", bulk),
+            _bundle("every kind", wave, bulk, plain, packed, texts=[name, text]),
+        ],
+        "malformed": [
+            _case("nothing", b""),
+            _case("another version", b"\x02" + bytes([len(good)]) + good),
+            _case("version alone", head),
+            _case("length cut off", head + b"\x8b"),
+            _case("length of four bytes", head + b"\x8b\x80\x80\x00" + good),
+            _case("length with a needless byte", head + b"\x8b\x00" + good),
+            _case("length zero", head + b"\x00"),
+            _case("no payload", head + b"\x08" + good[:8]),
+            _case("shorter than its length", head + bytes([len(good) + 1]) + good),
+            _case("longer than a frame may be", head + b"\x81\x80\x04" + good),
+            _case("kind 0", head + b"\x0b\x00" + good[1:]),
+            _case("kind 4", head + b"\x0b\x04" + good[1:]),
+            _case("unknown flag", head + b"\x0b\x03\x02" + good[2:]),
+            _case("waveform with the flag of JSON", head + b"\x0b\x01\x01" + good[2:]),
+            _case("second frame without payload", head + b"\x0b" + good + b"\x08" + good[:8]),
+        ],
+        "malformed_text": [
+            _text_case("not UTF-8", b"\xff\xfe", FrameFlag.NONE),
+            _text_case("not deflate", b"\x07\xff\xff", FrameFlag.DEFLATED),
+            _text_case("deflate cut off", deflated[:-1], FrameFlag.DEFLATED),
+            _text_case("bytes behind deflate", deflated + b"\x00", FrameFlag.DEFLATED),
+            _text_case("inflates beyond 64 KiB", _deflated(b" " * 65537), FrameFlag.DEFLATED),
+        ],
+    }
+
+
+def waveforms() -> Vectors:
+    """Payloads: the samples in them, and what is no payload."""
+    rng = np.random.default_rng(2)
+    walk = np.cumsum(rng.integers(-9, 10, (12, 50)), axis=1).astype(np.int16)
+    small = np.array([[0, -1, 5, 300, 299], [7, 7, 7, 7, 7]], np.int16)
+    edge16 = np.array([[32767, -32768, 32767, 0, -1, 1]], np.int16)
+    edge32 = np.array([[2**31 - 1, -(2**31), 2**31 - 1, 0, -1, 70000]] * 2, np.int32)
+    good = _payload(small)
+    body = good[4:]
+    plain = to_planes(small)
+    return {
+        "valid": [
+            _waveform("one sample", np.array([[-2]], np.int16)),
+            _waveform("two leads", small),
+            _waveform("twelve leads x 100 ms at 500 Hz", walk),
+            _waveform("extremes of 16 bits", edge16),
+            _waveform("extremes of 32 bits", edge32),
+            _waveform("sixteen leads of zeros", np.zeros((16, 25), np.int32)),
+            _waveform("stored blocks", walk[:2], level=0),
+            _waveform("largest window", walk[:3], window_bits=15, mem_level=9),
+            _waveform("smallest window", walk[:3], level=9, window_bits=9, mem_level=1),
+        ],
+        "malformed": [
+            _case("nothing", b""),
+            _case("header alone", good[:4]),
+            _case("codec 0", b"\x00" + good[1:]),
+            _case("codec 3, reserved", b"\x03" + good[1:]),
+            _case("no lead", _with_header(1, 0, 5, body)),
+            _case("seventeen leads", _with_header(1, 17, 5, _deflated(bytes(17 * 5 * 2)))),
+            _case("no sample", _with_header(1, 2, 0, body)),
+            _case("8193 samples", _with_header(1, 1, 8193, _deflated(bytes(2 * 8193)))),
+            _case("more samples than the body has", _with_header(1, 2, 6, body)),
+            _case("fewer samples than the body has", _with_header(1, 2, 4, body)),
+            _case("planes of the other width", _with_header(2, 2, 5, body)),
+            _case("body cut off", good[:-1]),
+            _case("byte behind the body", good + b"\x00"),
+            _case("body twice", good + body),
+            _case("body inflates a thousandfold", _with_header(1, 1, 100, _deflated(bytes(200_000)))),
+            _case("body of empty blocks", _with_header(1, 2, 5, b"\x00\x00\x00\xff\xff" * 40 + body)),
+            _case(
+                "stored block longer than the body",
+                _with_header(1, 2, 5, b"\x01\x14\x00\xeb\xff" + plain[:9]),
+            ),
+            _case("stored block longer than the samples", _with_header(1, 2, 5, _stored(plain + b"\x00"))),
+            _case("block type 3", _with_header(1, 2, 5, b"\x07" + body)),
+            _case("match before the first byte", _with_header(1, 2, 5, b"\x03\x02\x00")),
+        ],
+    }
+
+
+def server_messages() -> dict[str, str]:
+    """One text of every message that a server sends, and of some variants."""
+    entry = RosterEntry("bed-7", "P-0042", "Ada Ö.", "icu", "Intensive care", "7", Source.REPLAY, online=True)
+    place = {"epoch": 3, "sample": 360}
+    return {
+        "welcome": messages.welcome(connection="c-1", server_ms=1.7e12),
+        "device welcome": messages.device_welcome(stream="bed-7", epoch=3, next_sample=0, server_ms=1.7e12),
+        "device ack": messages.device_ack(720),
+        "roster": messages.roster([entry]),
+        "empty roster": messages.roster([]),
+        "stream": messages.stream(_INFO, 9),
+        "vitals": messages.vitals("bed-7", **place, hr=72.5, hr_source="II"),
+        "unknown vitals": messages.vitals("bed-7", **place, hr=None, hr_source=None),
+        "quality": messages.quality(
+            "bed-7", **place, state=SignalState.LIVE, leads_off=["V1"], rate_hz=360.02
+        ),
+        "silent": messages.quality("bed-7", **place, state=SignalState.SILENT),
+        "gap": messages.gap("bed-7", epoch=3, first=36, stop=72, reason=GapReason.SOURCE, recoverable=True),
+        "denied": messages.denied("bed-8"),
+        "keepalive": messages.time(1.7e12),
+        "time": messages.time(1.7e12, t0=12.5),
+        "stats": messages.stats(
+            rtt_ms=20.04,
+            goodput_bps=64_000.2,
+            window_bytes=4096,
+            in_flight_bytes=100,
+            queued={MessagePriority.HIGH: 2},
+            dropped=1,
+            expired=0,
+            condition="good",
+            rendition="lossless",
+        ),
+        "new stats": messages.stats(
+            rtt_ms=None,
+            goodput_bps=None,
+            window_bytes=4096,
+            in_flight_bytes=0,
+            queued={},
+            dropped=0,
+            expired=0,
+            condition="unknown",
+            rendition="lossless",
+        ),
+        "bye": messages.bye(CloseCode.SLOW, "too slow", retry_after_ms=2000),
+        "final bye": messages.bye(CloseCode.FORBIDDEN, "forbidden"),
+    }
+
+
+def client_texts() -> dict[str, str]:
+    """One text of every message that a client sends, and of some variants."""
+    return {
+        "viewer hello": client_messages.viewer_hello(client="page/1"),
+        "viewer hello with token": client_messages.viewer_hello(token="t" * 40),
+        "subscribe": client_messages.subscribe(["bed-7", "bed-8"], focus="bed-8"),
+        "subscribe to nothing": client_messages.subscribe([]),
+        "ack": client_messages.ack(4, decoded_ms=1.25, backlog=0),
+        "time": client_messages.time_request(12.5),
+        "bye": client_messages.client_bye(),
+        "device hello": client_messages.device_hello(
+            token="t" * 40, session="s-12345678", next_sample=0, source=Source.SIM, rate_hz=250, leads=_LEADS
+        ),
+        "device quality": client_messages.device_quality(sample=500, leads_off=["V1"]),
+    }
+
+
+def _messages() -> Vectors:
+    server = server_messages()
+    array = "[" + server["denied"] + "," + server["keepalive"] + "]"
+    stream = json.loads(server["stream"])
+    viewer = {name: server[name] for name in server if not name.startswith("device")}
+    return {
+        "client": [{"name": name, "text": text} for name, text in client_texts().items()],
+        "server": [{"name": name, "text": text} for name, text in server.items()],
+        "viewer": [
+            *(
+                {"name": name, "text": text, "types": [json.loads(text)["type"]]}
+                for name, text in viewer.items()
+            ),
+            {"name": "array", "text": array, "types": ["denied", "time"]},
+            {"name": "empty array", "text": "[]", "types": []},
+            {"name": "unknown type", "text": '{"type":"alarm"}', "types": []},
+            {"name": "unknown field", "text": '{"type":"denied","stream":"a","why":1}', "types": ["denied"]},
+        ],
+        "malformed": [
+            {"name": name, "text": text}
+            for name, text in {
+                "nothing": "",
+                "not JSON": "{",
+                "NaN": '{"type":"time","server_ms":NaN}',
+                "a string": '"time"',
+                "null": "null",
+                "no type": "{}",
+                "type of another type": '{"type":1}',
+                "array of arrays": "[[]]",
+                "array with null": f"[{server['denied']},null]",
+                "text behind it": server["denied"] + "x",
+            }.items()
+        ],
+        "malformed_for_viewers": [
+            {"name": name, "text": json.dumps(value)}
+            for name, value in {
+                "unknown, must be understood": {"type": "alarm", "must_understand": True},
+                "denied without stream": {"type": "denied"},
+                "stream without leads": stream | {"leads": []},
+                "stream with 17 leads": stream | {"leads": stream["leads"][:1] * 17},
+                "stream with rate 0": stream | {"rate_hz": 0},
+                "stream with alias 65536": stream | {"alias": 65536},
+                "stream of unknown source": stream | {"source": "FAKE"},
+                "stream in millivolts": stream | {"unit": "mV"},
+                "gap that ends before it begins": json.loads(server["gap"]) | {"from": 72, "to": 36},
+                "vitals with a text for a rate": json.loads(server["vitals"]) | {"hr": "72"},
+                "welcome of another protocol": json.loads(server["welcome"]) | {"protocol": "vital.v2"},
+                "roster with an entry that is no object": {"type": "roster", "streams": [1]},
+            }.items()
+        ],
+    }
+
+
+def _bundle(name: str, *parts: tuple[FrameKind, int, int, bytes, int], texts: list[str] | None = None) -> Any:
+    return {
+        "name": name,
+        "hex": encode_bundle(encode_frame(*part) for part in parts).hex(),
+        "frames": [
+            {"kind": int(kind), "flags": int(flags), "alias": alias, "first": first, "payload": payload.hex()}
+            for kind, alias, first, payload, flags in parts
+        ],
+        "texts": texts or [],
+    }
+
+
+def _waveform(name: str, samples: Samples, **settings: int) -> Any:
+    return {"name": name, "hex": _payload(samples, **settings).hex(), "samples": samples.tolist()} | {
+        "bits": 8 * samples.dtype.itemsize
+    }
+
+
+def _payload(samples: Samples, *, level: int = 6, window_bits: int = 12, mem_level: int = 5) -> bytes:
+    return encode_planes(samples, level=level, window_bits=window_bits, mem_level=mem_level)
+
+
+def _with_header(codec: int, leads: int, samples: int, body: bytes) -> bytes:
+    return HEADER.pack(codec, leads, samples) + body
+
+
+def _deflated(plain: bytes) -> bytes:
+    return deflate(plain, level=9, window_bits=15, mem_level=9)
+
+
+def _stored(plain: bytes) -> bytes:
+    stream = zlib.compressobj(0, zlib.DEFLATED, -15)
+    return stream.compress(plain) + stream.flush()
+
+
+def _case(name: str, data: bytes) -> Any:
+    return {"name": name, "hex": data.hex()}
+
+
+def _text_case(name: str, payload: bytes, flags: FrameFlag) -> Any:
+    return _case(name, encode_bundle([encode_frame(FrameKind.JSON, 0, 0, payload, flags)]))
+
+
+if __name__ == "__main__":
+    main()
