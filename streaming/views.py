@@ -11,8 +11,11 @@ from channels.db import DatabaseSyncToAsync
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from streaming.store.readiness import database_fault
@@ -31,6 +34,13 @@ def app(request: HttpRequest, stream: str = "") -> HttpResponse:
     return render(request, "app.html", {"stream": stream})
 
 
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The admin has no login form of its own: one form, one throttle."""
+    if request.user.is_authenticated:
+        raise PermissionDenied
+    return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
 def throttled(request: HttpRequest, *_args: Any) -> HttpResponse:
     """429: too many failed logins of one name from one address."""
     cooloff: timedelta = settings.AXES_COOLOFF_TIME
@@ -38,6 +48,11 @@ def throttled(request: HttpRequest, *_args: Any) -> HttpResponse:
     response = render(request, "registration/throttled.html", {"minutes": minutes}, status=429)
     response["Retry-After"] = str(round(cooloff.total_seconds()))
     return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, with the notice: Django's own handler renders its template without a context."""
+    return render(request, "500.html", status=500)
 
 
 @require_safe

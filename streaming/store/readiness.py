@@ -20,7 +20,7 @@ def database_fault() -> str | None:
 
 
 def require_migrated() -> None:
-    """Raise SystemExit with what to do, when the database cannot serve; for the start of a server or a command."""
+    """Raise SystemExit with what to do, when a server or a command cannot work with the database."""
     fault = database_fault()
     if fault is None:
         return

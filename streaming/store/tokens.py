@@ -45,15 +45,13 @@ class IssuedToken:
 def issue_device_token(
     device: Device, *, actor: str, overlap: timedelta = ROTATION_OVERLAP, lifetime: timedelta | None = None
 ) -> IssuedToken:
-    """A new token for `device`; its others end after `overlap`. Three queries."""
+    """A new token for `device`; its others end after `overlap`. Two queries."""
     now = timezone.now()
-    issued, prefix, digest = _new(DEVICE_KIND, None if lifetime is None else now + lifetime)
+    token = DeviceToken(device=device, created=now, expires=None if lifetime is None else now + lifetime)
+    issued = stamp(token)
     with transaction.atomic():
-        ended = _valid(DeviceToken, now).filter(device=device).filter(_outlives(now + overlap))
-        count = ended.update(expires=now + overlap)
-        token = DeviceToken.objects.create(
-            device=device, prefix=prefix, digest=digest, created=now, expires=issued.expires
-        )
+        count = _outliving(device, now + overlap).update(expires=now + overlap)
+        token.save()
         audit.record(actor, "token.issue", f"device:{device.pk}", "done", token=token.pk, rotated=count)
     return issued
 
@@ -63,14 +61,25 @@ def issue_api_token(
 ) -> IssuedToken:
     """A new token with which a program may see `wards`, as far as `user` may. Four queries."""
     now = timezone.now()
-    issued, prefix, digest = _new(API_KIND, None if lifetime is None else now + lifetime)
+    token = ApiToken(user=user, name=name, created=now, expires=None if lifetime is None else now + lifetime)
+    issued = stamp(token)
     with transaction.atomic():
-        token = ApiToken.objects.create(
-            user=user, name=name, prefix=prefix, digest=digest, created=now, expires=issued.expires
-        )
+        token.save()
         token.wards.set(wards)
         audit.record(actor, "token.issue", f"user:{user.pk}", "done", token=token.pk)
     return issued
+
+
+def stamp(token: DeviceToken | ApiToken) -> IssuedToken:
+    """Give an unsaved token its prefix and digest; what is returned is the only copy of its text.
+
+    Forty random bits to find it by, 256 to prove it with: enough for a plain SHA-256.
+    """
+    kind = DEVICE_KIND if isinstance(token, DeviceToken) else API_KIND
+    token.prefix = "".join(secrets.choice(_BASE32_LOWER) for _ in range(8))
+    text = f"{kind}_{token.prefix}_{secrets.token_urlsafe(32)}"
+    token.digest = _digest(text)
+    return IssuedToken(text, token.prefix, token.expires)
 
 
 def revoke(token: DeviceToken | ApiToken, *, actor: str) -> None:
@@ -102,20 +111,10 @@ def _find(model: type[T], kind: str, text: str, owner: str) -> T | None:
     return token if token and same and token.is_valid(timezone.now()) else None
 
 
-def _new(kind: str, expires: datetime | None) -> tuple[IssuedToken, str, str]:
-    """Forty random bits to find it by, 256 to prove it with: enough for a plain SHA-256."""
-    prefix = "".join(secrets.choice(_BASE32_LOWER) for _ in range(8))
-    text = f"{kind}_{prefix}_{secrets.token_urlsafe(32)}"
-    return IssuedToken(text, prefix, expires), prefix, _digest(text)
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _valid(model: type[T], now: datetime) -> models.QuerySet[T]:
-    return model._default_manager.filter(Q(expires__isnull=True) | Q(expires__gt=now), revoked__isnull=True)
-
-
-def _outlives(limit: datetime) -> Q:
-    return Q(expires__isnull=True) | Q(expires__gt=limit)
+def _outliving(device: Device, limit: datetime) -> models.QuerySet[DeviceToken]:
+    """The device's tokens that would still be valid at `limit`."""
+    return device.tokens.filter(Q(expires__isnull=True) | Q(expires__gt=limit), revoked__isnull=True)

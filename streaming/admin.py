@@ -1,0 +1,370 @@
+"""The admin of wards, patients, devices, admissions, tokens and the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, ForeignKey, ManyToManyField, Model, Q, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from streaming.models import ApiToken, AuditEntry, Device, DeviceToken, Patient, Stream, Token, Ward
+from streaming.store import audit, feeds, tokens
+from streaming.store.tokens import IssuedToken
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+    _TabularInline = admin.TabularInline[Any, Any]
+else:
+    _ModelAdmin = admin.ModelAdmin  # generic in the stubs alone
+    _TabularInline = admin.TabularInline
+
+admin.site.site_header = "VITAL"
+admin.site.site_title = "VITAL admin"
+admin.site.index_title = "Administration"
+
+
+class WardScopedAdmin(_ModelAdmin):
+    """Staff work with the wards that their groups see; who administers those is a superuser.
+
+    `ward_path` leads from the model to its ward; objects without any ward are everybody's.
+    """
+
+    ward_path: ClassVar[str] = "ward"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The objects of the user's wards."""
+        return self._scoped(super().get_queryset(request), request, self.ward_path)
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer, and accept, nothing of other wards."""
+        scoped = self.admin_site._registry.get(db_field.related_model)
+        if isinstance(scoped, WardScopedAdmin):
+            kwargs["queryset"] = scoped.get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @staticmethod
+    def _scoped(objects: QuerySet[Any], request: HttpRequest, ward_path: str) -> QuerySet[Any]:
+        user = _user(request)
+        if user.is_superuser:
+            return objects
+        wards = Ward.objects.filter(groups__user=user)
+        if ward_path == "pk":
+            return objects.filter(pk__in=wards)
+        return objects.filter(Q(**{f"{ward_path}__in": wards}) | Q(**{ward_path: None})).distinct()
+
+
+@admin.register(Ward)
+class WardAdmin(WardScopedAdmin):
+    """Wards, and the groups that see them."""
+
+    ward_path = "pk"
+    list_display = ("name", "slug", "group_names", "open_admissions")
+    search_fields = ("name", "slug")
+    prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
+    filter_horizontal = ("groups",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the number of patients."""
+        patients = Count("streams", filter=Q(streams__ended_at=None), distinct=True)
+        wards: QuerySet[Ward] = super().get_queryset(request)
+        return wards.prefetch_related("groups").annotate(patients=patients)
+
+    @admin.display(description="seen by")
+    def group_names(self, ward: Ward) -> str:
+        """The groups, by name."""
+        return ", ".join(group.name for group in ward.groups.all()) or "superusers only"
+
+    @admin.display(description="patients", ordering="patients")
+    def open_admissions(self, ward: Any) -> int:
+        """How many are admitted now."""
+        return int(ward.patients)
+
+
+@admin.register(Patient)
+class PatientAdmin(WardScopedAdmin):
+    """Patients; the pseudonym is given once and stays."""
+
+    ward_path = "streams__ward"
+    list_display = ("pseudonym", "display_name")
+    search_fields = ("pseudonym", "display_name")
+    readonly_fields = ("pseudonym",)
+
+
+class DeviceTokenInline(_TabularInline):
+    """A device's tokens, as far as they are known: never the token itself."""
+
+    model = DeviceToken
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ("prefix", "created", "expires", "revoked", "state")
+
+    def has_add_permission(self, *_args: Any) -> bool:
+        """Tokens are issued by the button, which shows them."""
+        return False
+
+    @admin.display
+    def state(self, token: DeviceToken) -> str:
+        """In one word."""
+        return _state(token)
+
+
+@admin.register(Device)
+class DeviceAdmin(WardScopedAdmin):
+    """Devices; a button issues a token and shows it once, another revokes all of them."""
+
+    ward_path = "streams__ward"
+    list_display = ("name", "source", "lies_at", "valid_tokens")
+    list_filter = ("source",)
+    search_fields = ("name",)
+    inlines = (DeviceTokenInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With what the list shows."""
+        return super().get_queryset(request).prefetch_related("tokens", "streams__ward")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Two pages more."""
+        return [
+            path("<int:pk>/issue-token/", self._page(self.issue_token), name="streaming_device_issue_token"),
+            path(
+                "<int:pk>/revoke-tokens/",
+                self._page(self.revoke_tokens),
+                name="streaming_device_revoke_tokens",
+            ),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="lies at")
+    def lies_at(self, device: Device) -> str:
+        """Ward and bed of the open admission."""
+        return next((f"{s.ward} {s.bed}" for s in device.streams.all() if s.ended_at is None), "")
+
+    @admin.display(description="valid tokens")
+    def valid_tokens(self, device: Device) -> int:
+        """How many it could use now."""
+        now = timezone.now()
+        return sum(token.is_valid(now) for token in device.tokens.all())
+
+    def issue_token(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask; then issue, and show the token this once."""
+        device = _changeable(self, request, pk)
+        if request.method == "POST":
+            issued = tokens.issue_device_token(device, actor=_actor(request))
+            return _show_once(
+                self, request, issued, device, reverse("admin:streaming_device_change", args=[pk])
+            )
+        minutes = round(tokens.ROTATION_OVERLAP.total_seconds() / 60)
+        return _confirm(
+            self,
+            request,
+            f"Issue a token for {device}",
+            f"It is shown once. Tokens that the device has now go on working for {minutes} minutes.",
+        )
+
+    def revoke_tokens(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask; then revoke all tokens of a device, which cuts its connection."""
+        device = _changeable(self, request, pk)
+        if request.method == "POST":
+            for token in device.tokens.filter(revoked=None):
+                tokens.revoke(token, actor=_actor(request))
+            messages.success(request, "All tokens of the device are revoked.")
+            return redirect("admin:streaming_device_change", pk)
+        return _confirm(
+            self, request, f"Revoke all tokens of {device}", "The device is cut within two seconds."
+        )
+
+    def _page(self, view: Any) -> Any:
+        return self.admin_site.admin_view(view)
+
+
+@admin.register(Stream)
+class StreamAdmin(WardScopedAdmin):
+    """Admissions; one that has begun keeps its device, patient and ward: it is ended, and another begun."""
+
+    list_display = ("id", "ward", "bed", "patient", "device", "source", "started_at", "ended_at")
+    list_filter = ("ward", ("ended_at", admin.EmptyFieldListFilter))
+    list_select_related = ("ward", "patient", "device")
+    search_fields = ("id", "bed", "patient__pseudonym", "device__name")
+    actions = ("end_admissions",)
+    fields = ("id", "device", "patient", "ward", "bed", "started_at", "ended_at")
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
+        """Before it begins, what to admit; afterwards the bed alone."""
+        fixed = ("id", "started_at", "ended_at")
+        return fixed if obj is None else ("device", "patient", "ward", *fixed)
+
+    def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
+        """An admission is ended, never deleted: the audit trail names it."""
+        return False
+
+    @admin.display(ordering="device__source")
+    def source(self, stream: Stream) -> str:
+        """The device's mark."""
+        return stream.device.source
+
+    @admin.action(description="End the selected admissions", permissions=["change"])
+    def end_admissions(self, request: HttpRequest, streams: QuerySet[Stream]) -> None:
+        """The devices are cut, and the streams vanish from every ward page."""
+        for stream in streams.filter(ended_at=None):
+            feeds.end_admission(stream, actor=_actor(request))
+        messages.success(request, "The selected admissions have ended.")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(_ModelAdmin):
+    """Tokens of viewers without a browser: made by its form, shown once, then revoked or left alone.
+
+    Staff make and see their own; only a superuser may make one for somebody else.
+    """
+
+    list_display = ("prefix", "name", "user", "created", "expires", "last_used", "state")
+    list_filter = ("user",)
+    list_select_related = ("user",)
+    search_fields = ("prefix", "name")
+    actions = ("revoke_tokens",)
+    filter_horizontal = ("wards",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
+        """One's own."""
+        objects = super().get_queryset(request)
+        return objects if _user(request).is_superuser else objects.filter(user=request.user)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """A new one: what it is for. One that exists: what is known of it."""
+        if obj is not None:
+            return ("prefix", "name", "user", "wards", "created", "expires", "revoked", "last_used", "state")
+        fields = ("name", "wards", "expires")
+        return ("user", *fields) if _user(request).is_superuser else fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """A token that was handed out never comes to mean something else."""
+        return () if obj is None else self.get_fields(request, obj)
+
+    def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
+        """It is revoked, never deleted: the audit trail names it."""
+        return False
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer, and accept, the wards that the user sees."""
+        kwargs["queryset"] = WardScopedAdmin._scoped(Ward.objects.all(), request, "pk")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def save_model(self, request: Any, obj: ApiToken, form: ModelForm[Any], change: bool) -> None:
+        """Store the digest; the token itself goes to this request's answer and nowhere else."""
+        if "user" not in form.cleaned_data:
+            obj.user = _user(request)
+        request.issued_token = tokens.stamp(obj)
+        super().save_model(request, obj, form, change)
+        audit.record(_actor(request), "token.issue", f"user:{obj.user_id}", "done", token=obj.pk)
+
+    def response_add(self, request: Any, obj: ApiToken, *_args: Any, **_kwargs: Any) -> HttpResponse:
+        """Show the token this once."""
+        return _show_once(
+            self, request, request.issued_token, obj, reverse("admin:streaming_apitoken_changelist")
+        )
+
+    @admin.display
+    def state(self, token: ApiToken) -> str:
+        """In one word."""
+        return _state(token)
+
+    @admin.action(description="Revoke the selected tokens", permissions=["change"])
+    def revoke_tokens(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
+        """Their connections are cut within two seconds."""
+        for token in chosen:
+            tokens.revoke(token, actor=_actor(request))
+        messages.success(request, "The selected tokens are revoked.")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(_ModelAdmin):
+    """The audit trail, to be read and checked."""
+
+    list_display = ("at", "actor", "action", "object", "outcome", "writer", "seq")
+    list_filter = ("action", "outcome")
+    search_fields = ("=actor", "=object")
+    show_full_result_count = False  # it would count a table that only grows, on every page
+    actions = ("verify_chains",)
+
+    def has_add_permission(self, *_args: Any, **_kwargs: Any) -> bool:
+        """The program writes it."""
+        return False
+
+    def has_change_permission(self, *_args: Any, **_kwargs: Any) -> bool:
+        """Nobody changes it."""
+        return False
+
+    def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
+        """Nobody deletes from it."""
+        return False
+
+    @admin.action(description="Verify the chains of the selected entries", permissions=["view"])
+    def verify_chains(self, request: HttpRequest, entries: QuerySet[AuditEntry]) -> None:
+        """Recompute every hash of the processes that wrote these."""
+        writers = set(entries.values_list("writer", flat=True))
+        problems = [problem for writer in sorted(writers) for problem in audit.verify(writer)]
+        for problem in problems[:20]:
+            messages.error(request, f"{problem.writer}/{problem.seq}: {problem.fault}")
+        if not problems:
+            messages.success(request, f"{len(writers)} chains are whole.")
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User), "the admin lets nobody else in"
+    return request.user
+
+
+def _actor(request: HttpRequest) -> str:
+    return f"user:{_user(request).pk}"
+
+
+def _state(token: Token) -> str:
+    if token.revoked is not None:
+        return "revoked"
+    return "valid" if token.is_valid(timezone.now()) else "expired"
+
+
+def _changeable(model_admin: DeviceAdmin, request: HttpRequest, pk: int) -> Device:
+    """The device, if it exists in the user's wards and may be changed; else PermissionDenied, for both."""
+    device: Device | None = model_admin.get_queryset(request).filter(pk=pk).first()
+    if device is None or not model_admin.has_change_permission(request, device):
+        raise PermissionDenied
+    return device
+
+
+def _confirm(model_admin: _ModelAdmin, request: HttpRequest, title: str, consequence: str) -> HttpResponse:
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": title,
+        "consequence": consequence,
+    }
+    return TemplateResponse(request, "admin/streaming/confirm.html", context)
+
+
+def _show_once(
+    model_admin: _ModelAdmin, request: HttpRequest, issued: IssuedToken, owner: Model, back: str
+) -> HttpResponse:
+    """The answer that holds the token: in no cache (every page says no-store), session or message."""
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": "New token",
+        "owner": owner,
+        "issued": issued,
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/streaming/token_issued.html", context)
