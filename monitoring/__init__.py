@@ -1,0 +1,1 @@
+"""What happened: metrics snapshots, and the pages that show them."""
