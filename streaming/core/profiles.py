@@ -13,6 +13,11 @@ from streaming.exceptions import ProfileError
 KIB = 1024
 
 
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ProfileError(f"{name} must be an integer from {low} to {high}, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class CompressionProfile:
     """Deflate settings of one group; the defaults suit ECG (window 4 KiB, memory level 5)."""
@@ -35,6 +40,11 @@ class ClassBounds:
 
     max_bytes: int
     max_age_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _within("max_bytes", self.max_bytes, KIB, 64 * KIB * KIB)
+        if self.max_age_s is not None and not 0.05 <= self.max_age_s <= 3600:
+            raise ProfileError(f"max_age_s must be from 0.05 to 3600, not {self.max_age_s!r}")
 
 
 DEFAULT_CLASS_BOUNDS: Mapping[MessagePriority, ClassBounds] = MappingProxyType(
@@ -78,11 +88,28 @@ class BackpressureProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionProfile:
+    """What belongs to a connection as a whole, whatever groups it follows (of the default profile)."""
+
+    max_window_bytes: int = 256 * KIB
+    max_total_bytes: int = 2048 * KIB
+    stall_s: float = 10.0
+    """How long the oldest byte may stay unacked before the client is cut with 4008."""
+
+    def __post_init__(self) -> None:
+        _within("max_window_bytes", self.max_window_bytes, 4 * KIB, 64 * KIB * KIB)
+        _within("max_total_bytes", self.max_total_bytes, 64 * KIB, 1024 * KIB * KIB)
+        if not 1 <= self.stall_s <= 3600:
+            raise ProfileError(f"stall_s must be from 1 to 3600, not {self.stall_s!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class GroupProfile:
     """All that governs one channel-layer group."""
 
     compression: CompressionProfile = field(default_factory=CompressionProfile)
     backpressure: BackpressureProfile = field(default_factory=BackpressureProfile)
+    connection: ConnectionProfile = field(default_factory=ConnectionProfile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +123,3 @@ class ProfileSet:
     def for_group(self, group: str) -> GroupProfile:
         """The override of `group`, else the default."""
         return self.overrides.get(group, self.default)
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ProfileError(f"{name} must be an integer from {low} to {high}, not {value!r}")

@@ -1,0 +1,558 @@
+"""One writer per connection: takes the most urgent messages while the client has credit for them.
+
+`BackpressureHandler(websocket)` alone waits for the awaited sends, which is flow control only where the
+server's `send` waits for the socket (uvicorn and hypercorn do, Daphne does not). With a `SendWindow`,
+the client's acks are the flow control, on every server and behind every proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from streaming.core.network import NetworkCondition, SlidingRate
+from streaming.core.outbox import Drop, Item, LaneState, Outbox
+from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
+from streaming.core.profiles import BackpressureProfile, ConnectionProfile
+from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, SendWindow
+from streaming.exceptions import CloseCode
+from streaming.sending import SocketSender, as_message
+
+__all__ = [
+    "CRITICAL_WATERMARK",
+    "HIGH_WATERMARK",
+    "LOW_WATERMARK",
+    "MAX_BUFFER_SIZE",
+    "MAX_RETRIES",
+    "PRIORITY_QUOTAS",
+    "BackpressureConfig",
+    "BackpressureHandler",
+    "BackpressureMetrics",
+    "CutReason",
+    "MessagePriority",
+]
+
+_DEFAULTS = BackpressureProfile()
+MAX_BUFFER_SIZE = _DEFAULTS.max_buffer_size
+HIGH_WATERMARK = _DEFAULTS.high_watermark
+LOW_WATERMARK = _DEFAULTS.low_watermark
+CRITICAL_WATERMARK = _DEFAULTS.critical_watermark
+MAX_RETRIES = _DEFAULTS.max_retries
+
+DEFAULT_GROUP = "default"
+SEND_DEADLINE_S = 3.0
+"""One attempt; with the three retries a send may take 12 s, as long as the oldest byte of a window."""
+SAMPLE_S = 1.0
+_SAMPLES_KEPT = 600
+_TIMER_STEP_S = 0.001
+
+log = logging.getLogger(__name__)
+
+
+class CutReason(StrEnum):
+    """Why the owner of a connection has to close it."""
+
+    STALLED = "the oldest message was not acked in time"
+    SILENT = "nothing was heard"
+    CONTROL_OVERFLOW = "too many messages that must not be dropped"
+    SEND_DEADLINE = "a send did not finish in time"
+    BROKEN = "the socket failed"
+
+    @property
+    def close_code(self) -> CloseCode:
+        """The code that tells the client what to do."""
+        if self is CutReason.SILENT:
+            return CloseCode.SILENT
+        return CloseCode.INTERNAL if self is CutReason.BROKEN else CloseCode.SLOW
+
+
+@dataclass(frozen=True, slots=True)
+class BackpressureMetrics:
+    """One reading of a handler. Messages are logical ones, counted over the handler's life.
+
+    offered = acked + in_flight + queued + coalesced + expired + dropped + abandoned, where `queued` is
+    `buffer_size`. Without a window, a message counts as acked when the socket has taken it.
+    """
+
+    buffer_size: int
+    buffer_bytes: int
+    buffer_utilization: float
+    pressure: float
+    offered_messages: int
+    sent_messages: int
+    acked_messages: int
+    in_flight_messages: int
+    coalesced_messages: int
+    expired_messages: int
+    dropped_messages: int
+    abandoned_messages: int
+    retries: int
+    drop_rate: float
+    messages_per_second: float
+    queued: Mapping[MessagePriority, int]
+    backpressure_active: bool
+    emergency_mode: bool
+    paused: bool
+    window_bytes: int | None
+    in_flight_bytes: int
+    rtt_s: float | None
+    goodput_bps: float | None
+    condition: NetworkCondition | None
+
+
+class BackpressureHandler:
+    """Sends by priority, bounded in count, bytes and age, and never faster than the client takes it.
+
+    `websocket` has async `send_bytes(data)` and `send_text(data)` (Starlette, FastAPI), or a Channels
+    consumer's async `send(text_data=..., bytes_data=...)`. All methods belong to one event loop, whose
+    time `clock` must follow; the writer task starts with the first message.
+
+    `pack` turns the items of one turn into WebSocket messages (default: one each). `on_drops` hears of
+    every item that a bound dropped, and may offer others from within. `on_slow` is called once, when the
+    owner has to close the connection; from then on nothing is sent. `keepalive` makes the message that
+    asks an idle client for an ack.
+    """
+
+    def __init__(
+        self,
+        websocket: Any,
+        window: SendWindow | None = None,
+        *,
+        profile: BackpressureProfile | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+        pack: Callable[[list[Item]], list[bytes | str]] | None = None,
+        on_drops: Callable[[list[Drop]], None] | None = None,
+        on_slow: Callable[[CutReason], None] | None = None,
+        keepalive: Callable[[], Item] | None = None,
+        max_total_bytes: int = ConnectionProfile().max_total_bytes,
+    ) -> None:
+        self.window = window
+        self.cut: CutReason | None = None
+        """Why the connection had to be cut, once it had."""
+        self.samples: deque[BackpressureMetrics] = deque(maxlen=_SAMPLES_KEPT)
+        """One reading a second, oldest first, while monitoring is on."""
+        self.config = BackpressureConfig(self)
+        self._sender = SocketSender(websocket)
+        self._clock = clock
+        self._pack = pack or _one_message_each
+        self._on_drops = on_drops
+        self._on_slow = on_slow
+        self._keepalive = keepalive
+        self._outbox = Outbox(rng=rng or random.Random(), max_total_bytes=max_total_bytes)
+        self._profiles = {DEFAULT_GROUP: profile or _DEFAULTS}
+        self._outbox.set_lane(DEFAULT_GROUP, self._profiles[DEFAULT_GROUP])
+        self._sent = 0
+        self._acked = [0] * len(MessagePriority)
+        self._lost_in_flight = [0] * len(MessagePriority)
+        self._rate = SlidingRate()
+        self._closed = False
+        self._stopping = False
+        self._waiting_for_credit = False
+        self._task: asyncio.Task[None] | None = None
+        self._sleep: asyncio.Future[None] | None = None
+        self._direct: asyncio.Future[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = math.inf
+        self._send_began: float | None = None
+        self._overdue_seen = 0
+        self._watch: asyncio.TimerHandle | None = None
+        self._sampler: asyncio.TimerHandle | None = None
+
+    async def send_with_backpressure(
+        self, data: Any, priority: MessagePriority = MessagePriority.NORMAL, *, key: Hashable | None = None
+    ) -> bool:
+        """Send bytes, text, or anything that JSON can say; True when it was sent or queued.
+
+        Waits for the socket only when nothing else waits for it and there is no window. A newer message
+        with the same `key` replaces one that is still queued. ValueError for an empty message.
+        """
+        payload = as_message(data)
+        item = Item(payload, MessagePriority(priority), self._clock(), len(payload), key)
+        idle = (
+            self.window is None and not len(self._outbox) and (self._task is None or self._sleep is not None)
+        )
+        dropped = any(drop.item is item for drop in self.offer(item))
+        if dropped or not idle or self._direct is not None:
+            return not dropped
+        self._direct = asyncio.get_running_loop().create_future()
+        return await self._direct
+
+    def offer(self, item: Item, group: str = DEFAULT_GROUP) -> list[Drop]:
+        """Queue `item` for the writer, never waiting; returns what was dropped, perhaps the item itself."""
+        outbox = self._outbox
+        if self._closed:
+            return [outbox.refuse(item)]
+        if group not in outbox:
+            self.set_profile(group, self._profiles[DEFAULT_GROUP])
+        drops = outbox.put(item, group, self._clock())
+        if drops:
+            self._report(drops)
+        if self._sleep is None:
+            if self._task is None:
+                self._start()
+        elif not self._waiting_for_credit or outbox.critical_waiting or outbox.control_overflow:
+            self._wake()
+        elif outbox.next_due < self._timer_due:
+            self._arm(outbox.next_due)
+        return drops
+
+    def on_ack(self, n: int, *, held_s: float = 0.0) -> Acked:
+        """Take the client's ack of WebSocket messages up to number `n`.
+
+        ProtocolError when it names one that was never sent; RuntimeError without a window.
+        """
+        if self.window is None:
+            raise RuntimeError("a handler without a window takes no acks")
+        now = self._clock()
+        acked = self.window.on_ack(n, now, held_s=held_s)
+        if self._closed:
+            return acked
+        for index, count in enumerate(acked.classes):
+            self._acked[index] += count
+        self.window.network.assess(now, waiting_s=self.window.oldest_age(now))
+        if self._waiting_for_credit:
+            self._wake()
+        return acked
+
+    def set_profile(self, group: str, profile: BackpressureProfile) -> None:
+        """Govern `group` by `profile` from now on; assignments to `config` end with it.
+
+        Groups that follow the default go on following it.
+        """
+        followed = self._profiles[DEFAULT_GROUP]
+        groups = {group}
+        if group == DEFAULT_GROUP:
+            groups |= {name for name, governing in self._profiles.items() if governing is followed}
+        for name in groups:
+            self._profiles[name] = profile
+            self._report(self._outbox.set_lane(name, profile))
+        self._wake()
+
+    def drop_group(self, group: str) -> list[Drop]:
+        """Forget a group and all it has queued, without a word to `on_drops`."""
+        self._profiles.pop(group, None) if group != DEFAULT_GROUP else None
+        return self._outbox.drop_lane(group)
+
+    def group_state(self, group: str) -> LaneState | None:
+        """One group's lane by itself; None when nothing was offered to it yet."""
+        return self._outbox.lane_state(group, self._clock())
+
+    @property
+    def profile(self) -> BackpressureProfile:
+        """What governs groups that have no profile of their own."""
+        return self._profiles[DEFAULT_GROUP]
+
+    def amend_profiles(self, **fields: Any) -> None:
+        """Change some fields in the profile of every group; ProfileError when one would be out of bounds."""
+        amended = {group: replace(profile, **fields) for group, profile in self._profiles.items()}
+        for group, profile in amended.items():
+            self._profiles[group] = profile
+            self._report(self._outbox.set_lane(group, profile))
+        self._wake()
+
+    def get_metrics(self) -> BackpressureMetrics:
+        """Read everything now."""
+        now = self._clock()
+        counts, window = self._outbox.counts(), self.window
+        offered = sum(c.offered for c in counts)
+        expired = sum(c.expired for c in counts)
+        dropped = sum(c.dropped + c.quota + c.emergency for c in counts)
+        lost = sum(self._lost_in_flight)
+        if window:
+            window.network.assess(now, waiting_s=window.oldest_age(now))
+        return BackpressureMetrics(
+            buffer_size=len(self._outbox),
+            buffer_bytes=self._outbox.size_bytes,
+            buffer_utilization=self._outbox.utilization,
+            pressure=self._outbox.pressure(now),
+            offered_messages=offered,
+            sent_messages=self._sent,
+            acked_messages=sum(self._acked),
+            in_flight_messages=sum(c.taken for c in counts) - sum(self._acked) - lost,
+            coalesced_messages=sum(c.coalesced for c in counts),
+            expired_messages=expired,
+            dropped_messages=dropped,
+            abandoned_messages=sum(c.abandoned for c in counts) + lost,
+            retries=self._sender.retries,
+            drop_rate=(expired + dropped) / offered if offered else 0.0,
+            messages_per_second=self._rate.per_second(now),
+            queued=dict(zip(MessagePriority, self._outbox.queued(), strict=True)),
+            backpressure_active=self._outbox.backpressure_active,
+            emergency_mode=self._outbox.emergency,
+            paused=self._waiting_for_credit,
+            window_bytes=window.size if window else None,
+            in_flight_bytes=window.in_flight_bytes if window else 0,
+            rtt_s=window.network.rtt_s if window else None,
+            goodput_bps=8 * window.goodput(now) if window else None,
+            condition=window.network.condition if window else None,
+        )
+
+    def get_detailed_metrics(self) -> dict[str, dict[str, Any]]:
+        """The same as nested plain values: `buffer`, `performance`, `state`, and `network`."""
+        metrics, config = self.get_metrics(), self.config
+        return {
+            "buffer": {
+                "size": metrics.buffer_size,
+                "utilization": metrics.buffer_utilization,
+                "high_watermark": config.HIGH_WATERMARK,
+                "low_watermark": config.LOW_WATERMARK,
+                "critical_watermark": config.CRITICAL_WATERMARK,
+                "max_size": config.MAX_BUFFER_SIZE,
+                "size_bytes": metrics.buffer_bytes,
+                "pressure": metrics.pressure,
+                "queued": {priority.name.lower(): count for priority, count in metrics.queued.items()},
+            },
+            "performance": {
+                "sent_messages": metrics.sent_messages,
+                "dropped_messages": metrics.dropped_messages,
+                "drop_rate": metrics.drop_rate,
+                "messages_per_second": metrics.messages_per_second,
+                "offered_messages": metrics.offered_messages,
+                "acked_messages": metrics.acked_messages,
+                "in_flight_messages": metrics.in_flight_messages,
+                "coalesced_messages": metrics.coalesced_messages,
+                "expired_messages": metrics.expired_messages,
+                "abandoned_messages": metrics.abandoned_messages,
+                "retries": metrics.retries,
+            },
+            "state": {
+                "backpressure_active": metrics.backpressure_active,
+                "emergency_mode": metrics.emergency_mode,
+                "paused": metrics.paused,
+            },
+            "network": {
+                "window_bytes": metrics.window_bytes,
+                "in_flight_bytes": metrics.in_flight_bytes,
+                "rtt_ms": None if metrics.rtt_s is None else 1000 * metrics.rtt_s,
+                "goodput_bps": metrics.goodput_bps,
+                "condition": metrics.condition and metrics.condition.value,
+            },
+        }
+
+    async def start_monitoring(self) -> None:
+        """Take a reading into `samples` every second."""
+        if self._sampler is None and not self._closed:
+            self._sample()
+
+    async def stop_monitoring(self) -> None:
+        """End the readings and the writer, after the message that it is sending; a new offer starts it."""
+        if self._sampler is not None:
+            self._sampler.cancel()
+            self._sampler = None
+        if self._task is not None:
+            self._stopping = True
+            self._wake()
+            await asyncio.wait([self._task])
+
+    async def aclose(self) -> None:
+        """End at once: what is queued or unacked is abandoned. Does not close the socket."""
+        self._end()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _start(self) -> None:
+        self._stopping = False
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="vital-writer")
+
+    async def _run(self) -> None:
+        try:
+            while not (self._closed or self._stopping):
+                if not await self._turn() and not self._closed:
+                    await self._rest()
+        finally:
+            self._task = None
+            for timer in (self._timer, self._watch):
+                if timer is not None:
+                    timer.cancel()
+            self._timer, self._watch, self._timer_due = None, None, math.inf
+            self._answer_direct(not self._closed)
+
+    async def _turn(self) -> bool:
+        """Send one batch of the most urgent; False when there is nothing, or no credit for it."""
+        now, outbox, window = self._clock(), self._outbox, self.window
+        self._report(outbox.expire(now))
+        budget: float = MAX_BUNDLE_BYTES
+        critical_budget: float | None = None
+        asking: Item | None = None
+        if outbox.control_overflow:
+            self._cut(CutReason.CONTROL_OVERFLOW)
+        elif window is not None:
+            if window.stalled(now) or window.silent(now):
+                self._cut(CutReason.SILENT if window.silent(now) else CutReason.STALLED)
+            elif self._keepalive and not len(outbox) and window.keepalive_due(now):
+                asking = self._keepalive()
+                outbox.put(asking, DEFAULT_GROUP, now)
+            room, limit = window.room, window.bundle_limit()
+            budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
+        if self._closed:
+            return False
+        items, drops = outbox.take(budget, now, critical_budget_bytes=critical_budget)
+        self._report(drops)
+        if items:
+            await self._write(items, keepalive=items == [asking])
+            if len(outbox):
+                # A server whose send never waits (Daphne) would otherwise not let others run.
+                await asyncio.sleep(0)
+        elif window is not None and budget > 0:
+            window.on_nothing_to_send()
+        return bool(items)
+
+    async def _write(self, items: list[Item], *, keepalive: bool) -> None:
+        classes = [0] * len(MessagePriority)
+        for item in items:
+            classes[item.priority - 1] += 1
+        messages = self._pack(items)
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(SEND_DEADLINE_S, self._watch_send)
+        try:
+            for index, message in enumerate(messages, 1):
+                self._send_began, self._overdue_seen = self._clock(), 0
+                if self.window is not None:
+                    # Items are acked with the last message of their batch.
+                    held = tuple(classes) if index == len(messages) else ()
+                    self.window.on_sent(len(message), self._send_began, held, keepalive=keepalive)
+                await self._sender.send(message, max_retries=self.config.MAX_RETRIES)
+        except Exception as error:
+            log.debug("send failed", exc_info=error)
+            self._cut(CutReason.BROKEN)
+            return
+        finally:
+            self._send_began = None
+        self._sent += len(items)
+        self._rate.add(len(items), self._clock())
+        if self.window is None:
+            for index, count in enumerate(classes):
+                self._acked[index] += count
+        self._answer_direct(True)
+
+    async def _rest(self) -> None:
+        """Sleep until there is something to send, credit for it, or something due."""
+        self._waiting_for_credit = bool(len(self._outbox))
+        due = self._outbox.next_due
+        if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
+            due = min(due, self.window.next_due)
+        if due < self._timer_due:
+            self._arm(due)
+        self._sleep = asyncio.get_running_loop().create_future()
+        try:
+            await self._sleep
+        finally:
+            self._sleep = None
+            self._waiting_for_credit = False
+
+    def _wake(self) -> None:
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
+
+    def _arm(self, due: float) -> None:
+        """Wake at `due`. A timer that fires early is harmless, so a later `due` leaves it alone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        delay = max(_TIMER_STEP_S, due - self._clock())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_due = None, math.inf
+        self._wake()
+
+    def _watch_send(self) -> None:
+        """Once per deadline while a send is under way: count the attempt, and give up after the last."""
+        self._watch = None
+        if self._send_began is None:
+            return
+        elapsed = self._clock() - self._send_began
+        attempts = int((elapsed + _TIMER_STEP_S) / SEND_DEADLINE_S)
+        self._sender.retries += min(attempts, self.config.MAX_RETRIES) - self._overdue_seen
+        self._overdue_seen = min(attempts, self.config.MAX_RETRIES)
+        if attempts > self.config.MAX_RETRIES:
+            self._cut(CutReason.SEND_DEADLINE)
+            if self._task is not None:
+                self._task.cancel()
+            return
+        delay = (attempts + 1) * SEND_DEADLINE_S - elapsed
+        self._watch = asyncio.get_running_loop().call_later(delay, self._watch_send)
+
+    def _sample(self) -> None:
+        self.samples.append(self.get_metrics())
+        self._sampler = asyncio.get_running_loop().call_later(SAMPLE_S, self._sample)
+
+    def _report(self, drops: list[Drop]) -> None:
+        if drops and self._on_drops is not None:
+            self._on_drops(drops)
+
+    def _answer_direct(self, sent: bool) -> None:
+        if self._direct is not None and not self._direct.done():
+            self._direct.set_result(sent)
+        self._direct = None
+
+    def _cut(self, reason: CutReason) -> None:
+        if self._closed:
+            return
+        self.cut = reason
+        self._end()
+        log.debug("connection is cut: %s", reason)
+        if self._on_slow is not None:
+            self._on_slow(reason)
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._outbox.abandon()
+        for index, counts in enumerate(self._outbox.counts()):
+            self._lost_in_flight[index] = counts.taken - self._acked[index]
+        if self._sampler is not None:
+            self._sampler.cancel()
+            self._sampler = None
+        self._wake()
+
+
+_T = TypeVar("_T")
+
+
+class _Setting(Generic[_T]):
+    """A field of the handler's profile under the name that the documentation gives it."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __get__(self, config: BackpressureConfig, owner: type[BackpressureConfig]) -> _T:
+        value: _T = getattr(config.handler.profile, self._field)
+        return value
+
+    def __set__(self, config: BackpressureConfig, value: _T) -> None:
+        config.handler.amend_profiles(**{self._field: value})
+
+
+class BackpressureConfig:
+    """Settings of a running handler, to read and assign; ProfileError (a ValueError) when out of bounds.
+
+    An assignment governs every group of the handler, each until its next `set_profile`.
+    """
+
+    MAX_BUFFER_SIZE = _Setting[int]("max_buffer_size")
+    HIGH_WATERMARK = _Setting[float]("high_watermark")
+    LOW_WATERMARK = _Setting[float]("low_watermark")
+    CRITICAL_WATERMARK = _Setting[float]("critical_watermark")
+    MAX_RETRIES = _Setting[int]("max_retries")
+    PRIORITY_QUOTAS = _Setting[Mapping[MessagePriority, float]]("quotas")
+
+    def __init__(self, handler: BackpressureHandler) -> None:
+        self.handler = handler
+
+
+def _one_message_each(items: list[Item]) -> list[bytes | str]:
+    return [item.payload for item in items]

@@ -1,0 +1,151 @@
+"""What acks say about a client's network: round trip, delivery rate, queueing delay, condition."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from enum import StrEnum
+
+_MIN_RTT_SPAN_S = 10.0
+"""How long a smallest round trip is believed: routes and radio links change (as in BBR, RFC draft)."""
+_RATE_SPAN_S = 3.0
+"""How long a fastest delivery is believed."""
+_RATE_MEAN_S = 10
+_SMOOTHING = 1 / 8
+"""Weight of a new round trip in the smoothed one (RFC 6298)."""
+_RECOVERY_S = 5.0
+"""How long a better condition must last before it is reported."""
+_RECOVERY_MARGIN = 0.7
+"""A condition is better only when the delays are this far inside its limits."""
+
+
+class NetworkCondition(StrEnum):
+    """How a client's network is, best first."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    FAIR = "fair"
+    POOR = "poor"
+    CRITICAL = "critical"
+
+
+_CONDITIONS = tuple(NetworkCondition)
+_LIMITS_S = ((0.12, 0.15), (0.25, 0.30), (0.50, 0.60), (1.00, 1.50))
+"""Up to which queueing delay and round trip each condition but the last holds.
+
+The first is above 100 ms because a client may hold an ack that long.
+"""
+
+
+class NetworkEstimator:
+    """Running estimates from acks; pure: every call carries its time. Rates are in bytes a second."""
+
+    def __init__(self) -> None:
+        self.rtt_s: float | None = None
+        """The smoothed round trip, with the time that the client held its ack."""
+        self.condition = NetworkCondition.EXCELLENT
+        """As `assess` last found it."""
+        self._min_rtts: deque[tuple[float, float]] = deque()
+        self._rates: deque[tuple[float, float]] = deque()
+        self._better_since = math.inf
+
+    def on_rtt(self, rtt_s: float, now: float) -> None:
+        """Take one round trip into account."""
+        self.rtt_s = rtt_s if self.rtt_s is None else self.rtt_s + _SMOOTHING * (rtt_s - self.rtt_s)
+        # The smallest of a sliding span: what is larger than a newer sample can never be it again.
+        while self._min_rtts and self._min_rtts[-1][1] >= rtt_s:
+            self._min_rtts.pop()
+        self._min_rtts.append((now, rtt_s))
+        _forget(self._min_rtts, now - _MIN_RTT_SPAN_S)
+
+    def on_delivery(self, rate: float, now: float, *, app_limited: bool) -> None:
+        """Take one delivery rate into account, unless the sender had nothing more to send.
+
+        Such a sample says how much there was to send, not how much would have got through.
+        """
+        if app_limited or rate <= 0:
+            return
+        while self._rates and self._rates[-1][1] <= rate:
+            self._rates.pop()
+        self._rates.append((now, rate))
+        _forget(self._rates, now - _RATE_SPAN_S)
+
+    @property
+    def rtt_min_s(self) -> float | None:
+        """The smallest round trip of the last 10 s of samples."""
+        return self._min_rtts[0][1] if self._min_rtts else None
+
+    def rtt_min_age_s(self, now: float) -> float:
+        """For how long no round trip has been as small as `rtt_min_s`; 0 before the first sample."""
+        return now - self._min_rtts[0][0] if self._min_rtts else 0.0
+
+    @property
+    def delivery_rate(self) -> float | None:
+        """The fastest recent delivery, in bytes a second; None before a sample that counts."""
+        return self._rates[0][1] if self._rates else None
+
+    @property
+    def queueing_delay_s(self) -> float:
+        """How much longer a round trip takes now than when nothing is queued on the way."""
+        return 0.0 if self.rtt_s is None else max(0.0, self.rtt_s - self._min_rtts[0][1])
+
+    def assess(self, now: float, *, waiting_s: float = 0.0) -> NetworkCondition:
+        """Judge the condition: worse at once, better one step at a time after 5 s of it.
+
+        `waiting_s` is the age of the oldest unacked byte: a link that went dead sends no samples.
+        """
+        rtt = max(self.rtt_s or 0.0, waiting_s)
+        queueing = max(self.queueing_delay_s, waiting_s - (self.rtt_min_s or 0.0))
+        current = _CONDITIONS.index(self.condition)
+        if (found := _rank(queueing, rtt)) > current:
+            self.condition = _CONDITIONS[found]
+            self._better_since = math.inf
+        elif _rank(queueing / _RECOVERY_MARGIN, rtt / _RECOVERY_MARGIN) >= current:
+            self._better_since = math.inf
+        elif self._better_since == math.inf:
+            self._better_since = now
+        elif now - self._better_since >= _RECOVERY_S:
+            self.condition = _CONDITIONS[current - 1]
+            self._better_since = now
+        return self.condition
+
+
+class SlidingRate:
+    """How much a second, over the last ten whole seconds and the current one, or since the first."""
+
+    def __init__(self) -> None:
+        self._began = math.inf
+        self._buckets: deque[list[float]] = deque()
+
+    def add(self, amount: float, now: float) -> None:
+        """Count `amount` at `now`."""
+        second = math.floor(now)
+        if self._buckets and self._buckets[-1][0] == second:
+            self._buckets[-1][1] += amount
+            return
+        self._began = min(self._began, now)
+        self._buckets.append([second, amount])
+        self._forget(second)
+
+    def per_second(self, now: float) -> float:
+        """The mean; of less than a second, as if it had been one."""
+        second = math.floor(now)
+        self._forget(second)
+        span_s = now - max(self._began, second - _RATE_MEAN_S)
+        return sum(amount for _, amount in self._buckets) / max(1.0, span_s)
+
+    def _forget(self, second: int) -> None:
+        while self._buckets and self._buckets[0][0] < second - _RATE_MEAN_S:
+            self._buckets.popleft()
+
+
+def _forget(samples: deque[tuple[float, float]], before: float) -> None:
+    while len(samples) > 1 and samples[0][0] < before:
+        samples.popleft()
+
+
+def _rank(queueing_s: float, rtt_s: float) -> int:
+    for rank, (max_queueing_s, max_rtt_s) in enumerate(_LIMITS_S):
+        if queueing_s <= max_queueing_s and rtt_s <= max_rtt_s:
+            return rank
+    return len(_LIMITS_S)

@@ -1,0 +1,327 @@
+"""Who waits, who goes first, and who is dropped.
+
+Messages wait in lanes, one per channel-layer group and governed by that group's profile. The class is
+chosen first, then the lane; what does not fit is dropped by the rules of its class, and every drop is
+returned to the caller: nothing vanishes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from streaming.core.lane import ClassCounts, ClassQueue, Drop, DropReason, Item, Lane, LaneState, Span, Totals
+from streaming.core.priority import MessagePriority
+from streaming.core.profiles import BackpressureProfile, ConnectionProfile
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["CONTROL_LIMIT_BYTES", "ClassCounts", "Drop", "DropReason", "Item", "LaneState", "Outbox", "Span"]
+
+_DEFAULTS = ConnectionProfile()
+CONTROL_LIMIT_BYTES = 64 * 1024
+"""More CRITICAL and control than this is a client that no merging can save: it is cut with 4008."""
+_QUANTUM_BYTES = 1024
+"""A lane's credit per round: one to four frames of 100 ms, so that many patients take turns finely."""
+_AGING_S = 10.0
+"""After this long, or at the age bound of its class, a waiting lane earns credit twice as fast."""
+
+
+class Outbox:
+    """Priority queues of one connection, bounded by count, bytes and age. Pure: time comes in as `now`.
+
+    CRITICAL and control items are never dropped; `control_overflow` says when there are too many.
+    """
+
+    def __init__(self, *, rng: random.Random, max_total_bytes: int = _DEFAULTS.max_total_bytes) -> None:
+        self._rng = rng
+        self._lanes: dict[str, Lane] = {}
+        self._totals = Totals(max_total_bytes)
+        # Per class, the queues that hold something, in the order in which they are served.
+        self._rings: tuple[deque[ClassQueue], ...] = tuple(deque() for _ in MessagePriority)
+        self._pressed: set[Lane] = set()
+        self._due = math.inf
+        self._past = [ClassCounts() for _ in MessagePriority]  # Of lanes that are gone.
+
+    def __len__(self) -> int:
+        return self._totals.messages
+
+    def __contains__(self, group: str) -> bool:
+        return group in self._lanes
+
+    def set_lane(self, group: str, profile: BackpressureProfile) -> list[Drop]:
+        """Create a lane, or govern it anew; returns the oldest of what no longer fits."""
+        lane = self._lanes.get(group)
+        if lane is None:
+            self._lanes[group] = Lane(group, profile, self._totals)
+            return []
+        lane.govern(profile)
+        self._due = -math.inf
+        drops: list[Drop] = []
+        for queue in lane.queues:
+            while not queue.critical and queue.overfull() and (oldest := queue.drop_oldest()):
+                drops += _dropped(queue, [oldest], DropReason.QUOTA)
+            self._leave_ring_if_empty(queue)
+        if drops:
+            self._press(lane)
+        return drops
+
+    def drop_lane(self, group: str) -> list[Drop]:
+        """Forget a lane; returns all it held, as abandoned."""
+        lane = self._lanes.pop(group, None)
+        if lane is None:
+            return []
+        self._pressed.discard(lane)
+        drops: list[Drop] = []
+        for index, queue in enumerate(lane.queues):
+            drops += _dropped(queue, queue.take_all(), DropReason.ABANDONED)
+            self._leave_ring_if_empty(queue)
+            self._past[index] += queue.counts
+        return drops
+
+    def abandon(self) -> list[Drop]:
+        """Forget all lanes, as when the connection has ended."""
+        return [drop for group in list(self._lanes) for drop in self.drop_lane(group)]
+
+    def refuse(self, item: Item) -> Drop:
+        """Count an item that came after the end."""
+        self._past[item.priority - 1] += ClassCounts(offered=1, abandoned=1)
+        return Drop(item, DropReason.ABANDONED)
+
+    def put(self, item: Item, group: str, now: float) -> list[Drop]:
+        """Queue `item`; returns what was dropped for it, which may be the item itself.
+
+        KeyError when the group has no lane.
+        """
+        lane = self._lanes[group]
+        queue = lane.queues[item.priority - 1]
+        queue.counts.offered += 1
+        if item.control and item.span is not None:
+            taken_in = queue.place(item, item.span)
+            self._enter_ring(queue, item)
+            return _dropped(queue, taken_in, DropReason.COALESCED)
+        protected = item.control or queue.critical
+        drops: list[Drop] = []
+        if item.key is not None and (old := queue.queued_with_key(item)) is not None:
+            # A newer value takes no room of its own, so pressure is no reason to keep the older one.
+            if not protected and not queue.can_replace(old, item):
+                return _dropped(queue, [item], DropReason.QUOTA)
+            queue.replace(old, item)
+            drops = _dropped(queue, [old], DropReason.COALESCED)
+        else:
+            if not protected:
+                if lane.active and (reason := self._judge(lane, item, now)) is not None:
+                    return _dropped(queue, [item], reason)
+                if not queue.has_room(item.size_bytes):
+                    self._press(lane)
+                    drops = self._make_room(queue, item)
+                    if not queue.has_room(item.size_bytes):
+                        self._leave_ring_if_empty(queue)
+                        return drops + _dropped(queue, [item], DropReason.QUOTA)
+            queue.append(item)
+            self._enter_ring(queue, item)
+        if queue.presses() or lane.active:
+            self._press(lane)
+            drops += self._enter_emergency_if_crowded(lane)
+        return drops
+
+    def expire(self, now: float) -> list[Drop]:
+        """Drop what has waited too long; a lane that had to is under backpressure.
+
+        Costs nothing before `next_due`; call it then, and before `take`.
+        """
+        if now < self._due:
+            return []
+        drops: list[Drop] = []
+        due = math.inf
+        for ring in self._rings:
+            for queue in list(ring):
+                expired = queue.take_expired(now) if queue.max_age_s < math.inf else []
+                if expired:
+                    drops += _dropped(queue, expired, DropReason.EXPIRED)
+                    self._leave_ring_if_empty(queue)
+                oldest_at = queue.oldest_at()
+                if expired or now >= oldest_at + queue.press_age_s:
+                    self._press(queue.lane)
+                due = min(due, oldest_at + (queue.max_age_s if queue.lane.active else queue.press_age_s))
+        self._due = due
+        return drops
+
+    @property
+    def next_due(self) -> float:
+        """No later than the next time at which age alone changes something; infinity if nothing ages."""
+        return self._due
+
+    def take(
+        self, budget_bytes: float, now: float, *, critical_budget_bytes: float | None = None
+    ) -> tuple[list[Item], list[Drop]]:
+        """Take out what leaves next: at most the budget, but one item if there is any budget at all.
+
+        CRITICAL may use `critical_budget_bytes` (as large as the budget, or larger), all else only
+        `budget_bytes`. The highest class first; within it, lanes in turn by deficit round robin
+        (Shreedhar and Varghese, 1995) with aging; within a lane and class, first in, first out.
+        Also returns the items found expired on the way.
+        """
+        taken: list[Item] = []
+        drops: list[Drop] = []
+        spent = 0
+        budget = budget_bytes if critical_budget_bytes is None else critical_budget_bytes
+        for ring in self._rings:
+            while ring and budget > 0:
+                queue = ring[0] if len(ring) == 1 else _next_turn(ring, now)
+                item = queue.head()
+                size = item.size_bytes
+                if not item.control and now - item.offered_at > queue.max_age_s:
+                    drops += _dropped(queue, [queue.pop()], DropReason.EXPIRED)
+                    self._press(queue.lane)
+                elif taken and spent + size > budget:
+                    break
+                else:
+                    queue.pop()
+                    queue.deficit_bytes -= size
+                    queue.counts.taken += 1
+                    spent += size
+                    taken.append(item)
+                if not queue.items:
+                    queue.deficit_bytes = 0.0
+                    ring.popleft()
+            if ring:
+                break
+            budget = budget_bytes
+        for lane in list(self._pressed):
+            self._relax(lane, now)
+        return taken, drops
+
+    def pressure(self, now: float) -> float:
+        """The pressure of the lane that has most of it; 1 is full."""
+        return max((lane.pressure(now) for lane in self._lanes.values()), default=0.0)
+
+    def lane_state(self, group: str, now: float) -> LaneState | None:
+        """One lane by itself; None when the group has none."""
+        lane = self._lanes.get(group)
+        return None if lane is None else lane.state(now)
+
+    def counts(self) -> tuple[ClassCounts, ...]:
+        """What became of all that was ever offered, by priority less 1."""
+        return tuple(
+            sum((lane.queues[index].counts for lane in self._lanes.values()), past)
+            for index, past in enumerate(self._past)
+        )
+
+    def queued(self) -> tuple[int, ...]:
+        """Messages queued, by priority less 1."""
+        return tuple(sum(len(queue.items) for queue in ring) for ring in self._rings)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes queued."""
+        return self._totals.size_bytes
+
+    @property
+    def utilization(self) -> float:
+        """Messages queued, as a share of MAX_BUFFER_SIZE, in the lane that is fullest."""
+        return max((lane.count / lane.max_count for lane in self._lanes.values()), default=0.0)
+
+    @property
+    def backpressure_active(self) -> bool:
+        """Whether any lane is under backpressure."""
+        return bool(self._pressed)
+
+    @property
+    def emergency(self) -> bool:
+        """Whether any lane keeps only what is critical."""
+        return any(lane.emergency for lane in self._pressed)
+
+    @property
+    def control_overflow(self) -> bool:
+        """Whether CRITICAL and control, which cannot be dropped, have outgrown their bound."""
+        return self._totals.protected_bytes > CONTROL_LIMIT_BYTES
+
+    @property
+    def critical_waiting(self) -> bool:
+        """Whether anything CRITICAL is queued."""
+        return bool(self._rings[0])
+
+    def _judge(self, lane: Lane, item: Item, now: float) -> DropReason | None:
+        """Why a lane under backpressure refuses `item`, if it does."""
+        self._relax(lane, now)
+        if lane.emergency:
+            # A keyed HIGH item is the latest value of something small: a heart rate, not a trace.
+            latest = item.priority == MessagePriority.HIGH and item.key is not None and item.span is None
+            return None if latest else DropReason.EMERGENCY
+        if not lane.active or item.priority == MessagePriority.HIGH:
+            return None
+        if item.priority == MessagePriority.BULK:
+            return DropReason.DROPPED
+        low, critical = lane.profile.low_watermark, lane.profile.critical_watermark
+        chance = min(1.0, max(0.0, (lane.pressure(now) - low) / (critical - low)))
+        if item.priority == MessagePriority.NORMAL:
+            chance *= chance  # NORMAL gives way later than LOW, and at the critical watermark as surely.
+        return DropReason.DROPPED if self._rng.random() < chance else None
+
+    def _make_room(self, queue: ClassQueue, item: Item) -> list[Drop]:
+        """A full HIGH drops its own oldest; every other class refuses the newest."""
+        drops: list[Drop] = []
+        if item.priority != MessagePriority.HIGH or item.size_bytes > queue.max_bytes:
+            return drops
+        while not queue.has_room(item.size_bytes) and (oldest := queue.drop_oldest()) is not None:
+            drops += _dropped(queue, [oldest], DropReason.QUOTA)
+        return drops
+
+    def _enter_emergency_if_crowded(self, lane: Lane) -> list[Drop]:
+        profile = lane.profile
+        if lane.emergency or not profile.emergency_mode or lane.crowding() <= profile.critical_watermark:
+            return []
+        lane.emergency = True
+        drops: list[Drop] = []
+        for queue in lane.queues:
+            if not queue.critical:
+                drops += _dropped(queue, queue.take_waveform(), DropReason.EMERGENCY)
+                self._leave_ring_if_empty(queue)
+        return drops
+
+    def _press(self, lane: Lane) -> None:
+        lane.active = True
+        self._pressed.add(lane)
+
+    def _relax(self, lane: Lane, now: float) -> None:
+        low = lane.profile.low_watermark
+        if lane.emergency and lane.crowding() < low:
+            lane.emergency = False
+        if not lane.emergency and lane.pressure(now) < low:
+            lane.active = False
+            self._pressed.discard(lane)
+            for queue in lane.queues:  # From here on the age of the high watermark counts again.
+                self._due = min(self._due, queue.oldest_at() + queue.press_age_s)
+
+    def _enter_ring(self, queue: ClassQueue, item: Item) -> None:
+        if len(queue.items) == 1:
+            self._rings[queue.priority - 1].append(queue)
+        if queue.count == 1 and not item.control:
+            self._due = min(self._due, item.offered_at + queue.press_age_s)
+
+    def _leave_ring_if_empty(self, queue: ClassQueue) -> None:
+        ring = self._rings[queue.priority - 1]
+        if not queue.items and queue in ring:
+            ring.remove(queue)
+            queue.deficit_bytes = 0.0
+
+
+def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> list[Drop]:
+    """Count what was dropped by the counter that has the reason's name."""
+    drops = [Drop(item, reason) for item in items]
+    setattr(queue.counts, reason.value, getattr(queue.counts, reason.value) + len(drops))
+    return drops
+
+
+def _next_turn(ring: deque[ClassQueue], now: float) -> ClassQueue:
+    """The lane whose turn it is, moved to the front of its ring, with credit for its head."""
+    while ring[0].head().size_bytes > ring[0].deficit_bytes:
+        ring.rotate(-1)
+        queue = ring[0]
+        waited = (now - queue.head().offered_at) / min(queue.max_age_s, _AGING_S)
+        queue.deficit_bytes += _QUANTUM_BYTES * (1 + min(1.0, max(0.0, waited)))
+    return ring[0]

@@ -1,0 +1,221 @@
+"""How much may be on its way to a client: the bytes that it has not acked yet."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from streaming.core.network import NetworkEstimator, SlidingRate
+from streaming.core.profiles import ConnectionProfile
+from streaming.exceptions import ProtocolError
+
+KIB = 1024
+_DEFAULTS = ConnectionProfile()
+INITIAL_WINDOW_BYTES = 4 * KIB
+CRITICAL_CREDIT_BYTES = 8 * KIB
+"""Room beyond the window that only CRITICAL may use."""
+MAX_BUNDLE_BYTES = 16 * KIB
+KEEPALIVE_S = 3.0
+SILENCE_S = 8.0
+_BUNDLE_S = 0.05
+"""A bundle is at most this much of the delivery rate, so that an alarm waits for no longer behind one."""
+_GAIN = 1.5
+_MIN_RTT_S = 0.02
+_PROBE_AFTER_S = 8.0
+"""A saturated window never sees the bare round trip, and would take its own queue for the path."""
+_PROBE_S = 0.2
+
+ClassMessages = tuple[int, ...]
+"""Logical messages by priority, less 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """What one ack took out of flight; `rtt_s` is that of the newest message it names."""
+
+    messages: int
+    size_bytes: int
+    classes: ClassMessages
+    rtt_s: float | None
+
+
+@dataclass(slots=True)
+class _Sent:
+    size_bytes: int
+    classes: ClassMessages
+    sent_at: float
+    delivered: int
+    delivered_at: float
+    first_sent_at: float
+    app_limited: bool
+    keepalive: bool
+
+
+class SendWindow:
+    """Credit by cumulative acks; pure: every call carries its time.
+
+    The size follows 1.5 x delivery rate x smallest round trip (at least 20 ms) and one message, between
+    two messages and `max_bytes`; 4 KiB until a delivery rate is known. Delivery rates are measured as by
+    Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked between a message's sending and
+    its ack, over the longer of the time that took to send and to ack. When no round trip has been as
+    small as the smallest for 8 s, the window shrinks to two messages for a moment to measure it afresh.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int = _DEFAULTS.max_window_bytes,
+        stall_s: float = _DEFAULTS.stall_s,
+        network: NetworkEstimator | None = None,
+    ) -> None:
+        self.network = network or NetworkEstimator()
+        self.max_bytes = max_bytes
+        self.stall_s = stall_s
+        self.sent = 0
+        """WebSocket messages sent since `welcome`, which is number 0."""
+        self.acked = 0
+        self.in_flight_bytes = 0
+        self._flight: deque[_Sent] = deque()
+        self._delivered = 0
+        self._delivered_at = 0.0
+        self._first_sent_at = 0.0
+        self._app_limited_until = 0
+        self._message_bytes = 0.0
+        self._heard_at = -math.inf
+        self._idle_since = math.inf
+        self._probed_at = -math.inf
+        self._probe_until: float | None = None
+        self._goodput = SlidingRate()
+
+    def on_sent(
+        self, size_bytes: int, now: float, classes: ClassMessages = (), *, keepalive: bool = False
+    ) -> int:
+        """Count one WebSocket message of `size_bytes`; returns its number, from 1."""
+        if not self._flight:
+            self._delivered_at = self._first_sent_at = now
+        if not self.sent:
+            self._heard_at = now  # The client has just been heard: it said hello.
+        self._flight.append(
+            _Sent(
+                size_bytes,
+                classes,
+                now,
+                self._delivered,
+                self._delivered_at,
+                self._first_sent_at,
+                self._app_limited_until > self._delivered,
+                keepalive,
+            )
+        )
+        self.in_flight_bytes += size_bytes
+        # The largest of the recent messages: each one that is smaller takes a sixteenth of the difference.
+        self._message_bytes = max(size_bytes, self._message_bytes - (self._message_bytes - size_bytes) / 16)
+        self.sent += 1
+        return self.sent
+
+    def on_ack(self, n: int, now: float, *, held_s: float = 0.0) -> Acked:
+        """Free the messages up to number `n`; an ack older than the last one frees nothing.
+
+        `held_s` is how long the client says it held the ack. ProtocolError for a message never sent.
+        """
+        if n > self.sent:
+            raise ProtocolError("ack names a message that was never sent")
+        self._heard_at = now
+        if n <= self.acked:
+            return Acked(0, 0, (), None)
+        acked = [self._flight.popleft() for _ in range(n - self.acked)]
+        newest = acked[-1]
+        size_bytes = sum(sent.size_bytes for sent in acked)
+        classes = tuple(map(sum, zip(*(sent.classes for sent in acked if sent.classes), strict=True)))
+        self.acked = n
+        self.in_flight_bytes -= size_bytes
+        self._delivered += size_bytes
+        self._delivered_at = now
+        self._first_sent_at = newest.sent_at
+        self._goodput.add(size_bytes, now)
+        if not self._flight:
+            self._idle_since = now
+        rtt_s = max(0.0, now - newest.sent_at - min(max(held_s, 0.0), 1.0))
+        self.network.on_rtt(rtt_s, now)
+        took_s = max(newest.sent_at - newest.first_sent_at, now - newest.delivered_at)
+        if took_s > 0:
+            rate = (self._delivered - newest.delivered) / took_s
+            self.network.on_delivery(rate, now, app_limited=newest.app_limited)
+        self._probe(now, rtt_s)
+        return Acked(len(acked), size_bytes, classes, rtt_s)
+
+    def on_nothing_to_send(self) -> None:
+        """Note that there is room and nothing to fill it: what is in flight measures the sender."""
+        self._app_limited_until = self._delivered + max(1, self.in_flight_bytes)
+
+    @property
+    def size(self) -> int:
+        """The window in bytes."""
+        two = 2 * self._message_bytes
+        rate, rtt_s = self.network.delivery_rate, self.network.rtt_min_s
+        if rate is None or rtt_s is None:
+            return int(max(two, INITIAL_WINDOW_BYTES))
+        if self._probe_until is not None:
+            return int(two)
+        ideal = _GAIN * rate * max(rtt_s, _MIN_RTT_S) + self._message_bytes
+        return int(min(max(ideal, two), max(self.max_bytes, two)))
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be sent now; below zero when the window has shrunk."""
+        return self.size - self.in_flight_bytes
+
+    @property
+    def critical_room(self) -> int:
+        """Bytes that CRITICAL may send now."""
+        return self.room + CRITICAL_CREDIT_BYTES
+
+    def bundle_limit(self) -> int:
+        """The most bytes to put into one WebSocket message."""
+        rate = self.network.delivery_rate
+        if rate is None:
+            return INITIAL_WINDOW_BYTES // 2
+        return max(1, int(min(MAX_BUNDLE_BYTES, _BUNDLE_S * rate)))
+
+    def oldest_age(self, now: float) -> float:
+        """For how long the oldest unacked message has been on its way; 0 when there is none."""
+        return now - self._flight[0].sent_at if self._flight else 0.0
+
+    def stalled(self, now: float) -> bool:
+        """Whether the client has to be cut with 4008."""
+        return self.oldest_age(now) >= self.stall_s
+
+    def keepalive_due(self, now: float) -> bool:
+        """Whether nothing has been in flight for 3 s, so that a `time` message has to ask for an ack."""
+        return not self._flight and now - self._idle_since >= KEEPALIVE_S
+
+    def silent(self, now: float) -> bool:
+        """Whether a keepalive waits for its ack, and nothing has been heard for 8 s."""
+        return bool(self._flight) and self._flight[0].keepalive and now - self._heard_at >= SILENCE_S
+
+    @property
+    def next_due(self) -> float:
+        """When time alone makes it stalled, silent, or due for a keepalive."""
+        if not self._flight:
+            return self._idle_since + KEEPALIVE_S
+        stalled_at = self._flight[0].sent_at + self.stall_s
+        return min(stalled_at, self._heard_at + SILENCE_S) if self._flight[0].keepalive else stalled_at
+
+    def _probe(self, now: float, rtt_s: float) -> None:
+        """Shrink when the smallest round trip is old; grow again after one of a nearly empty path."""
+        if self._probe_until is None:
+            # With nothing more to send the path empties by itself.
+            saturated = self._app_limited_until <= self._delivered
+            old = min(self.network.rtt_min_age_s(now), now - self._probed_at) >= _PROBE_AFTER_S
+            self._probe_until = math.inf if saturated and old else None
+        elif self._probe_until == math.inf:
+            if self.in_flight_bytes <= 2 * self._message_bytes:
+                self._probe_until = now + max(_PROBE_S, rtt_s)
+        elif now >= self._probe_until:
+            self._probe_until = None
+            self._probed_at = now
+
+    def goodput(self, now: float) -> float:
+        """Bytes acked a second, over the last 10 s."""
+        return self._goodput.per_second(now)
