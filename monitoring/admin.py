@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -46,7 +46,8 @@ def chosen_period(value: str | None, now: datetime) -> Period:
         hours = HOURS.get(value or "", HOURS[DEFAULT_PERIOD])
         return Period(now - timedelta(hours=hours), now)
     midnights = (datetime.combine(day + timedelta(days=n), time()) for n in (0, 1))
-    start, stop = (timezone.make_aware(midnight) for midnight in midnights)
+    # In UTC: the difference of two times of one zone ignores that its clock may change between them.
+    start, stop = (timezone.make_aware(midnight).astimezone(UTC) for midnight in midnights)
     return Period(start, stop)
 
 

@@ -128,9 +128,9 @@ def _path(points: Sequence[tuple[str, str | None]]) -> str:
 
 
 def _time_ticks(start: datetime, stop: datetime) -> tuple[Tick, ...]:
-    """Up to six full steps of the clock, in the server's time zone."""
+    """Six full steps of the clock, in the server's time zone; the day on which it goes back has 25 hours."""
     span = stop - start
-    step = next(s for s in (10, 60, 240, 1440) if span / timedelta(minutes=s) <= 6.01)
+    step = next(s for s in (10, 60, 240) if span / timedelta(minutes=s) <= 6.25)
     local = timezone.localtime(start).replace(hour=0, minute=0, second=0, microsecond=0)
     ticks = []
     while local <= stop:
