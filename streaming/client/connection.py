@@ -75,6 +75,8 @@ class Line:
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+        self.leaving = False
+        """Set by `leave`: whoever reads goes on reading, to the closing handshake, and sends no more."""
         self.bye: Mapping[str, Any] | None = None
 
     async def greet(self, hello: str) -> list[dict[str, Any]]:
@@ -112,6 +114,7 @@ class Line:
 
     async def leave(self) -> None:
         """Say `bye` and close; quiet when the connection is already gone."""
+        self.leaving = True
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.send(client_bye())

@@ -32,6 +32,8 @@ BUNDLE_BYTES = 16 * 1024
 """Frames are packed into one message up to this: a quarter of what the server accepts."""
 FRAME_RAW_BYTES = 32 * 1024
 """Samples of one frame before compression: even incompressible ones stay far below 64 KiB."""
+MESSAGE_SPACING_S = 0.004
+"""At most 250 messages a second, half of what the server allows; chunks handed over meanwhile share one."""
 EXIT_DRAIN_S = 5.0
 """How long leaving the context waits for the last confirmations."""
 
@@ -235,10 +237,10 @@ class Device:
     def _wake(self) -> None:
         """Let the writer and those who drain see what there is."""
         self._work.set()
-        if any(session.samples for session in self._sessions):
-            self._idle.clear()
-        else:
+        if all(session.is_settled for session in self._sessions):
             self._idle.set()
+        else:
+            self._idle.clear()
 
     async def _happens(self, event: asyncio.Event) -> None:
         """Wait for `event`, or raise what ended the connection for good."""
@@ -319,6 +321,8 @@ class Device:
                     await self._work.wait()
                 else:
                     await line.send(message)
+                    self._wake()
+                    await asyncio.sleep(MESSAGE_SPACING_S)
             await line.leave()
 
     async def _read(self, line: Line, session: Session) -> None:
@@ -346,7 +350,7 @@ class Device:
 
     def _is_over(self, session: Session) -> bool:
         """Whether all of a session is confirmed, and another has begun."""
-        return session is not self._sessions[-1] and session.samples == 0
+        return session is not self._sessions[-1] and session.is_settled
 
 
 def _check_signals(signals: Sequence[Lead], rate_hz: float) -> None:

@@ -59,7 +59,7 @@ class Frame:
     @property
     def stop(self) -> int:
         """One past the index of the last sample."""
-        return self.first + self.samples.shape[1]
+        return self.first + int(self.samples.shape[1])
 
     def microvolts(self) -> NDArray[np.float32]:
         """The samples in microvolts, (leads, n)."""

@@ -68,6 +68,11 @@ class Session:
         """Index of the first sample that can still be sent; `next_sample` when there is none."""
         return next((item.first for item in (*self._sent, *self._unsent) if item.samples), self.next_sample)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is sent, and all samples are confirmed."""
+        return not self._unsent and self.samples == 0
+
     def append(self, payload: bytes, count: int) -> None:
         """Add one chunk of `count` samples behind all others."""
         stop = self.next_sample + count
@@ -86,7 +91,7 @@ class Session:
         self.hole += count
 
     def take(self, max_bytes: int) -> bytes | str | None:
-        """The next message, a bundle of up to `max_bytes` (one frame at least) or a report; None: all sent."""
+        """The next message, if any: a bundle of up to `max_bytes` (one frame at least), or a report."""
         frames: list[bytes] = []
         size = 0
         while self._unsent:

@@ -129,13 +129,18 @@ class Viewer:
 
     async def _stop(self) -> None:
         if self._line is not None:
+            self._line.leaving = True
+            self._forget_events()  # a reader that waits for room would never see the closing handshake
             await self._line.leave()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._forget_events()
+        self._queue.put_nowait(None)
+
+    def _forget_events(self) -> None:
         while not self._queue.empty():
             self._queue.get_nowait()
-        self._queue.put_nowait(None)
 
     async def _run(self) -> None:
         try:
@@ -164,7 +169,8 @@ class Viewer:
                 await acks.taken(took_ms)
         except ConnectionClosed as closed:
             code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
-            await self._queue.put(Disconnected(code, reason))
+            if not line.leaving:
+                await self._queue.put(Disconnected(code, reason))
             raise
         finally:
             self._line = None
@@ -175,6 +181,8 @@ class Viewer:
             if isinstance(event, RosterChanged):
                 self._roster = event.streams
                 self._has_roster.set()
+            if acks.line.leaving:
+                return
             if self._queue.full():
                 await acks.flush()
             await self._queue.put(event)
@@ -187,7 +195,7 @@ class _Acks:
         cadence = Fields(welcome.get("ack") or {}, "ack.")
         self._every = cadence.integer("messages", 1, 1000, default=ACK_MESSAGES)
         self._within_s = cadence.integer("ms", 1, 10_000, default=ACK_MS) / 1000.0
-        self._line = line
+        self.line = line
         self._queue = queue
         self._taken = 0
         self._acked = 0
@@ -199,7 +207,7 @@ class _Acks:
         while True:
             try:
                 async with asyncio.timeout_at(self._deadline):
-                    return await self._line.receive()
+                    return await self.line.receive()
             except TimeoutError:
                 await self.flush()
 
@@ -215,7 +223,7 @@ class _Acks:
     async def flush(self) -> None:
         """Acknowledge all that was taken."""
         self._deadline = None
-        if self._taken > self._acked:
+        if self._taken > self._acked and not self.line.leaving:
             self._acked = self._taken
             decoded_ms, self._decoded_ms = self._decoded_ms, 0.0
-            await self._line.send(ack(self._taken, decoded_ms=decoded_ms, backlog=self._queue.qsize()))
+            await self.line.send(ack(self._taken, decoded_ms=decoded_ms, backlog=self._queue.qsize()))

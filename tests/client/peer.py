@@ -1,4 +1,4 @@
-"""The other end of the SDK's connections: a small real WebSocket server that speaks vital.v1 as a test tells it."""
+"""The other end of the SDK's connections: a small real WebSocket server that does what a test says."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from streaming.client.device import Device
 from streaming.core import messages
 from streaming.core.messages import SAMPLE_LIMIT
 from streaming.core.streams import Lead, Source
-from streaming.exceptions import AuthenticationError, CloseCode, ProtocolError
+from streaming.exceptions import AuthenticationError, CloseCode, ForbiddenError, ProtocolError
 from tests.client.peer import LEAD, Ingest, NoWait, ramp, say_bye, server
 
 LEAD_V2 = Lead("V2", 5.0)
@@ -99,10 +99,9 @@ async def test_incompressible_samples_stay_below_the_frame_limit() -> None:
     ingest = Ingest()
     leads = [Lead(f"L{number}", 1.0, adc_bits=32) for number in range(16)]
     noise = np.random.default_rng(1).integers(-(2**31), 2**31 - 1, (16, 2000), np.int32)
-    async with server(ingest.talk) as url:
-        async with Device(url, "t", signals=leads, rate_hz=2000, rng=NoWait()) as feed:
-            await feed.send(noise)
-            await feed.drain()
+    async with server(ingest.talk) as url, Device(url, "t", signals=leads, rate_hz=2000) as feed:
+        await feed.send(noise)
+        await feed.drain()
     assert np.array_equal(np.concatenate(ingest.samples, axis=1), noise)
 
 
@@ -127,6 +126,17 @@ async def test_leads_off_are_reported_between_the_samples_around_them() -> None:
         await feed.drain()
     assert ingest.reports == [messages.DeviceQuality(100, ("II",)), messages.DeviceQuality(200, ())]
     assert ingest.spans == [(0, 100), (100, 200)]
+
+
+async def test_single_samples_in_a_hurry_share_their_messages() -> None:
+    ingest = Ingest()
+    async with server(ingest.talk) as url, device(url) as feed:
+        await feed.wait_connected()
+        for first in range(500):
+            await feed.send(ramp(first, 1))
+        await feed.drain()
+    assert sum(ingest.bundles) == 500
+    assert len(ingest.bundles) < 250, "the server takes 500 messages a second"
 
 
 # -- what the caller may not do
@@ -342,17 +352,34 @@ async def test_a_refused_token_is_raised_by_whatever_comes_next() -> None:
         await socket.recv()
         await say_bye(socket, CloseCode.UNAUTHENTICATED, "token is unknown")
 
+    async def feed_once(url: str) -> None:
+        async with device(url) as feed:
+            await feed.send(ramp(0, 250))
+            with pytest.raises(AuthenticationError):
+                await feed.drain()
+            with pytest.raises(AuthenticationError):
+                feed.skip(1)
+            with pytest.raises(AuthenticationError):
+                await feed.wait_connected()
+            await feed.send(ramp(250, 250))
+
     async with server(talk) as url:
         with pytest.raises(AuthenticationError, match="token is unknown"):
-            async with device(url) as feed:
-                await feed.send(ramp(0, 250))
-                with pytest.raises(AuthenticationError):
-                    await feed.drain()
-                with pytest.raises(AuthenticationError):
-                    feed.skip(1)
-                with pytest.raises(AuthenticationError):
-                    await feed.wait_connected()
-                await feed.send(ramp(250, 250))
+            await feed_once(url)
+
+
+async def test_a_refusal_that_nobody_noticed_is_raised_on_leaving() -> None:
+    async def talk(socket: ServerConnection) -> None:
+        await socket.recv()
+        await say_bye(socket, CloseCode.FORBIDDEN, "device is not admitted")
+
+    async def feed_once(url: str) -> None:
+        async with device(url) as feed:
+            await feed.send(ramp(0, 250))
+
+    async with server(talk) as url:
+        with pytest.raises(ForbiddenError, match="not admitted"):
+            await feed_once(url)
 
 
 @pytest.mark.parametrize(
@@ -376,11 +403,14 @@ async def test_a_server_that_breaks_the_protocol_ends_it_with_4400(answer: str |
         await socket.wait_closed()
         codes.append(socket.close_code)
 
+    async def feed_once(url: str) -> None:
+        async with device(url) as feed:
+            await feed.send(ramp(0, 250))
+            await feed.drain()
+
     async with server(talk) as url:
         with pytest.raises(ProtocolError):
-            async with device(url) as feed:
-                await feed.send(ramp(0, 250))
-                await feed.drain()
+            await feed_once(url)
     assert codes == [CloseCode.PROTOCOL]
 
 
