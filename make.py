@@ -85,9 +85,7 @@ def install(lock: str) -> None:
         return
     make_venv()
     path = ROOT / "requirements" / f"{lock}.lock"
-    say(
-        f"Installing {path.relative_to(ROOT)}, each package checked by its hash: a minute or two, this once"
-    )
+    say(f"Installing {path.relative_to(ROOT)}, each package checked by its hash: a minute or two, this once")
     for name in LOCKS:
         stamp(name).unlink(missing_ok=True)
     pip = [
@@ -366,7 +364,7 @@ def check(options: argparse.Namespace) -> int:
         "ruff format": [tools + "ruff", "format", "--check"],
         "mypy": [tools + "mypy", "."],
         "import-linter": [tools + "lint-imports"],
-        "bandit": [tools + "bandit", "-q", "-r", "-c", "pyproject.toml", "."],
+        "bandit": [tools + "bandit", "-q", "-c", "pyproject.toml", "-r", "vital", "monitoring", "streaming"],
         "check --deploy": [PYTHON, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         "makemigrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
     }
