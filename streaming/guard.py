@@ -1,4 +1,4 @@
-"""The outermost ASGI wrapper: what a peer may claim, and how much it may push, before any of our code runs."""
+"""The outermost ASGI wrapper: what a peer may claim, and how much it may push at us."""
 
 from __future__ import annotations
 

@@ -20,17 +20,22 @@ class Peer:
     def __init__(self, *messages: dict[str, Any]) -> None:
         self.inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: list[dict[str, Any]] = []
-        self.closed = asyncio.Event()
+        self.drained = asyncio.Event()
         for message in messages:
             self.inbound.put_nowait(message)
 
     async def receive(self) -> dict[str, Any]:
-        return await self.inbound.get()
+        if self.inbound.empty():
+            self.drained.set()
+        message = await self.inbound.get()
+        if message["type"] == "websocket.disconnect":
+            self.drained.set()
+        return message
 
     async def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
         if message["type"] == "websocket.close":
-            self.closed.set()
+            self.drained.set()
 
 
 def websocket(**headers: str) -> dict[str, Any]:
@@ -143,8 +148,7 @@ async def run_flood(*messages: dict[str, Any], limits: InboundLimits = LIMITS) -
     read: list[str] = []
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        while peer.inbound.qsize() and not peer.closed.is_set():
-            await asyncio.sleep(0)
+        await peer.drained.wait()
         kind = ""
         while kind != "websocket.disconnect":
             message = await receive()

@@ -1,0 +1,69 @@
+"""The present figures of every group in this process, put together from its viewers, counters and codec."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from streaming.compression import CompressionHandler
+from streaming.core.stats import GroupStats
+from streaming.core.tally import GroupTally
+from streaming.hub import Hub
+from streaming.subscriber import Subscriber
+
+
+def group_stats(
+    hub: Hub,
+    compression: Mapping[str, CompressionHandler],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[GroupStats]:
+    """One entry per group that has viewers, had some, or is encoded here; never waits."""
+    now = clock()
+    viewers, tallies = hub.viewers_by_group(), hub.tallies()
+    groups = sorted(viewers.keys() | tallies.keys() | compression.keys())
+    return [
+        _one(group, viewers.get(group, set()), tallies.get(group), compression.get(group), hub, now)
+        for group in groups
+    ]
+
+
+def _one(
+    group: str,
+    viewers: set[Subscriber],
+    tally: GroupTally | None,
+    handler: CompressionHandler | None,
+    hub: Hub,
+    now: float,
+) -> GroupStats:
+    profile = hub.profiles.for_group(group).backpressure
+    tally = tally or GroupTally()
+    lanes = [state for viewer in viewers if (state := viewer.handler.group_state(group)) is not None]
+    waveform = handler.get_compression_stats() if handler is not None else {}
+    return GroupStats(
+        group=group,
+        viewers=len(viewers),
+        buffer_size=sum(lane.size for lane in lanes),
+        buffer_utilization=max((lane.utilization for lane in lanes), default=0.0),
+        high_watermark=profile.high_watermark,
+        sent_messages=tally.sent,
+        dropped_messages=tally.dropped,
+        drop_rate=tally.drop_rate,
+        messages_per_second=tally.rate.per_second(now),
+        bytes_sent=tally.sent_bytes,
+        gaps=tally.gaps,
+        backpressure_active=any(lane.backpressure_active for lane in lanes),
+        emergency_mode=any(lane.emergency for lane in lanes),
+        paused=any(viewer.handler.paused for viewer in viewers),
+        current_level=waveform.get("current_level", 0),
+        messages_processed=waveform.get("messages_processed", 0),
+        average_compression_ratio=waveform.get("average_compression_ratio"),
+        ratio_vs_json=waveform.get("ratio_vs_json"),
+        average_latency_ms=waveform.get("average_latency_ms"),
+        space_saved_mb=waveform.get("space_saved_mb", 0.0),
+        detail={
+            "dropped_by_reason": {reason.value: count for reason, count in tally.by_reason.items()},
+            "offered_messages": tally.offered,
+            "settings_version": hub.profiles.version,
+        },
+    )

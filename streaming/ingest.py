@@ -1,0 +1,288 @@
+"""What arrives from devices: checked, positioned, analysed, and encoded once for everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from streaming.compression import CompressionHandler
+from streaming.core import messages
+from streaming.core.bundle import Bundle, Event, Gap, WaveFrame
+from streaming.core.frames import Frame, FrameKind
+from streaming.core.messages import GapReason, SignalState
+from streaming.core.position import Span, StreamPosition
+from streaming.core.priority import MessagePriority
+from streaming.core.rate import RateEstimator
+from streaming.core.streams import StreamInfo
+from streaming.ecg import codec
+from streaming.ecg.vitals import Vitals, VitalsMonitor
+from streaming.exceptions import ProtocolError, StreamBusyError
+
+logger = logging.getLogger(__name__)
+
+FRAME_S = 0.1
+"""The canonical live frame. Shorter chunks are joined up to it; longer ones travel as they came."""
+SILENCE_S = 10.0
+"""How long a session must be silent before another may take its stream."""
+FORGET_S = 3600.0
+"""How long the position of a silent session is kept, so that it can continue its epoch."""
+
+Samples = npt.NDArray[np.signedinteger]
+
+
+class Ingest:
+    """The streams whose devices are connected to this process, one epoch and one writer each."""
+
+    def __init__(
+        self,
+        publish: Callable[[Bundle], None],
+        compression: Callable[[str], CompressionHandler],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publish = publish
+        self._compression = compression
+        self._clock = clock
+        self._epochs: dict[str, _Epoch] = {}
+
+    def open(self, info: StreamInfo, session: str, next_sample: int) -> Intake:
+        """Let a device write `info.stream`.
+
+        The same session continues its epoch, over however many connections: the newest one writes. Another
+        session raises StreamBusyError until the first has ended or has been silent for 10 s.
+        """
+        now = self._clock()
+        self._forget_silent(now)
+        epoch = self._epochs.get(info.stream)
+        if epoch is not None and epoch.session != session and epoch.is_alive(now):
+            raise StreamBusyError("another session of this device writes the stream")
+        if epoch is None or epoch.session != session or epoch.info != info:
+            epoch = self._epochs[info.stream] = _Epoch(
+                info, session, next_sample, self._publish, self._compression(info.group), now
+            )
+        epoch.heard_at = now
+        epoch.set_silent(False)
+        return Intake(epoch, self._clock)
+
+    def is_online(self, stream: str) -> bool:
+        """Whether a device of this process writes `stream` now."""
+        epoch = self._epochs.get(stream)
+        return epoch is not None and epoch.is_alive(self._clock())
+
+    def _forget_silent(self, now: float) -> None:
+        for stream in [s for s, e in self._epochs.items() if now - e.heard_at > FORGET_S]:
+            del self._epochs[stream]
+
+
+class Intake:
+    """One device connection's way into its epoch."""
+
+    def __init__(self, epoch: _Epoch, clock: Callable[[], float]) -> None:
+        self._epoch = epoch
+        self._clock = clock
+        self._flush: asyncio.TimerHandle | None = None
+        epoch.writer = self
+
+    @property
+    def info(self) -> StreamInfo:
+        """The epoch that is written."""
+        return self._epoch.info
+
+    @property
+    def next_sample(self) -> int:
+        """The first sample index that has not arrived."""
+        return self._epoch.position.next_sample
+
+    def push(self, frame: Frame) -> None:
+        """Take one chunk. Raises ProtocolError for what is malformed or implausible."""
+        self._check_still_writer()
+        self._epoch.push(frame, self._clock())
+        if self._epoch.has_pending and self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(FRAME_S, self._flush_pending)
+
+    def report_quality(self, quality: messages.DeviceQuality) -> None:
+        """The device says which of its leads are off."""
+        self._check_still_writer()
+        self._epoch.report_quality(quality)
+
+    def close(self, *, ended: bool) -> None:
+        """The connection is gone; `ended` says that the device's session is over as well."""
+        self._flush_pending()
+        if self._epoch.writer is self:
+            self._epoch.writer = None
+            self._epoch.ended = ended
+            self._epoch.set_silent(True)
+
+    def _flush_pending(self) -> None:
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        if self._epoch.writer is self:
+            self._epoch.flush()
+
+    def _check_still_writer(self) -> None:
+        if self._epoch.writer is not self:
+            raise StreamBusyError("the session has connected again and writes there")
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Contiguous samples that do not yet fill a frame."""
+
+    first: int
+    chunks: list[Samples] = field(default_factory=list)
+    count: int = 0
+
+
+class _Epoch:
+    """Position, analysis and encoding of one device session."""
+
+    def __init__(
+        self,
+        info: StreamInfo,
+        session: str,
+        next_sample: int,
+        publish: Callable[[Bundle], None],
+        compression: CompressionHandler,
+        now: float,
+    ) -> None:
+        self.info = info
+        self.session = session
+        self.position = StreamPosition(info.rate_hz, start=next_sample)
+        self.heard_at = now
+        self.writer: Intake | None = None
+        self.ended = False
+        self._publish = publish
+        self._compression = compression
+        self._rate = RateEstimator()
+        self._vitals: VitalsMonitor | None = VitalsMonitor(info.rate_hz, [lead.name for lead in info.leads])
+        self._vitals_due = next_sample
+        self._leads_off: tuple[str, ...] = ()
+        self._silent: bool | None = None
+        self._pending: _Pending | None = None
+        self._frame_samples = max(1, round(FRAME_S * info.rate_hz))
+        self._baselines = np.array([[lead.baseline] for lead in info.leads])
+        self._gains_uv = np.array([[lead.gain_uv] for lead in info.leads])
+        self._limits = np.array([[2.0**lead.adc_bits] for lead in info.leads])
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether samples wait for their frame to fill."""
+        return self._pending is not None
+
+    def is_alive(self, now: float) -> bool:
+        """Whether the session still owns the stream."""
+        return not self.ended and now - self.heard_at < SILENCE_S
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Place one chunk; publish what fills a frame, what came late, and the hole before it."""
+        if frame.kind is not FrameKind.WAVEFORM or frame.flags:
+            raise ProtocolError("a device sends waveform frames without flags")
+        samples = codec.decode(frame.payload)
+        self._check_values(samples)
+        accepted = self.position.accept(frame.first, samples.shape[1])
+        self.heard_at = now
+        for late in accepted.backfill:
+            self._publish_frame(FrameKind.BACKFILL, late.first, _part(samples, frame.first, late))
+        live = accepted.live
+        if live is None:
+            return
+        self._rate.arrived(live.stop, now)
+        if accepted.hole is not None:
+            self._note_hole(accepted.hole)
+        self._add(live.first, _part(samples, frame.first, live))
+
+    def flush(self) -> None:
+        """Publish what waits, however short."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            samples = (
+                pending.chunks[0] if len(pending.chunks) == 1 else np.concatenate(pending.chunks, axis=1)
+            )
+            self._publish_frame(FrameKind.WAVEFORM, pending.first, samples)
+
+    def report_quality(self, quality: messages.DeviceQuality) -> None:
+        """Keep the leads that are off, and tell the viewers."""
+        known = {lead.name for lead in self.info.leads}
+        if not known.issuperset(quality.leads_off):
+            raise ProtocolError("leads_off names a lead that the stream does not have")
+        self._leads_off = tuple(quality.leads_off)
+        if self._vitals is not None:
+            self._vitals.set_leads_off(self._leads_off)
+        self._publish_quality()
+
+    def set_silent(self, silent: bool) -> None:
+        """The device has gone or come back."""
+        if silent is not self._silent:
+            self._silent = silent
+            self._publish_quality()
+
+    def _check_values(self, samples: Samples) -> None:
+        if samples.shape[0] != len(self.info.leads):
+            raise ProtocolError("chunk does not have the leads of the hello")
+        if (np.abs(samples.astype(np.int64)) > self._limits).any():
+            raise ProtocolError("a sample does not fit the signal's adc_bits")
+
+    def _note_hole(self, hole: Span) -> None:
+        self.flush()
+        if self._vitals is not None:
+            self._vitals.reset(hole.stop)
+        self._publish(Bundle(self.info, gaps=(Gap(hole.first, hole.stop, GapReason.SOURCE),)))
+
+    def _add(self, first: int, samples: Samples) -> None:
+        if self._pending is not None and self._pending.count + samples.shape[1] > 2 * self._frame_samples:
+            self.flush()
+        if self._pending is None:
+            self._pending = _Pending(first)
+        self._pending.chunks.append(samples)
+        self._pending.count += samples.shape[1]
+        if self._pending.count >= self._frame_samples:
+            self.flush()
+
+    def _publish_frame(self, kind: FrameKind, first: int, samples: Samples) -> None:
+        frame = WaveFrame(kind, first, samples.shape[1], self._compression.compress_samples(samples))
+        events = self._analyse(first, samples) if kind is FrameKind.WAVEFORM else ()
+        self._publish(Bundle(self.info, frames=(frame,), events=events))
+
+    def _analyse(self, first: int, samples: Samples) -> tuple[Event, ...]:
+        if self._vitals is None:
+            return ()
+        stop = first + samples.shape[1]
+        try:
+            self._vitals.push(first, (samples - self._baselines) * self._gains_uv)
+            if stop < self._vitals_due:
+                return ()
+            vitals = self._vitals.value()
+        except Exception:  # the detector may not stop the stream, whatever is wrong with it
+            logger.exception("beat detection of stream %s failed and is off for this epoch", self.info.stream)
+            self._vitals, vitals = None, Vitals(hr=None, source=None)
+        self._vitals_due = stop + round(self.info.rate_hz)
+        text = messages.vitals(
+            self.info.stream, epoch=self.info.epoch, sample=stop, hr=vitals.hr, hr_source=vitals.source
+        )
+        return (Event(text, MessagePriority.HIGH, "vitals"), self._quality_event())
+
+    def _publish_quality(self) -> None:
+        self._publish(Bundle(self.info, events=(self._quality_event(),)))
+
+    def _quality_event(self) -> Event:
+        text = messages.quality(
+            self.info.stream,
+            epoch=self.info.epoch,
+            sample=self.position.next_sample,
+            state=SignalState.SILENT if self._silent else SignalState.LIVE,
+            leads_off=self._leads_off,
+            rate_hz=self._rate.rate_hz(),
+        )
+        return Event(text, MessagePriority.NORMAL, "quality")
+
+
+def _part(samples: Samples, first: int, span: Span) -> Samples:
+    """The samples of `span`, out of a chunk that begins at index `first`."""
+    return samples[:, span.first - first : span.stop - first]

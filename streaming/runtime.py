@@ -1,0 +1,199 @@
+"""One process at work: its hub, its ingest, its open sockets, and what keeps all three up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+
+from streaming.compression import CompressionHandler
+from streaming.core.profiles import ProfileSet
+from streaming.core.stats import GroupStats
+from streaming.exceptions import CloseCode, ProfileError
+from streaming.group_stats import group_stats
+from streaming.hub import Hub
+from streaming.ingest import Ingest
+from streaming.store import access, audit, profiles
+from streaming.store.access import Principal
+
+logger = logging.getLogger(__name__)
+
+CONTROL_GROUP = "vital.control"
+ACCESS_NOTICE = "vital.access"
+PROFILES_NOTICE = "vital.profiles"
+POLL_S = 2.0
+"""How long a change that nobody announced (a shell, another process) may go unseen."""
+HEAD_LOG_S = 3600.0
+DRAIN_S = 3.0
+
+
+class Connection(Protocol):
+    """An accepted, authenticated socket."""
+
+    principal: Principal
+    watched: frozenset[str]
+
+    def cut(self, code: CloseCode, reason: str) -> None:
+        """Say why, and close; returns at once."""
+
+    def refresh(self, visible: frozenset[str]) -> None:
+        """These are the streams that the principal may see now."""
+
+
+class Runtime:
+    """Started once per process, inside its event loop; reached as `scope["vital"]`."""
+
+    def __init__(self, layer: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.process_id = secrets.token_hex(4)
+        self.hub = Hub(layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice)
+        self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
+        self.stopping = False
+        self._compression: dict[str, CompressionHandler] = {}
+        self._connections: set[Connection] = set()
+        self._none_left = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._access_changed = asyncio.Event()
+        self._profiles_changed = asyncio.Event()
+        self._refused_version: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Load the settings, open the layer, and begin to watch for changes."""
+        self._loop = asyncio.get_running_loop()
+        await self._load_profiles()
+        await self.hub.start()
+        await self.hub.link.join(CONTROL_GROUP)
+        access.access_changed.connect(self._on_access_changed)
+        profiles.profiles_changed.connect(self._on_profiles_changed)
+        self._tasks = [
+            asyncio.create_task(
+                _repeat(self._access_changed, POLL_S, self._recheck_access), name="vital-access"
+            ),
+            asyncio.create_task(
+                _repeat(self._profiles_changed, POLL_S, self._load_profiles), name="vital-profiles"
+            ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), HEAD_LOG_S, self._log_audit_head), name="vital-audit"
+            ),
+        ]
+
+    async def stop(self) -> None:
+        """Close every socket with 4012, wait for them at most 3 s, and end what `start` began."""
+        self.stopping = True
+        access.access_changed.disconnect(self._on_access_changed)
+        profiles.profiles_changed.disconnect(self._on_profiles_changed)
+        for connection in list(self._connections):
+            connection.cut(CloseCode.GOING_AWAY, "server is going away")
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._none_left.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.hub.aclose()
+
+    def add(self, connection: Connection) -> None:
+        """Watch over an authenticated socket."""
+        self._connections.add(connection)
+        self._none_left.clear()
+
+    def remove(self, connection: Connection) -> None:
+        """The socket is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._none_left.set()
+
+    def connections_of(self, principal: Principal) -> int:
+        """How many sockets this principal has open in this process."""
+        return sum(connection.principal == principal for connection in self._connections)
+
+    def compression_for(self, group: str) -> CompressionHandler:
+        """The group's own handler, governed by the group's profile."""
+        handler = self._compression.get(group)
+        if handler is None:
+            handler = CompressionHandler(self.hub.profiles.for_group(group).compression)
+            self._compression[group] = handler
+        return handler
+
+    def stats(self) -> list[GroupStats]:
+        """The present figures of every group that has viewers or devices here."""
+        return group_stats(self.hub, self._compression)
+
+    def _on_access_changed(self, **_signal: Any) -> None:
+        self._wake(self._access_changed, ACCESS_NOTICE)
+
+    def _on_profiles_changed(self, **_signal: Any) -> None:
+        self._wake(self._profiles_changed, PROFILES_NOTICE)
+
+    def _wake(self, event: asyncio.Event, notice: str) -> None:
+        """From whichever thread Django ran in: act here, and tell the other processes."""
+        assert self._loop is not None, "signals are connected by start"
+        self._loop.call_soon_threadsafe(event.set)
+        self._loop.call_soon_threadsafe(self._announce, notice)
+
+    def _announce(self, notice: str) -> None:
+        self.hub.link.publish(CONTROL_GROUP, {"type": notice, "origin": self.process_id})
+
+    def _on_notice(self, message: dict[str, Any]) -> None:
+        if message["type"] == ACCESS_NOTICE:
+            self._access_changed.set()
+        elif message["type"] == PROFILES_NOTICE:
+            self._profiles_changed.set()
+
+    async def _recheck_access(self) -> None:
+        connections = list(self._connections)
+        if not connections:
+            return
+        verdicts = await database_sync_to_async(access.recheck)({c.principal for c in connections})
+        for connection in connections:
+            verdict = verdicts[connection.principal]
+            if not verdict.valid:
+                connection.cut(CloseCode.UNAUTHENTICATED, "sign-in or token is no longer valid")
+            elif not connection.watched <= verdict.streams:
+                connection.cut(CloseCode.FORBIDDEN, "permission was withdrawn")
+            else:
+                connection.refresh(verdict.streams)
+
+    async def _load_profiles(self) -> None:
+        """Take the newest settings; a bad row costs nothing but itself: the last good ones stay in force."""
+        version = await database_sync_to_async(profiles.current_version)()
+        if version in (self.hub.profiles.version, self._refused_version):
+            return
+        try:
+            loaded = await database_sync_to_async(profiles.load)()
+        except ProfileError as error:
+            self._refused_version = version
+            logger.warning("settings version %s is not usable, the former stays in force: %s", version, error)
+            return
+        self._apply_profiles(loaded)
+
+    def _apply_profiles(self, loaded: ProfileSet) -> None:
+        self.hub.apply_profiles(loaded)
+        for group, handler in self._compression.items():
+            handler.profile = loaded.for_group(group).compression
+        logger.info("settings version %s in force", loaded.version)
+
+    async def _log_audit_head(self) -> None:
+        writer, seq, digest = audit.head()
+        logger.info("audit head of writer %s: %s %s", writer, seq, digest)
+
+
+async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Run `act` when `changed` is set, and every `every_s` in any case; a failing database is tried again."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every_s):
+                await changed.wait()
+        changed.clear()
+        try:
+            await act()
+        except DatabaseError as error:
+            logger.warning("database failed, trying again: %s", type(error).__name__)

@@ -1,0 +1,235 @@
+"""One viewer: what it has been told, what waits for it, and the GAPs that stand for what it will not get."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from streaming.backpressure import BackpressureHandler
+from streaming.compression import CompressionHandler
+from streaming.core import messages
+from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.messages import GapReason
+from streaming.core.network import NetworkCondition
+from streaming.core.outbox import Drop, DropReason, Item, Span
+from streaming.core.priority import MessagePriority
+from streaming.core.profiles import ProfileSet
+from streaming.core.streams import StreamInfo, group_of
+from streaming.core.tally import GroupTally
+from streaming.core.window import SendWindow
+from streaming.exceptions import CloseCode
+
+RENDITION = "lossless"
+CONTROL_GROUP = "control"
+"""The lane of what belongs to the connection and not to a stream; the default profile governs it."""
+
+_GAP_REASONS = {
+    DropReason.EXPIRED: GapReason.EXPIRED,
+    DropReason.DROPPED: GapReason.DROPPED,
+    DropReason.QUOTA: GapReason.QUOTA,
+    DropReason.EMERGENCY: GapReason.EMERGENCY,
+}
+
+
+class Socket(Protocol):
+    """What a subscriber writes to."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Write one binary message."""
+
+    async def send_text(self, data: str) -> None:
+        """Write one text message."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Announcement:
+    """What an alias means, as the `stream` message that precedes the first frame under it."""
+
+    alias: int
+    info: StreamInfo
+    text: str
+    tally: GroupTally
+    hold: Callable[[int, Subscriber], None]
+
+
+class Subscriber:
+    """A BackpressureHandler with an ack window, speaking vital.v1 to one viewer.
+
+    `offer` and `offer_gap` never wait. `on_cut(code, reason)` is called when the viewer has to go: too slow
+    (4008) or, from the hub, because the process needs it to reconnect.
+    """
+
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        profiles: ProfileSet,
+        compression: CompressionHandler,
+        on_cut: Callable[[CloseCode, str], None],
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.cut = on_cut
+        self._clock = clock
+        self._profiles = profiles
+        self._compression = compression
+        connection = profiles.default.connection
+        self.window = SendWindow(max_bytes=connection.max_window_bytes, stall_s=connection.stall_s)
+        self.handler = BackpressureHandler(
+            socket,
+            self.window,
+            profile=profiles.default.backpressure,
+            clock=clock,
+            rng=rng,
+            pack=self._pack,
+            on_drops=self._on_drops,
+            on_slow=lambda reason: on_cut(reason.close_code, str(reason)),
+            keepalive=self._keepalive,
+            max_total_bytes=connection.max_total_bytes,
+        )
+        self.handler.set_profile(CONTROL_GROUP, profiles.default.backpressure)
+        self._groups = {CONTROL_GROUP}
+        self._announced: set[int] = set()
+        self._tallies: dict[str, GroupTally] = {}
+
+    def offer(self, item: Item, announcement: Announcement) -> None:
+        """Queue one prepared item of a stream, behind its `stream` message if that was not sent yet."""
+        self._announce(announcement)
+        announcement.tally.offered += 1
+        self.handler.offer(item, announcement.info.group)
+
+    def offer_gap(self, announcement: Announcement, span: Span, reason: GapReason, now: float) -> None:
+        """Queue a GAP where its samples would stand; one that touches it, of the same reason, takes it in."""
+        self._announce(announcement)
+        self.handler.offer(_gap_item(span, reason, now), announcement.info.group)
+
+    def tell(
+        self, text: str, *, priority: MessagePriority = MessagePriority.CRITICAL, key: str | None = None
+    ) -> None:
+        """Queue a message about the connection; CRITICAL ones are control and never dropped."""
+        control = priority is MessagePriority.CRITICAL
+        self.handler.offer(
+            Item(text, priority, self._clock(), len(text), key=key, control=control), CONTROL_GROUP
+        )
+
+    def acked(self, ack: messages.Ack) -> None:
+        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent."""
+        self.handler.on_ack(ack.n)
+
+    def apply_profiles(self, profiles: ProfileSet) -> None:
+        """Govern each lane by the new settings; what no longer fits is dropped and becomes GAPs."""
+        self._profiles = profiles
+        for group in self._groups:
+            self.handler.set_profile(group, profiles.for_group(group).backpressure)
+
+    def forget(self, group: str) -> None:
+        """The viewer no longer watches `group`; a `stream` message that never left is due again next time."""
+        self._groups.discard(group)
+        for drop in self.handler.drop_group(group):
+            if isinstance(drop.item.key, tuple) and drop.item.key[0] == "stream":
+                self._announced.discard(drop.item.key[1])
+
+    def report(self) -> None:
+        """Queue the viewer's own `stats`, LOW and latest only."""
+        metrics = self.handler.get_metrics()
+        text = messages.stats(
+            rtt_ms=None if metrics.rtt_s is None else 1000 * metrics.rtt_s,
+            goodput_bps=metrics.goodput_bps,
+            window_bytes=metrics.window_bytes or 0,
+            in_flight_bytes=metrics.in_flight_bytes,
+            queued=metrics.queued,
+            dropped=metrics.dropped_messages,
+            expired=metrics.expired_messages,
+            condition=metrics.condition or NetworkCondition.GOOD,
+            rendition=RENDITION,
+        )
+        self.tell(text, priority=MessagePriority.LOW, key="stats")
+
+    async def aclose(self) -> None:
+        """End the writer; what is queued or unacked counts as abandoned."""
+        await self.handler.aclose()
+
+    def _announce(self, announcement: Announcement) -> None:
+        alias = announcement.alias
+        if alias in self._announced:
+            return
+        self._announced.add(alias)
+        self._tallies[announcement.info.stream] = announcement.tally
+        announcement.hold(alias, self)
+        group = announcement.info.group
+        if group not in self._groups:
+            self._groups.add(group)
+            self.handler.set_profile(group, self._profiles.for_group(group).backpressure)
+        text = announcement.text
+        self.handler.offer(
+            Item(
+                text, MessagePriority.CRITICAL, self._clock(), len(text), key=("stream", alias), control=True
+            ),
+            group,
+        )
+
+    def _keepalive(self) -> Item:
+        text = messages.time(time.time() * 1000)
+        return Item(text, MessagePriority.CRITICAL, self._clock(), len(text), control=True)
+
+    def _on_drops(self, drops: Iterable[Drop]) -> None:
+        now = self._clock()
+        for drop in drops:
+            span, reason = drop.item.span, _GAP_REASONS.get(drop.reason)
+            tally = self._tally_of(drop.item)
+            if tally is not None:
+                tally.by_reason[drop.reason] += 1
+            if span is not None and reason is not None:
+                self.handler.offer(_gap_item(span, reason, now), group_of(span.stream))
+
+    def _tally_of(self, item: Item) -> GroupTally | None:
+        if item.span is not None:
+            return self._tallies.get(item.span.stream)
+        return self._tallies.get(item.key[0]) if isinstance(item.key, tuple) else None
+
+    def _pack(self, items: list[Item]) -> list[bytes | str]:
+        """One text message for what is JSON, one bundle for what is binary; a long text travels deflated."""
+        texts: list[str] = []
+        frames: list[bytes] = []
+        now = self._clock()
+        for item in items:
+            tally = self._tally_of(item)
+            if tally is not None:
+                tally.count_sent(item, now)
+            if isinstance(item.payload, str):
+                texts.append(item.payload)
+            else:
+                frames.append(item.payload)
+        packed: list[bytes | str] = []
+        if texts:
+            packed.append(self._pack_texts(texts))
+        if frames:
+            packed.append(encode_bundle(frames))
+        return packed
+
+    def _pack_texts(self, texts: list[str]) -> bytes | str:
+        text = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+        payload, deflated = self._compression.compress_json(text)
+        if not deflated:
+            return text
+        return encode_bundle([encode_frame(FrameKind.JSON, 0, 0, payload, FrameFlag.DEFLATED)])
+
+
+def _gap_item(span: Span, reason: GapReason, now: float) -> Item:
+    def render(span: Span) -> str:
+        return messages.gap(
+            span.stream,
+            epoch=span.epoch,
+            first=span.first,
+            stop=span.stop,
+            reason=reason,
+            recoverable=False,
+        )
+
+    text = render(span)
+    return Item(
+        text, MessagePriority.HIGH, now, len(text), ("gap", reason), span, control=True, render=render
+    )

@@ -1,0 +1,31 @@
+"""The application as an ASGI server sees it: guard, lifecycle, then Django and the two WebSockets."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vital.settings")
+django_application = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the app registry)
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
+
+from streaming.guard import Guard  # noqa: E402
+from streaming.routing import websocket_urlpatterns  # noqa: E402
+from vital.lifecycle import Lifecycle  # noqa: E402
+
+lifecycle = Lifecycle(
+    ProtocolTypeRouter(
+        {"http": django_application, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))}
+    )
+)
+application = Guard(
+    lifecycle,
+    allowed_hosts=settings.ALLOWED_HOSTS,
+    trusted_origins=settings.CSRF_TRUSTED_ORIGINS,
+    trusted_proxies=settings.VITAL_TRUSTED_PROXIES,
+)
+lifecycle.hook_into_daphne()
