@@ -143,7 +143,6 @@ def waveforms() -> Vectors:
 def server_messages() -> dict[str, str]:
     """One text of every message that a server sends, and of some variants."""
     entry = RosterEntry("bed-7", "P-0042", "Ada Ö.", "icu", "Intensive care", "7", Source.REPLAY, online=True)
-    place = {"epoch": 3, "sample": 360}
     return {
         "welcome": messages.welcome(connection="c-1", server_ms=1.7e12),
         "device welcome": messages.device_welcome(stream="bed-7", epoch=3, next_sample=0, server_ms=1.7e12),
@@ -151,12 +150,12 @@ def server_messages() -> dict[str, str]:
         "roster": messages.roster([entry]),
         "empty roster": messages.roster([]),
         "stream": messages.stream(_INFO, 9),
-        "vitals": messages.vitals("bed-7", **place, hr=72.5, hr_source="II"),
-        "unknown vitals": messages.vitals("bed-7", **place, hr=None, hr_source=None),
+        "vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=72.5, hr_source="II"),
+        "unknown vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=None, hr_source=None),
         "quality": messages.quality(
-            "bed-7", **place, state=SignalState.LIVE, leads_off=["V1"], rate_hz=360.02
+            "bed-7", epoch=3, sample=360, state=SignalState.LIVE, leads_off=["V1"], rate_hz=360.02
         ),
-        "silent": messages.quality("bed-7", **place, state=SignalState.SILENT),
+        "silent": messages.quality("bed-7", epoch=3, sample=360, state=SignalState.SILENT),
         "gap": messages.gap("bed-7", epoch=3, first=36, stop=72, reason=GapReason.SOURCE, recoverable=True),
         "denied": messages.denied("bed-8"),
         "keepalive": messages.time(1.7e12),

@@ -10,7 +10,9 @@ VENDOR = Path(__file__).parent.parent / "static" / "vendor"
 
 
 def test_every_vendored_file_has_the_digest_in_the_readme() -> None:
-    listed = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", (VENDOR / "README.md").read_text(), re.MULTILINE))
+    listed = dict(
+        re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", (VENDOR / "README.md").read_text(), re.MULTILINE)
+    )
     found = {
         path.relative_to(VENDOR).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in VENDOR.rglob("*")
