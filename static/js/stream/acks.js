@@ -1,0 +1,47 @@
+// @ts-check
+/** When to acknowledge, and what: the count of messages handled since `welcome`. */
+
+/**
+ * The server frees its window by these acks, so each is sent after decoding, after `messages` messages or
+ * once the oldest unacked has waited half of `ms`: whoever asks at least every 50 ms keeps to 100 ms.
+ */
+export class AckCadence {
+  #messages;
+  #holdS;
+  #handled = 0;
+  #acked = 0;
+  #oldest = 0;
+  #spentS = 0;
+
+  /** @param {{messages: number, ms: number}} cadence as `welcome` gave it */
+  constructor({ messages, ms }) {
+    this.#messages = messages;
+    this.#holdS = ms / 2000;
+  }
+
+  /**
+   * One more message was decoded, in `spentS` seconds.
+   * @param {number} now
+   * @param {number} spentS
+   */
+  handled(now, spentS) {
+    if (this.#handled === this.#acked) {
+      this.#oldest = now;
+      this.#spentS = 0;
+    }
+    this.#handled++;
+    this.#spentS += spentS;
+  }
+
+  /** @param {number} now */
+  isDue(now) {
+    const waiting = this.#handled - this.#acked;
+    return waiting >= this.#messages || (waiting > 0 && now - this.#oldest >= this.#holdS);
+  }
+
+  /** The `ack` for all that was handled. `decoded_ms` is the time that decoding it took. */
+  take() {
+    this.#acked = this.#handled;
+    return { type: "ack", n: this.#acked, decoded_ms: Math.round(this.#spentS * 1e5) / 100, backlog: 0 };
+  }
+}

@@ -1,0 +1,182 @@
+// @ts-check
+/** One stream as the page knows it: who it is, its samples, its numbers, and how fresh they are. */
+
+import { Playout } from "../ecg/playout.js";
+import { SampleRing } from "../ecg/ring.js";
+import { freshness } from "./freshness.js";
+
+/** @typedef {import("./messages.js").RosterEntry} RosterEntry */
+/** @typedef {import("./messages.js").Stream} StreamInfo */
+
+const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
+
+export class Feed {
+  /** @type {RosterEntry} */ entry;
+  /** @type {StreamInfo | null} */ info = null;
+  /** @type {SampleRing | null} */ ring = null;
+  /** @type {Playout | null} */ playout = null;
+  /** Counts the epochs: what was drawn before it changed is of another recording. */
+  generation = 0;
+  /** Counts the late samples that filled what may be drawn already. */
+  revision = 0;
+  /** Index up to which the trace is due, advanced once per animation frame. */
+  position = 0;
+  /** @type {Set<string>} leads that are off now */
+  leadsOff = new Set();
+  /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
+  #offChanges = new Map();
+  #askedAt;
+  #hr = /** @type {number | null} */ (null);
+  #hrSource = /** @type {string | null} */ (null);
+  #hrAt = -Infinity;
+  /** When its leads went off, for the time since. */
+  leadsOffSince = 0;
+
+  /**
+   * @param {RosterEntry} entry
+   * @param {number} now seconds
+   */
+  constructor(entry, now) {
+    this.entry = entry;
+    this.#askedAt = now;
+  }
+
+  get id() {
+    return this.entry.stream;
+  }
+
+  /** The mark that a view must show: the epoch's own source before the roster's. */
+  get source() {
+    return this.info?.source ?? this.entry.source;
+  }
+
+  /**
+   * The server described the stream. A new epoch, or other leads, starts an empty ring.
+   * @param {StreamInfo} info
+   * @param {number} now
+   */
+  describe(info, now) {
+    const before = this.info;
+    this.info = info;
+    if (before && before.epoch === info.epoch && sameSignals(before, info)) return;
+    this.ring = new SampleRing(info.leads.length, info.rate_hz);
+    this.playout = new Playout(info.rate_hz);
+    this.position = 0;
+    this.generation++;
+    this.leadsOff = new Set();
+    this.#offChanges.clear();
+    this.#hrAt = -Infinity;
+    this.#askedAt = now;
+  }
+
+  /**
+   * Decoded samples, lead after lead, came at `now`.
+   * @param {number} first
+   * @param {Int16Array | Int32Array} planes
+   * @param {number} count samples per lead
+   * @param {boolean} late whether they fill an earlier hole
+   * @param {number} now
+   */
+  write(first, planes, count, late, now) {
+    if (!this.ring || !this.playout) return;
+    this.ring.write(first, planes, count);
+    if (!late) this.playout.arrive(first, first + count, now);
+    if (first < this.position) this.revision++;
+  }
+
+  /** @param {number} now */
+  advance(now) {
+    if (this.playout) this.position = this.playout.advance(now);
+  }
+
+  /**
+   * @param {{epoch: number, hr: number | null, hr_source: string | null}} vitals
+   * @param {number} now
+   */
+  setVitals(vitals, now) {
+    if (this.info && vitals.epoch !== this.info.epoch) return;
+    this.#hr = vitals.hr;
+    this.#hrSource = vitals.hr_source;
+    this.#hrAt = now;
+  }
+
+  /**
+   * @param {{epoch: number, sample: number, leads_off: string[], rate_hz: number | null}} quality
+   * @param {number} now
+   */
+  setQuality(quality, now) {
+    if (this.info && quality.epoch !== this.info.epoch) return;
+    const off = new Set(quality.leads_off);
+    for (const name of new Set([...off, ...this.leadsOff])) {
+      if (off.has(name) === this.leadsOff.has(name)) continue;
+      const changes = this.#offChanges.get(name) ?? [];
+      changes.push(quality.sample);
+      this.#offChanges.set(name, changes);
+    }
+    if (off.size > 0 && this.leadsOff.size === 0) this.leadsOffSince = now;
+    if (off.size !== this.leadsOff.size) this.revision++;
+    this.leadsOff = off;
+    if (quality.rate_hz) this.playout?.measured(quality.rate_hz);
+  }
+
+  /**
+   * Whether the lead was off at a sample, and the index at which that ends, at most `limit`.
+   * @param {string} name
+   * @param {number} index
+   * @param {number} limit
+   * @returns {{off: boolean, end: number}}
+   */
+  offAt(name, index, limit) {
+    const changes = this.#offChanges.get(name);
+    if (!changes) return { off: false, end: limit };
+    const at = changes.findIndex((change) => change > index);
+    const passed = at < 0 ? changes.length : at;
+    return { off: passed % 2 === 1, end: at < 0 ? limit : Math.min(changes[at], limit) };
+  }
+
+  /**
+   * The lead that a tile shows: the one of the heart rate, else II, else the first; one that is on before
+   * one that is off.
+   */
+  get shownLead() {
+    const leads = this.info?.leads ?? [];
+    const preferred = leads.findIndex((lead) => lead.name === "II");
+    return Math.max(preferred, 0);
+  }
+
+  /** @param {number} now */
+  age(now) {
+    return this.playout?.age(now) ?? Infinity;
+  }
+
+  /** @param {number} now */
+  freshness(now) {
+    return freshness(this.age(now), now - this.#askedAt);
+  }
+
+  /**
+   * Heart rate and the lead it came from; unknown once stale, never held.
+   * @param {number} now
+   * @returns {{hr: number | null, source: string | null}}
+   */
+  heartRate(now) {
+    const state = this.freshness(now);
+    const fresh = (state === "live" || state === "late") && now - this.#hrAt < HR_HELD_S;
+    return { hr: fresh ? this.#hr : null, source: this.#hrSource };
+  }
+}
+
+/**
+ * @param {StreamInfo} a
+ * @param {StreamInfo} b
+ */
+function sameSignals(a, b) {
+  return (
+    a.rate_hz === b.rate_hz &&
+    a.leads.length === b.leads.length &&
+    a.leads.every((lead, at) => {
+      const other = b.leads[at];
+      return lead.name === other.name && lead.gain_uv === other.gain_uv && lead.baseline === other.baseline;
+    })
+  );
+}

@@ -1,0 +1,104 @@
+// @ts-check
+/** All streams that this viewer may see, in bed order, and which of them an alias means. */
+
+import { Feed } from "./feed.js";
+
+/** @typedef {import("./messages.js").ServerMessage} Message */
+/** @typedef {import("./decode.js").Samples} Samples */
+
+export class Feeds {
+  /** @type {Map<string, Feed>} */ #byId = new Map();
+  /** @type {Map<number, Feed>} */ #byAlias = new Map();
+  /** @type {Feed[]} by ward and bed */
+  inOrder = [];
+  /** @type {Set<string>} streams that the server refused */
+  denied = new Set();
+  /** Whether a roster has come: until then nobody knows that there are no beds. */
+  known = false;
+  /** @type {Extract<Message, {type: "stats"}> | null} */
+  stats = null;
+  /** Samples decoded, over all leads. */
+  samples = 0;
+
+  /** @param {string} id */
+  get(id) {
+    return this.#byId.get(id) ?? null;
+  }
+
+  /** A new connection: its aliases are not those of the last one. */
+  forgetAliases() {
+    this.#byAlias.clear();
+    this.denied.clear();
+  }
+
+  /**
+   * @param {Message} message
+   * @param {number} now
+   * @returns {boolean} whether the list of beds changed
+   */
+  hear(message, now) {
+    switch (message.type) {
+      case "roster":
+        this.#enrol(message.streams, now);
+        return true;
+      case "stream": {
+        const feed = this.#byId.get(message.stream);
+        feed?.describe(message, now);
+        if (feed) this.#byAlias.set(message.alias, feed);
+        return false;
+      }
+      case "vitals":
+        this.#byId.get(message.stream)?.setVitals(message, now);
+        return false;
+      case "quality":
+        this.#byId.get(message.stream)?.setQuality(message, now);
+        return false;
+      case "denied":
+        this.denied.add(message.stream);
+        return true;
+      case "stats":
+        this.stats = message;
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  /**
+   * @param {Samples} samples
+   * @param {number} now
+   */
+  write(samples, now) {
+    const feed = this.#byAlias.get(samples.alias);
+    // Frames on their way when a stream was given up still arrive; they have no place any more.
+    if (!feed?.info || feed.info.alias !== samples.alias || feed.info.leads.length !== samples.leads) return;
+    this.samples += samples.count * samples.leads;
+    feed.write(samples.first, samples.data, samples.count, samples.late, now);
+  }
+
+  /**
+   * @param {import("./messages.js").RosterEntry[]} entries
+   * @param {number} now
+   */
+  #enrol(entries, now) {
+    this.known = true;
+    const before = this.#byId;
+    this.#byId = new Map();
+    for (const entry of entries) {
+      const feed = before.get(entry.stream) ?? new Feed(entry, now);
+      feed.entry = entry;
+      this.#byId.set(entry.stream, feed);
+    }
+    this.inOrder = [...this.#byId.values()].sort(byPlace);
+  }
+}
+
+const inBedOrder = new Intl.Collator("en", { numeric: true });
+
+/**
+ * @param {Feed} a
+ * @param {Feed} b
+ */
+function byPlace(a, b) {
+  return inBedOrder.compare(a.entry.ward_name, b.entry.ward_name) || inBedOrder.compare(a.entry.bed, b.entry.bed);
+}

@@ -1,0 +1,161 @@
+// @ts-check
+/** One patient: every lead on one time axis, the large heart rate, signal and network. */
+
+import { ageText } from "../stream/freshness.js";
+import { mark, pick, stamp, write } from "./dom.js";
+import { NetworkPanel } from "./network.js";
+import { GAINS, SPEEDS, step } from "./scale.js";
+import { Sweep } from "./sweep.js";
+import { fault } from "./tile.js";
+
+/** @typedef {import("../stream/feed.js").Feed} Feed */
+
+const SPEED = 25; // mm/s, on a phone too: one patient has the room
+
+export class PatientView {
+  #feed;
+  #parts;
+  #network;
+  #labels;
+  #generation = -1;
+  #paper;
+  #scaleChanged;
+  /** @type {Sweep[]} */ sweeps;
+
+  /**
+   * @param {Feed} feed
+   * @param {{palette: import("./palette.js").Palette, connection: import("../stream/connection.js").Connection,
+   *   feeds: import("../stream/feeds.js").Feeds, scaleChanged: (speed: number, gain: number) => void}} options
+   */
+  constructor(feed, { palette, connection, feeds, scaleChanged }) {
+    this.#feed = feed;
+    this.#scaleChanged = scaleChanged;
+    this.#paper = { speed: SPEED, gain: palette.gain };
+    this.element = stamp("patient");
+    const part = (/** @type {string} */ name) => pick(this.element, `[data-part="${name}"]`, Element);
+    this.#parts = {
+      bed: part("bed"),
+      name: part("name"),
+      about: part("about"),
+      mark: pick(this.element, ".phead .mark", Element),
+      age: part("age"),
+      scale: part("scale"),
+      speed: part("speed"),
+      gain: part("gain"),
+      note: pick(this.element, ".wave-note", Element),
+      hr: pick(this.element, ".hr-val", Element),
+      source: pick(this.element, ".hr-source", Element),
+      rhythm: pick(this.element, ".rhythm", Element),
+      leads: part("leads"),
+      rate: part("rate"),
+      gainUv: part("gain-uv"),
+    };
+    this.#labels = pick(this.element, ".row-labels", HTMLElement);
+    this.#network = new NetworkPanel(pick(this.element, ".network", Element), connection, feeds);
+    this.sweeps = [
+      new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
+        palette,
+        rowsOf: (shown) => (shown.info?.leads ?? []).map((_, at) => at),
+        pulse: true,
+      }),
+    ];
+    this.element.addEventListener("click", (event) => {
+      const change = event.target instanceof Element && event.target.closest("[data-step]");
+      if (change instanceof HTMLElement) this.key(change.dataset.step ?? "");
+    });
+    this.#rescale();
+  }
+
+  get stream() {
+    return this.#feed.id;
+  }
+
+  /** @param {import("./palette.js").Palette} palette */
+  set palette(palette) {
+    for (const sweep of this.sweeps) sweep.palette = palette;
+  }
+
+  /** @param {number} now */
+  update(now) {
+    const feed = this.#feed;
+    const { entry, info } = feed;
+    const parts = this.#parts;
+    if (feed.generation !== this.#generation) this.#label();
+    const wrong = fault(feed, now);
+    const state = feed.freshness(now);
+    const { hr, source } = feed.heartRate(now);
+    const leads = info?.leads ?? [];
+
+    mark(this.element, "data-state", state);
+    write(parts.bed, entry.bed);
+    write(parts.name, entry.name || entry.patient);
+    write(parts.about, `${entry.patient} · ${entry.ward_name}`);
+    write(parts.mark, feed.source);
+    mark(parts.mark, "data-source", feed.source);
+    write(parts.age, ageText(feed.age(now)));
+    mark(parts.age, "data-late", state === "live" ? null : "");
+    const allOff = leads.length > 0 && leads.every((lead) => feed.leadsOff.has(lead.name));
+    write(parts.note, state === "live" || state === "late" ? (allOff ? "all leads off" : "") : (wrong?.note ?? ""));
+    write(parts.hr, hr === null ? "--" : String(Math.round(hr)));
+    mark(parts.hr, "data-unknown", hr === null ? "" : null);
+    write(parts.source, source ? `source ${source}` : "");
+    write(parts.rhythm, wrong ? wrong.what || wrong.note : "");
+    const off = leads.filter((lead) => feed.leadsOff.has(lead.name)).map((lead) => lead.name);
+    write(parts.leads, info ? (off.length > 0 ? `${off.join(", ")} off` : `${leads.length} on`) : "--");
+    write(parts.rate, info ? `${info.rate_hz} Hz` : "--");
+    write(parts.gainUv, info ? `${Number(leads[0].gain_uv.toPrecision(3))} µV` : "--");
+    this.#labels.childNodes.forEach((label, at) => {
+      const name = leads[at]?.name ?? "";
+      write(/** @type {Element} */ (label.firstChild), feed.leadsOff.has(name) ? `${name} off` : name);
+    });
+    this.#network.update(feed, now);
+  }
+
+  /**
+   * @param {string} key
+   * @returns {boolean} whether the key meant something here
+   */
+  key(key) {
+    const paper = this.#paper;
+    if (key === "[") paper.speed = step(SPEEDS, paper.speed, -1);
+    else if (key === "]") paper.speed = step(SPEEDS, paper.speed, 1);
+    else if (key === "-") paper.gain = step(GAINS, paper.gain, -1);
+    else if (key === "+") paper.gain = step(GAINS, paper.gain, 1);
+    else return false;
+    this.#rescale();
+    return true;
+  }
+
+  close() {
+    for (const sweep of this.sweeps) sweep.close();
+    this.element.remove();
+  }
+
+  #rescale() {
+    const { speed, gain } = this.#paper;
+    write(this.#parts.speed, `${speed} mm/s`);
+    write(this.#parts.gain, `${gain} mm/mV`);
+    write(this.#parts.scale, `${speed} mm/s · ${gain} mm/mV`);
+    for (const sweep of this.sweeps) sweep.paper = this.#paper;
+    this.#scaleChanged(speed, gain);
+  }
+
+  /** The leads of this epoch: one label for each row. */
+  #label() {
+    this.#generation = this.#feed.generation;
+    const leads = this.#feed.info?.leads ?? [];
+    this.#labels.replaceChildren(
+      ...leads.map((lead) => {
+        const row = document.createElement("li");
+        const name = document.createElement("span");
+        name.textContent = lead.name;
+        row.append(name);
+        return row;
+      }),
+    );
+    this.element.style.setProperty("--leads", String(leads.length));
+    for (const sweep of this.sweeps) {
+      sweep.label = `ECG of bed ${this.#feed.entry.bed}, leads ${leads.map((lead) => lead.name).join(", ")}`;
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// @ts-check
+/** What the page shows: ward or patient by the address, or why there is neither. */
+
+import { pick, stamp, write } from "./dom.js";
+import { PatientView } from "./patient.js";
+import { fault } from "./tile.js";
+import { BEDS_PER_PAGE, WardView } from "./ward.js";
+
+const PATIENT = /^\/patients\/([^/]+)\/$/;
+
+/** @typedef {import("../stream/feed.js").Feed} Feed */
+/** @typedef {import("./sweep.js").Sweep} Sweep */
+/** @typedef {import("./palette.js").Palette} Palette */
+
+export class Screen {
+  #connection;
+  #feeds;
+  #palette;
+  #now;
+  #main = pick(document, "main", HTMLElement);
+  #scale = pick(document, ".notice .scale", Element);
+  #pager = pick(document, ".pager", HTMLElement);
+  /** @type {WardView | PatientView | null} */ #view = null;
+  #state = "";
+  #page = 0;
+  /** Streams of the ward's page: they go on while one patient is looked at. @type {string[]} */ #wardStreams = [];
+  #left = "";
+
+  /**
+   * @param {{connection: import("../stream/connection.js").Connection, feeds: import("../stream/feeds.js").Feeds,
+   *   palette: Palette, now: () => number}} parts
+   */
+  constructor({ connection, feeds, palette, now }) {
+    this.#connection = connection;
+    this.#feeds = feeds;
+    this.#palette = palette;
+    this.#now = now;
+  }
+
+  /** @returns {readonly Sweep[]} */
+  get sweeps() {
+    return this.#view?.sweeps ?? [];
+  }
+
+  /** @param {Palette} palette */
+  set palette(palette) {
+    this.#palette = palette;
+    if (this.#view) this.#view.palette = palette;
+    if (this.#view instanceof WardView) this.#writeScale(palette.speed, palette.gain);
+  }
+
+  /** @param {number} now */
+  update(now) {
+    this.#view?.update(now);
+  }
+
+  /**
+   * Beds with a technical alarm.
+   * @param {number} now
+   */
+  technical(now) {
+    const asked = this.#connection.phase === "online" ? this.#feeds.inOrder : [];
+    return asked.filter((feed) => feed.info !== null && fault(feed, now)?.alarm);
+  }
+
+  /**
+   * Go to a path of this page.
+   * @param {string} path
+   * @returns {boolean} false: it belongs to another page
+   */
+  follow(path) {
+    if (path !== "/" && !PATIENT.test(path)) return false;
+    if (path !== location.pathname) history.pushState(null, "", path + location.search);
+    this.route();
+    return true;
+  }
+
+  /** Show what the address says. */
+  route() {
+    const stream = PATIENT.exec(location.pathname)?.[1] ?? null;
+    const state = this.#stateOf(stream);
+    this.#pager.hidden = true;
+    if (state) this.#showState(state);
+    else if (stream === null) this.#showWard();
+    else this.#showPatient(decodeURIComponent(stream));
+    for (const link of document.querySelectorAll("[data-view]")) {
+      const current = link.getAttribute("data-view") === (stream === null ? "ward" : "patient");
+      if (current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    this.update(this.#now());
+  }
+
+  bedsChanged() {
+    this.route();
+  }
+
+  connectionChanged() {
+    if (this.#connection.isFinal || this.#state) this.route();
+  }
+
+  /**
+   * Turn to another page of beds.
+   * @param {number} by
+   */
+  turn(by) {
+    this.#page += by;
+    this.route();
+  }
+
+  /**
+   * @param {string} key
+   * @returns {boolean} whether it meant something
+   */
+  key(key) {
+    if (this.#view instanceof PatientView) {
+      if (key === "Escape") return this.follow("/");
+      if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
+      return this.#view.key(key);
+    }
+    if (key === "PageDown" || key === "PageUp") {
+      this.turn(key === "PageDown" ? 1 : -1);
+      return true;
+    }
+    return this.#view?.key(key) ?? false;
+  }
+
+  /** @param {number} by */
+  #neighbour(by) {
+    const order = this.#feeds.inOrder;
+    const at = order.findIndex((feed) => this.#view instanceof PatientView && feed.id === this.#view.stream);
+    const next = order[at + by];
+    return next ? this.follow(`/patients/${encodeURIComponent(next.id)}/`) : true;
+  }
+
+  /**
+   * The template that is shown in place of beds; null when beds can be shown.
+   * @param {string | null} stream
+   */
+  #stateOf(stream) {
+    const { phase, isFinal } = this.#connection;
+    if (isFinal) return phase;
+    if (!this.#feeds.known) return "loading";
+    if (stream !== null) {
+      const known = this.#feeds.get(stream) && !this.#feeds.denied.has(stream);
+      return known ? null : "unknown";
+    }
+    return this.#feeds.inOrder.length === 0 ? "empty" : null;
+  }
+
+  /** @param {string} state */
+  #showState(state) {
+    if (this.#state === state) return;
+    this.#replace(null, stamp(`state-${state}`));
+    this.#state = state;
+  }
+
+  #showWard() {
+    const all = this.#feeds.inOrder;
+    const pages = Math.ceil(all.length / BEDS_PER_PAGE);
+    this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
+    const first = this.#page * BEDS_PER_PAGE;
+    const shown = all.slice(first, first + BEDS_PER_PAGE);
+    this.#wardStreams = shown.map((feed) => feed.id);
+    this.#connection.subscribe(this.#wardStreams, null);
+    this.#pager.hidden = pages < 2;
+    write(pick(this.#pager, "span", Element), `${first + 1}–${first + shown.length} of ${all.length}`);
+    if (this.#view instanceof WardView) {
+      this.#view.show(shown);
+      return;
+    }
+    const view = new WardView(shown, this.#palette);
+    this.#replace(view, view.element);
+    this.#writeScale(this.#palette.speed, this.#palette.gain);
+    if (this.#left) view.focus(this.#left);
+    document.title = "Ward · VITAL";
+  }
+
+  /** @param {string} stream */
+  #showPatient(stream) {
+    const feed = /** @type {Feed} */ (this.#feeds.get(stream));
+    this.#connection.subscribe([...new Set([stream, ...this.#wardStreams])], stream);
+    if (this.#view instanceof PatientView && this.#view.stream === stream) return;
+    this.#left = stream;
+    const view = new PatientView(feed, {
+      palette: this.#palette,
+      connection: this.#connection,
+      feeds: this.#feeds,
+      scaleChanged: (speed, gain) => this.#writeScale(speed, gain),
+    });
+    this.#replace(view, view.element);
+    document.title = `Bed ${feed.entry.bed} · VITAL`;
+  }
+
+  /**
+   * @param {WardView | PatientView | null} view
+   * @param {HTMLElement} element
+   */
+  #replace(view, element) {
+    this.#view?.close();
+    this.#view = view;
+    this.#state = "";
+    this.#main.replaceChildren(element);
+  }
+
+  /**
+   * @param {number} speed
+   * @param {number} gain
+   */
+  #writeScale(speed, gain) {
+    write(this.#scale, `${speed} mm/s · ${gain} mm/mV · not to scale (uncalibrated)`);
+  }
+}

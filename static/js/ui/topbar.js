@@ -1,0 +1,86 @@
+// @ts-check
+/** The bar on top: which ward, what is technically wrong in it, how the connection fares, and the time. */
+
+import { durationText } from "../stream/freshness.js";
+import { mark, pick, write } from "./dom.js";
+
+/** @typedef {import("../stream/feed.js").Feed} Feed */
+
+export class TopBar {
+  #connection;
+  #parts;
+
+  /**
+   * @param {import("../stream/connection.js").Connection} connection
+   */
+  constructor(connection) {
+    this.#connection = connection;
+    const part = (/** @type {string} */ selector) => pick(document, `.topbar ${selector}`, HTMLElement);
+    this.#parts = {
+      ward: part(".place b"),
+      beds: part(".place span"),
+      alarm: part(".sum-n"),
+      alarms: part(".sum-n b"),
+      where: part(".sum-n .beds"),
+      offline: part(".offline"),
+      outage: part(".outage"),
+      attempt: part(".attempt"),
+      conn: part(".conn"),
+      phase: part(".conn b"),
+      figures: part(".conn small"),
+      clock: part(".clock"),
+    };
+  }
+
+  /**
+   * @param {{feeds: Feed[], wrong: Feed[]}} beds all beds, and those with a technical alarm
+   * @param {number} now
+   */
+  update({ feeds, wrong }, now) {
+    const parts = this.#parts;
+    const connection = this.#connection;
+    const wards = [...new Set(feeds.map((feed) => feed.entry.ward_name))];
+    const live = feeds.filter((feed) => feed.entry.online).length;
+    write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? "No ward" : `${wards.length} wards`);
+    write(parts.beds, `${feeds.length} ${feeds.length === 1 ? "bed" : "beds"} · ${live} connected`);
+
+    const down = connection.phase !== "online" && connection.connections > 0;
+    parts.offline.hidden = !down || connection.isFinal;
+    parts.alarm.hidden = down || wrong.length === 0;
+    mark(document.body, "data-offline", parts.offline.hidden ? null : "");
+    if (wrong.length > 0) {
+      write(parts.alarms, String(wrong.length));
+      const more = wrong.length > 3 ? ` +${wrong.length - 3}` : "";
+      const beds = wrong.slice(0, 3).map((feed) => feed.entry.bed);
+      write(parts.where, `Bed ${beds.join(", ")}${more}`);
+      mark(parts.alarm, "href", `/patients/${encodeURIComponent(wrong[0].id)}/`);
+    }
+    if (!parts.offline.hidden) {
+      write(parts.outage, `No connection ${durationText(now - connection.since)}`);
+      const wait = Math.max(0, Math.ceil(connection.retryAt - now));
+      write(parts.attempt, connection.phase === "waiting" ? `try ${connection.attempt} in ${wait} s` : "trying now");
+    }
+
+    mark(parts.conn, "data-phase", connection.phase === "online" ? "online" : "offline");
+    write(parts.phase, PHASES[connection.phase]);
+    const rtt = connection.rttS;
+    write(parts.figures, connection.phase !== "online" || rtt === null ? "" : `RTT ${(rtt * 1000).toFixed(0)} ms`);
+    const time = connection.serverMs;
+    write(parts.clock, clockText(new Date(time ?? Date.now())));
+  }
+}
+
+/** @type {Record<import("../stream/connection.js").Phase, string>} */
+const PHASES = {
+  connecting: "Connecting",
+  online: "Connected",
+  waiting: "Offline",
+  "signed-out": "Signed out",
+  forbidden: "Not allowed",
+  refused: "Refused",
+};
+
+/** @param {Date} date */
+function clockText(date) {
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+}

@@ -1,0 +1,104 @@
+// @ts-check
+/** The ward: a page of beds in fixed order, moved through by arrows. */
+
+import { mark } from "./dom.js";
+import { Tile } from "./tile.js";
+
+export const BEDS_PER_PAGE = 16;
+const BEDS_PER_COLUMN = 8;
+const LEAST_ROWS = 4;
+
+export class WardView {
+  element = document.createElement("div");
+  /** @type {Map<import("../stream/feed.js").Feed, Tile>} */ #tiles = new Map();
+  /** @type {import("./sweep.js").Sweep[]} */ sweeps = [];
+  #palette;
+
+  /**
+   * @param {import("../stream/feed.js").Feed[]} feeds of this page, in order
+   * @param {import("./palette.js").Palette} palette
+   */
+  constructor(feeds, palette) {
+    this.#palette = palette;
+    this.element.className = "ward";
+    this.element.setAttribute("aria-label", "Ward, in bed order");
+    this.show(feeds);
+  }
+
+  /** @param {import("../stream/feed.js").Feed[]} feeds */
+  show(feeds) {
+    for (const [feed, tile] of this.#tiles) {
+      if (feeds.includes(feed)) continue;
+      tile.close();
+      this.#tiles.delete(feed);
+    }
+    for (const feed of feeds) {
+      const tile = this.#tiles.get(feed) ?? new Tile(feed, this.#palette);
+      this.#tiles.set(feed, tile);
+    }
+    const inOrder = feeds.map((feed) => /** @type {Tile} */ (this.#tiles.get(feed)));
+    // An element that is moved loses its focus, so only a change of order moves any.
+    inOrder.forEach((tile, at) => {
+      if (this.element.children[at] !== tile.element) {
+        this.element.insertBefore(tile.element, this.element.children[at] ?? null);
+      }
+    });
+    const columns = feeds.length > BEDS_PER_COLUMN ? 2 : 1;
+    mark(this.element, "data-columns", String(columns));
+    this.element.style.setProperty("--rows", String(Math.max(Math.ceil(feeds.length / columns), LEAST_ROWS)));
+    this.sweeps = inOrder.map((tile) => tile.sweep);
+  }
+
+  /** @param {number} now */
+  update(now) {
+    for (const tile of this.#tiles.values()) tile.update(now);
+  }
+
+  /** @param {import("./palette.js").Palette} palette */
+  set palette(palette) {
+    this.#palette = palette;
+    for (const sweep of this.sweeps) sweep.palette = palette;
+  }
+
+  /** @param {string} stream */
+  focus(stream) {
+    /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-stream="${CSS.escape(stream)}"]`))?.focus();
+  }
+
+  /**
+   * Arrow keys: to the neighbour that lies in that direction on the screen.
+   * @param {string} key
+   */
+  key(key) {
+    const direction = ARROWS[key];
+    if (!direction) return false;
+    const tiles = /** @type {HTMLElement[]} */ ([...this.element.children]);
+    const from = tiles.findIndex((tile) => tile === document.activeElement);
+    if (from < 0) {
+      tiles[0]?.focus();
+      return true;
+    }
+    const here = tiles[from].getBoundingClientRect();
+    let nearest = null;
+    let least = Infinity;
+    for (const tile of tiles) {
+      const there = tile.getBoundingClientRect();
+      const along = (there.left - here.left) * direction[0] + (there.top - here.top) * direction[1];
+      const across = Math.abs((there.left - here.left) * direction[1] + (there.top - here.top) * direction[0]);
+      if (along > 1 && along + 2 * across < least) {
+        least = along + 2 * across;
+        nearest = tile;
+      }
+    }
+    nearest?.focus();
+    return true;
+  }
+
+  close() {
+    for (const tile of this.#tiles.values()) tile.close();
+    this.element.remove();
+  }
+}
+
+/** @type {Record<string, [number, number]>} */
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
