@@ -354,11 +354,14 @@ class DeviceConsumer(VitalConsumer):
 
     async def _greet(self, hello: messages.DeviceHello) -> None:
         device = await database_sync_to_async(access.authenticate_device)(hello.token)
-        info = await database_sync_to_async(access.open_epoch)(
-            device.device_id, hello.session, hello.rate_hz, hello.leads, hello.source
-        )
+        stream = await database_sync_to_async(access.admitted_stream)(device.device_id)
+        # A refused session must not leave an epoch behind: the one that writes could not come back to its own.
+        async with self.runtime.ingest.opening(stream, hello.session):
+            info = await database_sync_to_async(access.open_epoch)(
+                device.device_id, hello.session, hello.rate_hz, hello.leads, hello.source
+            )
+            self._intake = self.runtime.ingest.open(info, hello.session, hello.next_sample)
         self.principal = device.principal
-        self._intake = self.runtime.ingest.open(info, hello.session, hello.next_sample)
         self.watched = frozenset({info.stream})
         self.hello_has_come()
         self.runtime.add(self)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -50,23 +52,37 @@ class Ingest:
         self._compression = compression
         self._clock = clock
         self._epochs: dict[str, _Epoch] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @contextlib.asynccontextmanager
+    async def opening(self, stream: str, session: str) -> AsyncIterator[None]:
+        """Hold `stream` for `session` while its epoch is made; one session at a time.
+
+        Raises StreamBusyError unless the session that writes is the same, has ended, or has been silent for
+        10 s.
+        """
+        lock = self._locks.setdefault(stream, asyncio.Lock())
+        async with lock:
+            now = self._clock()
+            self._forget_silent(now)
+            epoch = self._epochs.get(stream)
+            if epoch is not None and epoch.session != session and epoch.is_alive(now):
+                raise StreamBusyError("another session of this device writes the stream")
+            yield
 
     def open(self, info: StreamInfo, session: str, next_sample: int) -> Intake:
-        """Let a device write `info.stream`.
+        """Let a device write `info.stream`, within `opening`.
 
-        The same session continues its epoch, over however many connections: the newest one writes. Another
-        session raises StreamBusyError until the first has ended or has been silent for 10 s.
+        The same session continues its epoch, over however many connections: the newest one writes.
         """
         now = self._clock()
-        self._forget_silent(now)
         epoch = self._epochs.get(info.stream)
-        if epoch is not None and epoch.session != session and epoch.is_alive(now):
-            raise StreamBusyError("another session of this device writes the stream")
         if epoch is None or epoch.session != session or epoch.info != info:
             epoch = self._epochs[info.stream] = _Epoch(
                 info, session, next_sample, self._publish, self._compression(info.group), now
             )
         epoch.heard_at = now
+        epoch.ended = False
         epoch.set_silent(False)
         return Intake(epoch, self._clock)
 

@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Gaps come before the frames behind them. Every bundle describes its stream: losing one loses no more."""
+    """Gaps come before the frames behind them. Each bundle describes its stream: losing one loses no more."""
 
     info: StreamInfo
     frames: tuple[WaveFrame, ...] = ()

@@ -106,6 +106,17 @@ def authenticate_device(token: str) -> DeviceAccess:
     return DeviceAccess(found.device_id, Source(found.device.source), found.pk)
 
 
+def admitted_stream(device_id: int) -> str:
+    """The stream of the device's open admission; raises ForbiddenError when it has none. One query."""
+    stream = (
+        Stream.objects.filter(device_id=device_id, ended_at__isnull=True).values_list("pk", flat=True).first()
+    )
+    if stream is None:
+        audit.record(f"device:{device_id}", "stream.publish", "stream", "denied")
+        raise ForbiddenError("device is not admitted")
+    return str(stream)
+
+
 def open_epoch(
     device_id: int, session: str, rate_hz: float, leads: Sequence[Lead], claimed_source: Source
 ) -> StreamInfo:
@@ -212,7 +223,7 @@ def authorize_streams(principal: Principal, stream_ids: Collection[str]) -> tupl
     """The asked ids, as allowed and denied; audited. Two queries, whatever the answer.
 
     An id that never was, one whose admission ended and one of another ward are all just denied, found by
-    the same query; nothing that a peer invents reaches the audit trail.
+    the same query. What has not even the form of an id is not asked for, nor audited but for its count.
     """
     asked = set(stream_ids)
     known_form = {stream_id for stream_id in asked if _STREAM_ID.fullmatch(stream_id)}
