@@ -13,7 +13,22 @@ import pytest
 from tests.servers import ROOT, DaphneServer, StartServer, UvicornServer, migrated, servers
 
 if TYPE_CHECKING:
+    from pytest_django.plugin import DjangoDbBlocker
+
     from tests.browser import Chromium
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The test database, without the trigger that keeps audit entries from being deleted.
+
+    A test with real transactions ends with a flush, which deletes every row.
+    """
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("DROP TRIGGER streaming_auditentry_no_delete")
 
 
 @pytest.fixture(scope="session")

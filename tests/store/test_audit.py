@@ -1,0 +1,237 @@
+"""The chain: whole, broken in each way it can be, and safe between threads and transactions."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connection, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from streaming.models import AuditEntry
+from streaming.store import audit
+from streaming.store.audit import GENESIS, AuditProblem, AuditWriter, Head
+
+TRIGGERS = importlib.import_module("streaming.migrations.0002_audit_append_only")
+
+
+def write(writer: AuditWriter, count: int) -> None:
+    """Append some entries."""
+    for number in range(count):
+        writer.append("user:1", "stream.subscribe", f"stream:{number}", "allowed", {"n": number})
+
+
+def tamper(seq: int, **changes: Any) -> None:
+    """Change a row as somebody with access to the file would."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER streaming_auditentry_no_update")
+    AuditEntry.objects.filter(seq=seq).update(**changes)
+
+
+def remove(seq: int) -> None:
+    """Delete a row likewise."""
+    AuditEntry.objects.filter(seq=seq)._raw_delete("default")
+
+
+@pytest.fixture
+def chain(db: None) -> AuditWriter:
+    """Five entries."""
+    writer = AuditWriter()
+    write(writer, 5)
+    return writer
+
+
+def test_untouched_chain_is_whole(chain: AuditWriter) -> None:
+    assert audit.verify() == audit.verify(chain.head().writer) == []
+
+
+def test_entries_are_numbered_and_linked(chain: AuditWriter) -> None:
+    entries = list(AuditEntry.objects.order_by("seq"))
+    assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5]
+    assert [entry.prev_hash for entry in entries] == [GENESIS, *(entry.hash for entry in entries[:-1])]
+    assert chain.head() == Head(entries[0].writer, 5, entries[-1].hash)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"actor": "user:2"},
+        {"action": "roster.view"},
+        {"object": "stream:other"},
+        {"outcome": "denied"},
+        {"detail": {"n": 99}},
+        {"hash": "f" * 64},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_altered_entry_is_found(change: dict[str, Any], chain: AuditWriter) -> None:
+    tamper(3, **change)
+    assert AuditProblem(chain.head().writer, 3, "altered") in audit.verify()
+
+
+def test_altered_time_is_found(chain: AuditWriter) -> None:
+    at = AuditEntry.objects.get(seq=3).at
+    tamper(3, at=at.replace(microsecond=(at.microsecond + 1) % 1_000_000))
+    assert audit.verify() == [AuditProblem(chain.head().writer, 3, "altered")]
+
+
+def test_entry_forged_with_a_right_hash_of_its_own_is_found(chain: AuditWriter) -> None:
+    entry = AuditEntry.objects.get(seq=3)
+    entry.outcome = "denied"
+    tamper(3, outcome="denied", hash=audit.entry_hash(entry))
+    assert audit.verify() == [AuditProblem(chain.head().writer, 4, "does not follow the entry before it")]
+
+
+def test_missing_entry_is_found(chain: AuditWriter) -> None:
+    remove(3)
+    assert audit.verify() == [AuditProblem(chain.head().writer, 3, "missing")]
+
+
+def test_missing_first_entry_is_found(chain: AuditWriter) -> None:
+    remove(1)
+    assert audit.verify() == [AuditProblem(chain.head().writer, 1, "missing")]
+
+
+def test_cut_off_end_is_found_by_the_head_that_was_logged(chain: AuditWriter) -> None:
+    logged = chain.head()
+    assert audit.verify_head(logged)
+    remove(5)
+    assert audit.verify() == []
+    assert not audit.verify_head(logged)
+
+
+def test_cut_off_end_of_the_own_chain_is_found(chain: AuditWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "_writer", chain)
+    assert audit.verify() == []
+    remove(5)
+    assert audit.verify() == [AuditProblem(chain.head().writer, 5, "the end of the chain is missing")]
+
+
+def test_chains_of_several_processes_stand_side_by_side(chain: AuditWriter) -> None:
+    other = AuditWriter()
+    write(other, 2)
+    write(chain, 1)
+    remove(3)
+    assert audit.verify(other.head().writer) == []
+    assert [problem.seq for problem in audit.verify()] == [3]
+
+
+def test_child_of_a_fork_begins_its_own_chain(chain: AuditWriter) -> None:
+    before = chain.head()
+    chain.restart()
+    assert chain.head().writer != before.writer
+    assert chain.head()[1:] == (0, GENESIS)
+
+
+def test_failed_write_is_raised_and_begins_a_new_chain(
+    chain: AuditWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise DatabaseError
+
+    before = chain.head()
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditEntry, "save", fail)
+        with pytest.raises(DatabaseError):
+            write(chain, 1)
+    write(chain, 1)
+    assert chain.head().writer != before.writer
+    assert audit.verify() == []
+
+
+class TestRecord:
+    """What the program calls."""
+
+    def test_entry_waits_for_the_commit(
+        self, db: None, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    ) -> None:
+        with django_capture_on_commit_callbacks(execute=True):
+            audit.record("user:1", "token.issue", "device:2", "done", token=3)
+            assert not AuditEntry.objects.exists()
+        entry = AuditEntry.objects.get()
+        assert (entry.actor, entry.action, entry.object, entry.outcome) == (
+            "user:1",
+            "token.issue",
+            "device:2",
+            "done",
+        )
+        assert entry.detail == {"token": 3}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_rolled_back_action_leaves_no_entry(self) -> None:
+        with transaction.atomic():
+            audit.record("user:1", "token.issue", "device:2", "done")
+            transaction.set_rollback(True)
+        assert not AuditEntry.objects.exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_threads_share_one_unbroken_chain(self) -> None:
+        def work(number: int) -> None:
+            for _ in range(10):
+                audit.record(f"user:{number}", "stream.subscribe", "streams", "allowed")
+            connection.close()
+
+        threads = [threading.Thread(target=work, args=[number]) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert audit.head().seq == AuditEntry.objects.count() == 40
+        assert audit.verify() == []
+
+    @pytest.mark.parametrize("value", [1.5, b"bytes", object()], ids=repr)
+    def test_values_that_may_come_back_changed_are_refused(self, value: object) -> None:
+        with pytest.raises(TypeError):
+            audit.record("user:1", "test", "stream:1", "done", value=value)
+
+
+_plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abcxyz", max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the database is shared between examples, which is meant: the chain only grows
+@given(detail=st.dictionaries(st.text("abcxyz", min_size=1, max_size=5), _plain, max_size=4))
+def test_whatever_is_stored_verifies(detail: dict[str, Any], db: None) -> None:
+    writer = AuditWriter()
+    writer.append("user:1", "test", "stream:1", "done", detail)
+    assert audit.verify(writer.head().writer) == []
+
+
+class TestAppendOnly:
+    """Rows that exist stay as they are."""
+
+    def test_entry_cannot_be_saved_again(self, chain: AuditWriter) -> None:
+        entry = AuditEntry.objects.get(seq=3)
+        entry.outcome = "denied"
+        with pytest.raises(PermissionDenied):
+            entry.save()
+
+    def test_entry_cannot_be_deleted(self, chain: AuditWriter) -> None:
+        with pytest.raises(PermissionDenied):
+            AuditEntry.objects.get(seq=3).delete()
+
+    def test_database_refuses_to_change_rows(self, chain: AuditWriter) -> None:
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            AuditEntry.objects.filter(seq=3).update(outcome="denied")
+
+    def test_database_refuses_to_delete_rows(self, chain: AuditWriter) -> None:
+        if connection.vendor == "sqlite":  # the test database goes without this one, to be emptied
+            with connection.cursor() as cursor:
+                cursor.execute(TRIGGERS.SQLITE[1])
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            AuditEntry.objects.filter(seq=3).delete()
