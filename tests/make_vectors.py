@@ -85,7 +85,7 @@ def frames() -> Vectors:
             _text_case("not deflate", b"\x07\xff\xff", FrameFlag.DEFLATED),
             _text_case("deflate cut off", deflated[:-1], FrameFlag.DEFLATED),
             _text_case("bytes behind deflate", deflated + b"\x00", FrameFlag.DEFLATED),
-            _text_case("inflates beyond 64 KiB", _deflated(b" " * 65537), FrameFlag.DEFLATED),
+            _text_case("inflates beyond 1 MiB", _deflated(b" " * (2**20 + 1)), FrameFlag.DEFLATED),
         ],
     }
 

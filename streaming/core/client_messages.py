@@ -7,11 +7,20 @@ from typing import Any
 
 from streaming.core.frames import SUBPROTOCOL
 from streaming.core.streams import Lead, Source
-from streaming.core.strict_json import parse_any_json, to_json
+from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES, parse_any_json, to_json
 from streaming.exceptions import ProtocolError
 
-MAX_SERVER_TEXT_BYTES = 1024 * 1024
-"""The roster of a large hospital (5000 streams of 200 bytes) has to pass; clients may send 64 KiB."""
+__all__ = [
+    "MAX_SERVER_TEXT_BYTES",
+    "ack",
+    "client_bye",
+    "device_hello",
+    "device_quality",
+    "parse_server_messages",
+    "subscribe",
+    "time_request",
+    "viewer_hello",
+]
 
 
 def viewer_hello(*, token: str | None = None, client: str | None = None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import STRICT, IntEnum, IntFlag
 
 from streaming.core.deflate import inflate
-from streaming.core.strict_json import MAX_TEXT_BYTES
+from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES
 from streaming.exceptions import ProtocolError
 
 SUBPROTOCOL = "vital.v1"
@@ -90,7 +90,7 @@ def decode_frame(data: bytes) -> Frame:
     return frame
 
 
-def frame_text(frame: Frame, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
+def frame_text(frame: Frame, *, max_bytes: int = MAX_SERVER_TEXT_BYTES) -> str:
     """The text of a JSON frame, inflated where its flag says so; raises ProtocolError."""
     if frame.kind is not FrameKind.JSON:
         raise ProtocolError("frame is not JSON")

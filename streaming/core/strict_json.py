@@ -9,6 +9,9 @@ from typing import Any
 from streaming.exceptions import ProtocolError
 
 MAX_TEXT_BYTES = 64 * 1024
+"""What a client may say at once."""
+MAX_SERVER_TEXT_BYTES = 1024 * 1024
+"""What a server may say at once: the roster of a large hospital, 5000 streams of 200 bytes, has to pass."""
 MAX_DEPTH = 16
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that a JavaScript number holds exactly (ECMA-262, Number.MAX_SAFE_INTEGER)."""

@@ -34,7 +34,7 @@ DTYPES = {16: np.int16, 32: np.int32}
 
 @st.composite
 def samples(draw: st.DrawFn) -> Samples:
-    dtype = np.dtype(draw(st.sampled_from(["int16", "int32"])))
+    dtype: np.dtype[Any] = np.dtype(draw(st.sampled_from(["int16", "int32"])))
     shape = (draw(st.integers(1, 16)), draw(st.integers(1, 60)))
     limits = np.iinfo(dtype)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

@@ -1,6 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deflateRawSync } from "node:zlib";
 
 import { FrameKind, decodeBundle, frameText } from "../../static/js/stream/frames.js";
 import { ProtocolError } from "../../static/js/stream/protocol-error.js";
@@ -55,5 +56,12 @@ test("only ProtocolError comes out of mutated bundles", () => {
     } catch (error) {
       assert.ok(error instanceof ProtocolError, String(error));
     }
+  }
+});
+
+test("a deflated text may have 1 MiB, whatever came before", () => {
+  for (const size of [100, 2 ** 20, 2 ** 14, 2 ** 16, 200]) {
+    const payload = deflateRawSync(Buffer.alloc(size, "x"));
+    assert.equal(frameText({ kind: FrameKind.JSON, flags: 1, alias: 0, first: 0, payload }).length, size);
   }
 });

@@ -10,7 +10,7 @@ export const FrameFlag = Object.freeze({ DEFLATED: 1 });
 const BUNDLE_VERSION = 1;
 const HEADER_BYTES = 8;
 const MAX_FRAME_BYTES = 64 * 1024;
-const MAX_TEXT_BYTES = 64 * 1024;
+const MAX_TEXT_BYTES = 1024 * 1024; // the roster of a large hospital has to pass
 const MAX_LENGTH_SHIFT = 14; // three bytes of seven bits
 
 /**
@@ -80,22 +80,32 @@ function decodeFrame(bytes, at, end) {
 }
 
 /**
- * The text of a JSON frame, inflated where its flag says so, at most 64 KiB of it.
+ * The text of a JSON frame, inflated where its flag says so, at most 1 MiB of it.
  * @param {Frame} frame
  */
 export function frameText(frame) {
-  let plain = frame.payload;
-  if (frame.flags & FrameFlag.DEFLATED) {
-    const out = new Uint8Array(MAX_TEXT_BYTES + 1);
-    const size = inflateInto(plain, out);
-    if (size > MAX_TEXT_BYTES) throw new ProtocolError("frame inflates to more than 64 KiB");
-    plain = out.subarray(0, size);
-  }
+  const plain = frame.flags & FrameFlag.DEFLATED ? inflateText(frame.payload) : frame.payload;
   try {
     return utf8.decode(plain);
   } catch {
     throw new ProtocolError("frame is not UTF-8");
   }
 }
+
+/**
+ * @param {Uint8Array} payload
+ * @returns {Uint8Array} a view that the next call writes over
+ */
+function inflateText(payload) {
+  for (;;) {
+    const size = inflateInto(payload, room);
+    if (size < room.length) return room.subarray(0, size);
+    if (room.length > MAX_TEXT_BYTES) throw new ProtocolError("frame inflates to more than 1 MiB");
+    room = new Uint8Array(Math.min(4 * room.length, MAX_TEXT_BYTES + 1));
+  }
+}
+
+/** One byte more than the longest text so far, to show when there are more. */
+let room = new Uint8Array(16 * 1024);
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
