@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from streaming import admin_profiles  # noqa: F401  # registers the profiles' pages
 from streaming.models import ApiToken, AuditEntry, Device, DeviceToken, Patient, Stream, Token, Ward
 from streaming.store import audit, feeds, tokens
 from streaming.store.tokens import IssuedToken

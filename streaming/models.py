@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from streaming.core.streams import Source
+from streaming.models_profiles import Profile, ProfileVersion  # noqa: F401  # Django finds models here
 
 _PSEUDONYM_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """No 0/O and no 1/I: a pseudonym is read out over the telephone."""
@@ -77,7 +78,7 @@ class Device(models.Model):
         max_length=6,
         choices=[(source.value, source.value) for source in Source],
         default=Source.SIM.value,
-        help_text="A LIVE device may also send SIM or REPLAY and say so; no other device may claim to be LIVE.",
+        help_text="A LIVE device may say that it sends SIM or REPLAY; no other may claim to be LIVE.",
     )
 
     class Meta:

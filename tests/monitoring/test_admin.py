@@ -14,7 +14,7 @@ from django.utils import timezone
 from monitoring.admin import chosen_period
 from monitoring.models import MetricsSnapshot
 from streaming.core.stats import GroupStats
-from tests.monitoring.pages import inline_code
+from tests.pages import inline_code
 
 LIST = "/admin/monitoring/metricssnapshot/"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
