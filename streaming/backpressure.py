@@ -8,7 +8,6 @@ the client's acks are the flow control, on every server and behind every proxy.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import random
@@ -148,7 +147,8 @@ class BackpressureHandler:
         self._on_drops = on_drops
         self._on_slow = on_slow
         self._keepalive = keepalive
-        self._outbox = Outbox(rng=rng or random.Random(), max_total_bytes=max_total_bytes)
+        rng = rng or random.Random()  # nosec B311 (chance, not secrecy)
+        self._outbox = Outbox(rng=rng, max_total_bytes=max_total_bytes)
         self._profiles = {DEFAULT_GROUP: profile or _DEFAULTS}
         self._outbox.set_lane(DEFAULT_GROUP, self._profiles[DEFAULT_GROUP])
         self._sent = 0
@@ -289,7 +289,7 @@ class BackpressureHandler:
             queued=dict(zip(MessagePriority, self._outbox.queued(), strict=True)),
             backpressure_active=self._outbox.backpressure_active,
             emergency_mode=self._outbox.emergency,
-            paused=self._waiting_for_credit,
+            paused=self._waiting_for_credit or (self._send_began is not None and len(self._outbox) > 0),
             window_bytes=window.size if window else None,
             in_flight_bytes=window.in_flight_bytes if window else 0,
             rtt_s=window.network.rtt_s if window else None,
@@ -359,8 +359,8 @@ class BackpressureHandler:
         self._end()
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
+            self._task = None
 
     def _start(self) -> None:
         self._stopping = False
@@ -371,13 +371,15 @@ class BackpressureHandler:
             while not (self._closed or self._stopping):
                 if not await self._turn() and not self._closed:
                     await self._rest()
+        except Exception:
+            log.exception("the writer failed")
+            self._cut(CutReason.BROKEN)
         finally:
             self._task = None
             for timer in (self._timer, self._watch):
                 if timer is not None:
                     timer.cancel()
             self._timer, self._watch, self._timer_due = None, None, math.inf
-            self._answer_direct(not self._closed)
 
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when there is nothing, or no credit for it."""
@@ -424,8 +426,9 @@ class BackpressureHandler:
                     held = tuple(classes) if index == len(messages) else ()
                     self.window.on_sent(len(message), self._send_began, held, keepalive=keepalive)
                 await self._sender.send(message, max_retries=self.config.MAX_RETRIES)
-        except Exception as error:
-            log.debug("send failed", exc_info=error)
+        except (OSError, RuntimeError) as error:
+            # How servers say that the socket is closed; anything else is a fault of ours, and ends `_run`.
+            log.debug("send failed: %r", error)
             self._cut(CutReason.BROKEN)
             return
         finally:
@@ -439,6 +442,7 @@ class BackpressureHandler:
 
     async def _rest(self) -> None:
         """Sleep until there is something to send, credit for it, or something due."""
+        self._answer_direct(True)
         self._waiting_for_credit = bool(len(self._outbox))
         due = self._outbox.next_due
         if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
@@ -517,6 +521,7 @@ class BackpressureHandler:
         if self._sampler is not None:
             self._sampler.cancel()
             self._sampler = None
+        self._answer_direct(False)
         self._wake()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 from streaming.core.priority import MessagePriority
@@ -97,7 +97,7 @@ class ClassCounts:
     abandoned: int = 0
 
     def __add__(self, other: ClassCounts) -> ClassCounts:
-        return ClassCounts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return ClassCounts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,7 @@ class ClassQueue:
         "deficit_bytes",
         "high_bytes",
         "high_count",
+        "in_ring",
         "items",
         "lane",
         "max_age_s",
@@ -159,6 +160,7 @@ class ClassQueue:
         self._latest: dict[Hashable, Item] = {}
         self.count = 0
         self.size_bytes = 0
+        self.in_ring = False
         self.deficit_bytes = 0.0
         self.counts = ClassCounts()
         self.govern(lane.profile)

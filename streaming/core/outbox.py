@@ -186,7 +186,7 @@ class Outbox:
                     spent += size
                     taken.append(item)
                 if not queue.items:
-                    queue.deficit_bytes = 0.0
+                    queue.in_ring, queue.deficit_bytes = False, 0.0
                     ring.popleft()
             if ring:
                 break
@@ -298,16 +298,16 @@ class Outbox:
                 self._due = min(self._due, queue.oldest_at() + queue.press_age_s)
 
     def _enter_ring(self, queue: ClassQueue, item: Item) -> None:
-        if len(queue.items) == 1:
+        if not queue.in_ring:
+            queue.in_ring = True
             self._rings[queue.priority - 1].append(queue)
         if queue.count == 1 and not item.control:
             self._due = min(self._due, item.offered_at + queue.press_age_s)
 
     def _leave_ring_if_empty(self, queue: ClassQueue) -> None:
-        ring = self._rings[queue.priority - 1]
-        if not queue.items and queue in ring:
-            ring.remove(queue)
-            queue.deficit_bytes = 0.0
+        if queue.in_ring and not queue.items:
+            self._rings[queue.priority - 1].remove(queue)
+            queue.in_ring, queue.deficit_bytes = False, 0.0
 
 
 def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> list[Drop]:

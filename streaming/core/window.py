@@ -24,7 +24,6 @@ _GAIN = 1.5
 _MIN_RTT_S = 0.02
 _PROBE_AFTER_S = 8.0
 """A saturated window never sees the bare round trip, and would take its own queue for the path."""
-_PROBE_S = 0.2
 
 ClassMessages = tuple[int, ...]
 """Logical messages by priority, less 1."""
@@ -85,7 +84,8 @@ class SendWindow:
         self._heard_at = -math.inf
         self._idle_since = math.inf
         self._probed_at = -math.inf
-        self._probe_until: float | None = None
+        self._draining = False
+        self._probe_number: int | None = None
         self._goodput = SlidingRate()
 
     def on_sent(
@@ -142,7 +142,7 @@ class SendWindow:
         if took_s > 0:
             rate = (self._delivered - newest.delivered) / took_s
             self.network.on_delivery(rate, now, app_limited=newest.app_limited)
-        self._probe(now, rtt_s)
+        self._probe(now)
         return Acked(len(acked), size_bytes, classes, rtt_s)
 
     def on_nothing_to_send(self) -> None:
@@ -156,7 +156,7 @@ class SendWindow:
         rate, rtt_s = self.network.delivery_rate, self.network.rtt_min_s
         if rate is None or rtt_s is None:
             return int(max(two, INITIAL_WINDOW_BYTES))
-        if self._probe_until is not None:
+        if self._draining or self._probe_number is not None:
             return int(two)
         ideal = _GAIN * rate * max(rtt_s, _MIN_RTT_S) + self._message_bytes
         return int(min(max(ideal, two), max(self.max_bytes, two)))
@@ -202,20 +202,19 @@ class SendWindow:
         stalled_at = self._flight[0].sent_at + self.stall_s
         return min(stalled_at, self._heard_at + SILENCE_S) if self._flight[0].keepalive else stalled_at
 
-    def _probe(self, now: float, rtt_s: float) -> None:
-        """Shrink when the smallest round trip is old; grow again after one of a nearly empty path."""
-        if self._probe_until is None:
-            # With nothing more to send the path empties by itself.
-            saturated = self._app_limited_until <= self._delivered
-            old = min(self.network.rtt_min_age_s(now), now - self._probed_at) >= _PROBE_AFTER_S
-            self._probe_until = math.inf if saturated and old else None
-        elif self._probe_until == math.inf:
-            if self.in_flight_bytes <= 2 * self._message_bytes:
-                self._probe_until = now + max(_PROBE_S, rtt_s)
-        elif now >= self._probe_until:
-            self._probe_until = None
-            self._probed_at = now
-
     def goodput(self, now: float) -> float:
         """Bytes acked a second, over the last 10 s."""
         return self._goodput.per_second(now)
+
+    def _probe(self, now: float) -> None:
+        """Shrink when the smallest round trip is old; grow again after one on a nearly empty path."""
+        if self._draining:
+            if self.in_flight_bytes <= 2 * self._message_bytes:
+                self._draining, self._probe_number = False, self.sent + 1
+        elif self._probe_number is not None:
+            if self.acked >= self._probe_number:
+                self._probe_number, self._probed_at = None, now
+        elif self._app_limited_until <= self._delivered:
+            # Saturated; with nothing more to send, the path would empty by itself.
+            age_s = min(self.network.rtt_min_age_s(now), now - self._probed_at)
+            self._draining = age_s >= _PROBE_AFTER_S

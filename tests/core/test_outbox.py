@@ -1,0 +1,828 @@
+"""Who waits, who goes first, and who is dropped: the cases, and the laws that hold for all of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from streaming.core.outbox import CONTROL_LIMIT_BYTES, Drop, DropReason, Item, Outbox, Span
+from streaming.core.priority import MessagePriority
+from streaming.core.profiles import DEFAULT_CLASS_BOUNDS, BackpressureProfile, ClassBounds
+
+CRITICAL, HIGH, NORMAL, LOW, BULK = MessagePriority
+ALL = 1 << 30
+
+
+def outbox(*groups: str, seed: int = 1, max_total_bytes: int = 2 << 20, **fields: object) -> Outbox:
+    box = Outbox(rng=random.Random(seed), max_total_bytes=max_total_bytes)
+    for group in groups or ("a",):
+        box.set_lane(group, BackpressureProfile(**fields))  # type: ignore[arg-type]
+    return box
+
+
+def item(
+    priority: MessagePriority = HIGH,
+    size: int = 100,
+    *,
+    at: float = 0.0,
+    key: str | None = None,
+    payload: str = "",
+    control: bool = False,
+) -> Item:
+    return Item(payload, priority, at, size, key, control=control)
+
+
+def frame(index: int, *, at: float = 0.0, size: int = 100, priority: MessagePriority = HIGH) -> Item:
+    """The frame of samples 50 * index to 50 * (index + 1)."""
+    return Item(b"", priority, at, size, span=Span("s", 1, 50 * index, 50 * index + 50))
+
+
+def gap(first: int, stop: int, key: str = "dropped") -> Item:
+    def render(span: Span) -> str:
+        return f"{span.first}-{span.stop}"
+
+    span = Span("s", 1, first, stop)
+    return Item(render(span), HIGH, 0.0, 9, ("gap", key), span, control=True, render=render)
+
+
+def spans(items: Iterable[Item]) -> list[tuple[int, int]]:
+    return [(item.span.first, item.span.stop) for item in items if item.span]
+
+
+def reasons(drops: Iterable[Drop]) -> list[DropReason]:
+    return [drop.reason for drop in drops]
+
+
+def take_all(box: Outbox, now: float = 0.0) -> list[Item]:
+    taken, drops = box.take(ALL, now)
+    assert not drops
+    return taken
+
+
+class TestOrder:
+    def test_alarm_overtakes_queued_waveform(self) -> None:
+        box = outbox()
+        for priority in (BULK, LOW, NORMAL, HIGH, CRITICAL):
+            assert box.put(item(priority), "a", 0.0) == []
+        assert [taken.priority for taken in take_all(box)] == list(MessagePriority)
+
+    def test_alarm_overtakes_the_waveform_of_every_lane(self) -> None:
+        box = outbox("a", "b")
+        box.put(item(HIGH), "a", 0.0)
+        alarm = item(CRITICAL)
+        box.put(alarm, "b", 0.0)
+        assert box.take(1, 0.0)[0] == [alarm]
+
+    def test_first_in_first_out_within_lane_and_class(self) -> None:
+        box = outbox()
+        offered = [item(size=size) for size in (900, 10, 500, 30)]
+        for each in offered:
+            box.put(each, "a", 0.0)
+        assert take_all(box) == offered
+
+    def test_lanes_take_turns_by_bytes(self) -> None:
+        box = outbox("big", "small")
+        for _ in range(40):
+            box.put(item(size=1000), "big", 0.0)
+        for _ in range(400):
+            box.put(item(size=100), "small", 0.0)
+        taken, _ = box.take(20_000, 0.0)
+        share = sum(each.size_bytes for each in taken if each.size_bytes == 100)
+        assert 8_000 <= share <= 12_000
+
+    def test_a_lane_that_waits_long_earns_up_to_twice_as_much(self) -> None:
+        box = outbox("old", "new")
+        for _ in range(200):
+            box.put(item(NORMAL, 101, at=0.0), "old", 0.0)
+            box.put(item(NORMAL, 100, at=9.9), "new", 9.9)
+        taken, _ = box.take(18_000, 9.9)
+        old = sum(each.size_bytes for each in taken if each.size_bytes == 101)
+        assert 10_500 <= old <= 13_500
+
+    def test_an_item_larger_than_every_quantum_gets_its_turn(self) -> None:
+        box = outbox("a", "b", "c")
+        large = item(BULK, 16_000)
+        box.put(large, "a", 0.0)
+        for group in ("b", "c"):
+            for _ in range(30):
+                box.put(item(BULK, 1000), group, 0.0)
+        taken, _ = box.take(64_000, 0.0)
+        assert large in taken
+
+    def test_an_empty_lane_does_not_save_credit(self) -> None:
+        box = outbox("idle", "busy")
+        for _ in range(20):
+            box.put(item(size=1000), "busy", 0.0)
+            box.put(item(size=1000), "idle", 0.0)
+            box.take(2000, 0.0)
+        take_all(box)
+        for _ in range(10):
+            box.put(item(size=1000), "busy", 0.0)
+            box.put(item(size=1001), "idle", 0.0)
+        taken, _ = box.take(8000, 0.0)
+        assert 3 <= sum(each.size_bytes == 1001 for each in taken) <= 5
+
+
+class TestBudget:
+    def test_takes_no_more_than_the_budget(self) -> None:
+        box = outbox()
+        for _ in range(5):
+            box.put(item(size=100), "a", 0.0)
+        assert len(box.take(299, 0.0)[0]) == 2
+        assert len(box) == 3
+
+    def test_takes_one_item_whatever_its_size_if_there_is_any_budget(self) -> None:
+        box = outbox()
+        box.put(item(size=5000), "a", 0.0)
+        box.put(item(size=5000), "a", 0.0)
+        assert len(box.take(1, 0.0)[0]) == 1
+
+    @pytest.mark.parametrize("budget", [0, -100])
+    def test_takes_nothing_without_budget(self, budget: int) -> None:
+        box = outbox()
+        box.put(item(), "a", 0.0)
+        assert box.take(budget, 0.0) == ([], [])
+
+    def test_critical_has_credit_of_its_own(self) -> None:
+        box = outbox()
+        alarm = item(CRITICAL, 500)
+        box.put(item(HIGH), "a", 0.0)
+        box.put(alarm, "a", 0.0)
+        assert box.take(0, 0.0, critical_budget_bytes=8192) == ([alarm], [])
+
+    def test_nothing_smaller_of_a_lower_class_slips_past_what_did_not_fit(self) -> None:
+        box = outbox()
+        box.put(item(HIGH, 100), "a", 0.0)
+        box.put(item(HIGH, 100), "a", 0.0)
+        box.put(item(LOW, 10), "a", 0.0)
+        taken, _ = box.take(150, 0.0)
+        assert [each.priority for each in taken] == [HIGH]
+
+    def test_critical_spends_from_the_budget_of_the_others(self) -> None:
+        box = outbox()
+        box.put(item(CRITICAL, 300), "a", 0.0)
+        box.put(item(HIGH, 300), "a", 0.0)
+        taken, _ = box.take(500, 0.0, critical_budget_bytes=8000)
+        assert [each.priority for each in taken] == [CRITICAL]
+
+
+class TestQuotas:
+    def test_a_quota_is_the_cap_of_its_class(self) -> None:
+        box = outbox(max_buffer_size=100, emergency_mode=False)
+        for priority, cap in ((HIGH, 40), (NORMAL, 20), (LOW, 8), (BULK, 2)):
+            for _ in range(200):
+                box.put(item(priority, 1), "a", 0.0)
+            assert box.queued()[priority - 1] <= cap
+
+    def test_critical_exceeds_its_reserve_and_takes_from_the_others(self) -> None:
+        box = outbox(max_buffer_size=10, emergency_mode=False)
+        for _ in range(10):
+            assert box.put(item(CRITICAL), "a", 0.0) == []
+        refused = item(NORMAL)
+        assert box.put(refused, "a", 0.0)[0].item is refused
+        assert box.put(item(CRITICAL), "a", 0.0) == []
+        assert len(box) == 11
+
+    def test_others_leave_the_reserve_of_critical_alone(self) -> None:
+        box = outbox(max_buffer_size=100, emergency_mode=False)
+        for priority in (HIGH, NORMAL, LOW, BULK):
+            for _ in range(200):
+                box.put(item(priority, 1), "a", 0.0)
+        assert len(box) <= 70
+
+    def test_a_full_high_drops_its_own_oldest(self) -> None:
+        box = outbox(max_buffer_size=10, emergency_mode=False)
+        frames = [frame(index) for index in range(5)]
+        drops = [drop for each in frames for drop in box.put(each, "a", 0.0)]
+        assert [(drop.item, drop.reason) for drop in drops] == [(frames[0], DropReason.QUOTA)]
+        assert take_all(box) == frames[1:]
+
+    def test_a_class_is_bounded_in_bytes(self) -> None:
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(1024, 1.0)}
+        box = outbox(bounds=bounds, emergency_mode=False)
+        first, second = item(size=600), item(size=600)
+        assert box.put(first, "a", 0.0) == []
+        assert box.put(second, "a", 0.0) == [Drop(first, DropReason.QUOTA)]
+
+    def test_what_is_larger_than_its_class_is_refused_and_costs_nobody_a_place(self) -> None:
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(1024, 1.0)}
+        box = outbox(bounds=bounds)
+        small, huge = item(), item(size=2000)
+        box.put(small, "a", 0.0)
+        assert box.put(huge, "a", 0.0) == [Drop(huge, DropReason.QUOTA)]
+        assert take_all(box) == [small]
+
+    def test_full_low_and_bulk_refuse_the_newest(self) -> None:
+        for priority in (LOW, BULK):
+            box = outbox(max_buffer_size=10)
+            first, second = item(priority), item(priority)
+            box.put(first, "a", 0.0)
+            assert box.put(second, "a", 0.0)[0].item is second
+
+    def test_lanes_do_not_share_their_caps(self) -> None:
+        box = outbox("a", "b", max_buffer_size=10)
+        for group in ("a", "b"):
+            assert box.put(item(BULK), group, 0.0) == []
+
+    def test_the_connection_bounds_the_bytes_of_all_lanes(self) -> None:
+        groups = [f"g{index}" for index in range(10)]
+        box = outbox(*groups, max_total_bytes=100_000, emergency_mode=False)
+        for _ in range(50):
+            for group in groups:
+                box.put(item(HIGH, 1000), group, 0.0)
+        assert box.size_bytes <= 100_000
+
+
+class TestBackpressure:
+    def test_sets_in_at_the_high_watermark(self) -> None:
+        box = outbox(max_buffer_size=100)  # NORMAL's cap is 20 messages
+        for _ in range(15):
+            box.put(item(NORMAL), "a", 0.0)
+        assert not box.backpressure_active
+        box.put(item(NORMAL), "a", 0.0)
+        assert box.backpressure_active
+
+    def test_ends_below_the_low_watermark(self) -> None:
+        box = outbox(max_buffer_size=100)
+        for _ in range(16):
+            box.put(item(NORMAL), "a", 0.0)
+        box.take(1200, 0.0)  # 4 of 20 are left: at the watermark
+        assert box.backpressure_active
+        box.take(100, 0.0)
+        assert not box.backpressure_active
+
+    def test_an_expiry_activates_it(self) -> None:
+        box = outbox()
+        for at in (0.0, 0.5):
+            box.put(item(at=at), "a", at)
+        assert not box.backpressure_active
+        box.expire(1.1)
+        assert box.backpressure_active
+
+    def test_age_alone_activates_it(self) -> None:
+        box = outbox()
+        box.put(item(at=0.0), "a", 0.0)
+        assert box.next_due == pytest.approx(0.8)
+        assert box.expire(0.81) == []
+        assert box.backpressure_active
+
+    def test_always_drops_offered_bulk(self) -> None:
+        box = outbox(max_buffer_size=100)
+        box.put(item(BULK), "a", 0.0)
+        for _ in range(16):
+            box.put(item(NORMAL), "a", 0.0)
+        assert reasons(box.put(item(BULK), "a", 0.0)) == [DropReason.DROPPED]
+        assert box.queued()[BULK - 1] == 1
+
+    def test_queues_high_while_there_is_space(self) -> None:
+        box = outbox(max_buffer_size=100)
+        for _ in range(20):
+            box.put(item(NORMAL), "a", 0.0)
+        for _ in range(20):
+            assert box.put(item(HIGH), "a", 0.0) == []
+
+    @pytest.mark.parametrize("priority", [NORMAL, LOW])
+    def test_drops_normal_and_low_with_a_chance_that_rises(self, priority: MessagePriority) -> None:
+        def share_dropped(held: int) -> float:
+            box = outbox(max_buffer_size=10_000, seed=7)
+            for _ in range(3200):  # 80 % of HIGH
+                box.put(item(HIGH, 1), "a", 0.0)
+            box.take(3200 - held, 0.0)
+            dropped = 0
+            for _ in range(300):
+                dropped += bool(box.put(item(priority, 1), "a", 0.0))
+            return dropped / 300
+
+        low, middle, high = share_dropped(1000), share_dropped(2000), share_dropped(3100)
+        assert 0 < low < middle < high < 1
+
+    def test_low_gives_way_before_normal(self) -> None:
+        dropped = {}
+        for priority in (NORMAL, LOW):
+            box = outbox(seed=7)
+            for _ in range(3200):
+                box.put(item(HIGH, 1), "a", 0.0)
+            box.take(1200, 0.0)
+            dropped[priority] = sum(bool(box.put(item(priority, 1), "a", 0.0)) for _ in range(300))
+        assert dropped[NORMAL] < dropped[LOW]
+
+    def test_drops_normal_for_certain_at_the_critical_watermark(self) -> None:
+        box = outbox(emergency_mode=False)
+        for _ in range(3900):
+            box.put(item(HIGH, 1), "a", 0.0)
+        assert all(box.put(item(NORMAL, 1), "a", 0.0) for _ in range(100))
+
+    def test_one_lane_does_not_press_another(self) -> None:
+        box = outbox("a", "b", max_buffer_size=100)
+        for _ in range(20):
+            box.put(item(NORMAL), "a", 0.0)
+        assert box.put(item(BULK), "b", 0.0) == []
+
+    def test_pressure_is_the_largest_of_count_bytes_class_and_age(self) -> None:
+        box = outbox(max_total_bytes=100_000)
+        assert box.pressure(0.0) == 0
+        box.put(item(NORMAL, 10_000), "a", 0.0)
+        assert box.pressure(0.0) == pytest.approx(10_000 / (64 * 1024))
+        assert box.pressure(5.0) == pytest.approx(0.5)
+        for _ in range(4):
+            box.put(item(HIGH, 20_000, at=5.0), "a", 5.0)
+        assert box.pressure(5.0) == pytest.approx(0.9)
+
+    def test_utilization_is_size_over_max_buffer_size(self) -> None:
+        box = outbox(max_buffer_size=1000)
+        for _ in range(250):
+            box.put(item(HIGH, 1), "a", 0.0)
+        assert box.utilization == 0.25
+
+
+class TestEmergency:
+    def crowded(self) -> tuple[Outbox, list[Drop]]:
+        box = outbox(max_buffer_size=100)
+        drops = [drop for index in range(39) for drop in box.put(frame(index), "a", 0.0)]
+        return box, drops
+
+    def test_queued_waveform_goes(self) -> None:
+        box, drops = self.crowded()
+        assert box.emergency
+        assert spans(drop.item for drop in drops) == [(50 * index, 50 * index + 50) for index in range(39)]
+        assert set(reasons(drops)) == {DropReason.EMERGENCY}
+        assert len(box) == 0
+
+    def stay(self) -> Outbox:
+        """An emergency that lasts, because what fills HIGH carries no samples."""
+        box = outbox(max_buffer_size=100)
+        for _ in range(39):
+            box.put(item(HIGH), "a", 0.0)
+        assert box.emergency
+        return box
+
+    def test_only_critical_control_and_the_latest_values_are_accepted(self) -> None:
+        box = self.stay()
+        assert box.put(item(CRITICAL), "a", 0.0) == []
+        assert box.put(item(LOW, control=True), "a", 0.0) == []
+        assert box.put(item(HIGH, key="hr"), "a", 0.0) == []
+        for refused in (frame(1), item(HIGH), item(NORMAL), item(NORMAL, key="x"), item(LOW), item(BULK)):
+            assert box.put(refused, "a", 0.0) == [Drop(refused, DropReason.EMERGENCY)]
+
+    def test_ends_below_the_low_watermark(self) -> None:
+        box = self.stay()
+        box.take(3100, 0.0)  # 8 of HIGH's 40 are left
+        assert box.emergency
+        box.take(100, 0.0)
+        assert not box.emergency
+        assert box.put(frame(1), "a", 0.0) == []
+
+    def test_can_be_switched_off(self) -> None:
+        box = outbox(max_buffer_size=100, emergency_mode=False)
+        for _ in range(60):
+            box.put(item(HIGH), "a", 0.0)
+        assert not box.emergency
+
+    def test_control_survives_it(self) -> None:
+        box = outbox(max_buffer_size=100)
+        announcement = item(HIGH, control=True)
+        box.put(announcement, "a", 0.0)
+        for index in range(39):
+            box.put(frame(index), "a", 0.0)
+        assert box.emergency
+        assert take_all(box) == [announcement]
+
+    def test_a_starving_status_message_does_not_blank_the_trace(self) -> None:
+        box = outbox()
+        box.put(item(NORMAL, at=0.0), "a", 0.0)
+        box.put(frame(0, at=9.6), "a", 9.6)
+        box.expire(9.6)
+        assert box.pressure(9.6) > 0.95
+        assert not box.emergency
+        assert box.queued()[HIGH - 1] == 1
+
+
+class TestAge:
+    def test_what_waited_too_long_expires_oldest_first(self) -> None:
+        box = outbox()
+        frames = [frame(index, at=index / 10) for index in range(10)]
+        for each in frames:
+            box.put(each, "a", each.offered_at)
+        assert box.expire(1.25) == [Drop(each, DropReason.EXPIRED) for each in frames[:3]]
+        assert take_all(box, 1.25) == frames[3:]
+
+    def test_nothing_stale_is_ever_taken(self) -> None:
+        box = outbox()
+        stale, fresh = frame(0, at=0.0), frame(1, at=0.9)
+        box.put(stale, "a", 0.0)
+        box.put(fresh, "a", 0.9)
+        assert box.take(ALL, 1.1) == ([fresh], [Drop(stale, DropReason.EXPIRED)])
+
+    def test_each_class_has_its_own_bound(self) -> None:
+        box = outbox()
+        for priority in MessagePriority:
+            box.put(item(priority), "a", 0.0)
+        assert [drop.item.priority for drop in box.expire(1.5)] == [HIGH]
+        assert [drop.item.priority for drop in box.expire(5.5)] == [LOW]
+        assert [drop.item.priority for drop in box.expire(10.5)] == [NORMAL]
+        assert box.expire(1e6) == []
+        assert [each.priority for each in take_all(box, 1e6)] == [CRITICAL, BULK]
+
+    def test_control_does_not_age_nor_hide_what_does(self) -> None:
+        box = outbox()
+        announcement, stale = item(HIGH, control=True), frame(0)
+        box.put(announcement, "a", 0.0)
+        box.put(stale, "a", 0.0)
+        assert box.expire(5.0) == [Drop(stale, DropReason.EXPIRED)]
+        assert take_all(box, 5.0) == [announcement]
+
+    def test_a_renewed_value_does_not_hide_what_is_stale_behind_it(self) -> None:
+        box = outbox()
+        box.put(item(HIGH, key="hr", at=0.0), "a", 0.0)
+        stale, renewed = frame(0, at=0.1), item(HIGH, key="hr", at=1.0)
+        box.put(stale, "a", 0.1)
+        box.put(renewed, "a", 1.0)
+        assert box.expire(1.2) == [Drop(stale, DropReason.EXPIRED)]
+        assert take_all(box, 1.2) == [renewed]
+
+    def test_is_never_due_later_than_the_next_expiry(self) -> None:
+        box = outbox()
+        box.put(frame(0, at=0.0), "a", 0.0)
+        box.expire(0.85)
+        assert box.next_due == pytest.approx(1.0)
+        box.expire(1.01)
+        assert box.next_due == float("inf")
+
+
+class TestKeys:
+    def test_a_newer_value_takes_the_place_of_the_older(self) -> None:
+        box = outbox()
+        old, between, new = item(key="hr", payload="60"), item(), item(key="hr", payload="61")
+        box.put(old, "a", 0.0)
+        box.put(between, "a", 0.0)
+        assert box.put(new, "a", 0.0) == [Drop(old, DropReason.COALESCED)]
+        assert take_all(box) == [new, between]
+
+    def test_a_value_that_left_is_not_replaced(self) -> None:
+        box = outbox()
+        box.put(item(key="hr"), "a", 0.0)
+        take_all(box)
+        assert box.put(item(key="hr"), "a", 0.0) == []
+
+    def test_the_same_key_in_another_lane_or_class_is_another_value(self) -> None:
+        box = outbox("a", "b")
+        assert box.put(item(HIGH, key="hr"), "a", 0.0) == []
+        assert box.put(item(HIGH, key="hr"), "b", 0.0) == []
+        assert box.put(item(NORMAL, key="hr"), "a", 0.0) == []
+        assert len(take_all(box)) == 3
+
+    def test_a_newer_control_message_replaces_the_queued_one(self) -> None:
+        box = outbox()
+        old, new = item(CRITICAL, key="stream", control=True), item(CRITICAL, key="stream", control=True)
+        box.put(old, "a", 0.0)
+        assert box.put(new, "a", 0.0) == [Drop(old, DropReason.COALESCED)]
+        assert take_all(box) == [new]
+
+    def test_one_item_may_be_queued_for_many_viewers(self) -> None:
+        boxes = [outbox() for _ in range(3)]
+        shared, newer = item(key="hr", payload="60"), item(key="hr", payload="61")
+        for box in boxes:
+            box.put(shared, "a", 0.0)
+        boxes[0].put(newer, "a", 0.0)
+        assert take_all(boxes[1]) == [shared]
+        assert shared.payload == "60"
+
+    def test_a_replacement_is_accepted_under_backpressure(self) -> None:
+        box = outbox(max_buffer_size=100)
+        box.put(item(LOW, key="stats"), "a", 0.0)
+        for _ in range(20):
+            box.put(item(NORMAL), "a", 0.0)
+        newer = item(LOW, key="stats")
+        assert reasons(box.put(newer, "a", 0.0)) == [DropReason.COALESCED]
+
+    def test_a_replacement_that_outgrows_the_class_is_refused(self) -> None:
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(1024, 1.0)}
+        box = outbox(bounds=bounds)
+        old, new = item(key="x"), item(key="x", size=2000)
+        box.put(old, "a", 0.0)
+        assert box.put(new, "a", 0.0) == [Drop(new, DropReason.QUOTA)]
+        assert take_all(box) == [old]
+
+
+class TestGaps:
+    def test_a_gap_takes_the_place_of_the_frames_it_stands_for(self) -> None:
+        box = outbox()
+        for index in (2, 3, 4):
+            box.put(frame(index), "a", 0.0)
+        box.put(gap(50, 100), "a", 0.0)
+        assert spans(take_all(box)) == [(50, 100), (100, 150), (150, 200), (200, 250)]
+
+    def test_a_gap_for_refused_frames_comes_after_what_is_queued(self) -> None:
+        box = outbox()
+        box.put(frame(0), "a", 0.0)
+        box.put(gap(50, 100), "a", 0.0)
+        box.put(frame(2), "a", 0.0)
+        assert spans(take_all(box)) == [(0, 50), (50, 100), (100, 150)]
+
+    def test_a_gap_in_the_middle_finds_its_place(self) -> None:
+        box = outbox()
+        for index in (0, 1, 3, 4):
+            box.put(frame(index), "a", 0.0)
+        box.put(gap(100, 150), "a", 0.0)
+        assert spans(take_all(box)) == [(0, 50), (50, 100), (100, 150), (150, 200), (200, 250)]
+
+    def test_adjacent_gaps_join_and_are_written_anew(self) -> None:
+        box = outbox()
+        for first in (0, 50, 100):
+            box.put(gap(first, first + 50), "a", 0.0)
+        (joined,) = take_all(box)
+        assert joined.payload == "0-150"
+        assert joined.size_bytes == len("0-150")
+
+    def test_a_gap_joins_both_neighbours(self) -> None:
+        box = outbox()
+        box.put(gap(0, 50), "a", 0.0)
+        box.put(gap(100, 150), "a", 0.0)
+        box.put(frame(3), "a", 0.0)
+        assert reasons(box.put(gap(50, 100), "a", 0.0)) == [DropReason.COALESCED] * 2
+        assert spans(take_all(box)) == [(0, 150), (150, 200)]
+
+    def test_gaps_of_another_reason_stream_or_epoch_stay_apart(self) -> None:
+        box = outbox()
+        other_epoch = replace(gap(0, 50), span=Span("s", 2, 0, 50))
+        for each in (gap(0, 50), gap(50, 100, "expired"), other_epoch):
+            assert box.put(each, "a", 0.0) == []
+
+    def test_gaps_apart_from_each_other_stay_two(self) -> None:
+        box = outbox()
+        box.put(gap(0, 50), "a", 0.0)
+        box.put(gap(60, 100), "a", 0.0)
+        assert spans(take_all(box)) == [(0, 50), (60, 100)]
+
+    def test_a_stalled_stream_costs_one_gap(self) -> None:
+        box = outbox()
+        for index in range(1000):
+            now = index / 10
+            for drop in box.expire(now):
+                assert drop.item.span
+                box.put(gap(drop.item.span.first, drop.item.span.stop, "expired"), "a", now)
+            box.put(frame(index, at=now), "a", now)
+        queued = spans(take_all(box, 99.9))
+        assert queued[0][0] == 0
+        assert [stop for _, stop in queued[:-1]] == [first for first, _ in queued[1:]]
+        assert len(queued) <= 12
+        assert not box.control_overflow
+
+
+class TestControl:
+    def test_control_is_never_dropped(self) -> None:
+        box = outbox(max_buffer_size=10)
+        offered = [item(LOW, 1, control=True) for _ in range(50)]
+        for each in offered:
+            assert box.put(each, "a", 0.0) == []
+        assert take_all(box, 1e6) == offered
+
+    def test_control_does_not_use_up_the_quota_of_its_class(self) -> None:
+        box = outbox(max_buffer_size=50)
+        for _ in range(30):
+            box.put(item(HIGH, 1, control=True), "a", 0.0)
+        assert box.put(item(HIGH), "a", 0.0) == []
+
+    @pytest.mark.parametrize("make", [lambda: item(CRITICAL, 1024), lambda: item(LOW, 1024, control=True)])
+    def test_overflows_beyond_its_limit(self, make: object) -> None:
+        box = outbox()
+        for _ in range(CONTROL_LIMIT_BYTES // 1024):
+            box.put(make(), "a", 0.0)  # type: ignore[operator]
+        assert not box.control_overflow
+        box.put(make(), "a", 0.0)  # type: ignore[operator]
+        assert box.control_overflow
+        take_all(box)
+        assert not box.control_overflow
+
+
+class TestLanes:
+    def test_an_unknown_group_is_a_key_error(self) -> None:
+        with pytest.raises(KeyError):
+            outbox("a").put(item(), "b", 0.0)
+
+    def test_a_new_profile_keeps_what_fits_and_drops_the_oldest(self) -> None:
+        box = outbox(max_buffer_size=100)
+        frames = [frame(index) for index in range(10)]
+        for each in frames:
+            box.put(each, "a", 0.0)
+        drops = box.set_lane("a", BackpressureProfile(max_buffer_size=20))
+        assert drops == [Drop(each, DropReason.QUOTA) for each in frames[:2]]
+        assert take_all(box) == frames[2:]
+
+    def test_a_new_profile_never_costs_critical_or_control(self) -> None:
+        box = outbox(max_buffer_size=100)
+        for _ in range(20):
+            box.put(item(CRITICAL), "a", 0.0)
+            box.put(item(HIGH, control=True), "a", 0.0)
+        assert box.set_lane("a", BackpressureProfile(max_buffer_size=10)) == []
+        assert len(take_all(box)) == 40
+
+    def test_a_new_age_bound_holds_for_what_is_queued(self) -> None:
+        box = outbox()
+        stale = frame(0)
+        box.put(stale, "a", 0.0)
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(1024, 0.1)}
+        box.set_lane("a", BackpressureProfile(bounds=bounds))
+        assert box.expire(0.2) == [Drop(stale, DropReason.EXPIRED)]
+
+    def test_dropping_a_lane_returns_all_it_held(self) -> None:
+        box = outbox("a", "b")
+        for priority in MessagePriority:
+            box.put(item(priority), "a", 0.0)
+        kept = item()
+        box.put(kept, "b", 0.0)
+        assert reasons(box.drop_lane("a")) == [DropReason.ABANDONED] * 5
+        assert "a" not in box
+        assert take_all(box) == [kept]
+
+    def test_counts_outlive_their_lane(self) -> None:
+        box = outbox("a", "b")
+        box.put(item(), "a", 0.0)
+        box.drop_lane("a")
+        assert box.counts()[HIGH - 1].abandoned == 1
+
+    def test_the_state_of_one_lane(self) -> None:
+        box = outbox("a", "b", max_buffer_size=100)
+        box.put(item(LOW), "a", 0.0)
+        box.put(item(LOW), "b", 0.0)
+        state = box.lane_state("a", 0.0)
+        assert state is not None
+        assert (state.size, state.size_bytes, state.utilization) == (1, 100, 0.01)
+        assert state.counts.offered == 1
+        assert box.lane_state("c", 0.0) is None
+
+
+class OutboxLaws(RuleBasedStateMachine):
+    """Whatever is done to an outbox: every item ends in one way, in order, and within the bounds."""
+
+    @initialize(seed=st.integers(0, 9))
+    def start(self, seed: int) -> None:
+        self.now = 0.0
+        self.box = Outbox(rng=random.Random(seed), max_total_bytes=20_000)
+        self.profiles: dict[str, BackpressureProfile] = {}
+        self.left: dict[int, str] = {}
+        self.offered: list[Item] = []
+        self.order: dict[int, tuple[str, int]] = {}
+        self.last_taken: dict[tuple[str, int], int] = {}
+        self.next_sample = 0
+        for group in ("a", "b"):
+            self.govern(group, 40, True, 2000)
+
+    @rule(
+        group=st.sampled_from(["a", "b"]),
+        size=st.sampled_from([10, 20, 40, 200]),
+        emergency=st.booleans(),
+        high_bytes=st.sampled_from([1024, 2000, 50_000]),
+    )
+    def govern(self, group: str, size: int, emergency: bool, high_bytes: int) -> None:
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(high_bytes, 1.0)}
+        self.profiles[group] = BackpressureProfile(
+            max_buffer_size=size, emergency_mode=emergency, bounds=bounds
+        )
+        self.settle(self.box.set_lane(group, self.profiles[group]))
+
+    @rule(
+        group=st.sampled_from(["a", "b"]),
+        priority=st.sampled_from(MessagePriority),
+        size=st.sampled_from([1, 50, 300, 1500]),
+        key=st.sampled_from([None, None, None, "x", "y"]),
+        control=st.sampled_from([False, False, False, True]),
+        times=st.integers(1, 12),
+    )
+    def put(
+        self, group: str, priority: MessagePriority, size: int, key: str | None, control: bool, times: int
+    ) -> None:
+        for _ in range(times):
+            span = None
+            if key is None and not control:
+                span = Span(group, 1, self.next_sample, self.next_sample + 50)
+                self.next_sample += 50
+            self.offer(Item("", priority, self.now, size, key, span, control), group)
+
+    @rule(group=st.sampled_from(["a", "b"]), back=st.integers(0, 10), length=st.integers(1, 5))
+    def put_gap(self, group: str, back: int, length: int) -> None:
+        first = max(0, self.next_sample - 50 * back)
+        span = Span(group, 1, first, first + 50 * length)
+        self.offer(
+            Item("g", HIGH, self.now, 1, "gap", span, control=True, render=lambda _: "g"),
+            group,
+            ordered=False,
+        )
+
+    @rule(seconds=st.sampled_from([0.05, 0.3, 1.2, 6.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def expire(self) -> None:
+        drops = self.box.expire(self.now)
+        self.settle(drops)
+        for drop in drops:
+            bound = DEFAULT_CLASS_BOUNDS[drop.item.priority].max_age_s
+            assert bound is not None
+            assert self.now - drop.item.offered_at > bound
+        assert self.box.next_due > self.now
+
+    @rule(budget=st.sampled_from([0, 1, 100, 700, 5000]), extra=st.sampled_from([0, 500]))
+    def take(self, budget: int, extra: int) -> None:
+        taken, drops = self.box.take(budget, self.now, critical_budget_bytes=budget + extra)
+        self.settle(drops)
+        spent = 0
+        for index, each in enumerate(taken):
+            bound = DEFAULT_CLASS_BOUNDS[each.priority].max_age_s
+            assert each.control or bound is None or self.now - each.offered_at <= bound
+            spent += each.size_bytes
+            assert index == 0 or spent <= (budget + extra if each.priority == CRITICAL else budget)
+            if each.render is None:
+                self.leave(each, "taken")
+                self.follows(each)
+        classes = [each.priority for each in taken]
+        assert classes == sorted(classes)
+        if budget > 0 and not taken:
+            assert len(self.box) == 0
+
+    @rule(group=st.sampled_from(["a", "b"]))
+    def drop_lane(self, group: str) -> None:
+        self.settle(self.box.drop_lane(group))
+        self.box.set_lane(group, self.profiles[group])
+
+    @invariant()
+    def accounts(self) -> None:
+        for priority, counts, queued in zip(
+            MessagePriority, self.box.counts(), self.box.queued(), strict=True
+        ):
+            assert counts.offered == queued + (
+                counts.taken
+                + counts.coalesced
+                + counts.expired
+                + counts.dropped
+                + counts.quota
+                + counts.emergency
+                + counts.abandoned
+            )
+            assert counts.offered == sum(each.priority == priority for each in self.offered)
+
+    @invariant()
+    def within_bounds(self) -> None:
+        protected = data = 0
+        for group, profile in self.profiles.items():
+            lane = self.box._lanes[group]
+            assert lane.count == sum(len(queue.items) for queue in lane.queues)
+            for queue in lane.queues:
+                items = [queue._latest.get(each.key, each) if each.key else each for each in queue.items]
+                sizes = [each.size_bytes for each in items if not each.control]
+                assert (queue.count, queue.size_bytes) == (len(sizes), sum(sizes))
+                control = sum(each.size_bytes for each in items if each.control)
+                protected += control + (sum(sizes) if queue.critical else 0)
+                if not queue.critical:
+                    data += sum(sizes)
+                    assert len(sizes) <= max(1, int(profile.quotas[queue.priority] * profile.max_buffer_size))
+                    assert sum(sizes) <= profile.bounds[queue.priority].max_bytes
+        assert self.box._totals.protected_bytes == protected
+        assert self.box.size_bytes == protected + data
+        assert data <= 20_000
+
+    @invariant()
+    def rings_hold_exactly_what_waits(self) -> None:
+        for index, ring in enumerate(self.box._rings):
+            waiting = [
+                queue for lane in self.box._lanes.values() for queue in (lane.queues[index],) if queue.items
+            ]
+            assert sorted(map(id, ring)) == sorted(map(id, waiting))
+
+    def offer(self, each: Item, group: str, *, ordered: bool = True) -> None:
+        self.offered.append(each)
+        if ordered:
+            self.order[id(each)] = (group, len(self.offered))
+        self.settle(self.box.put(each, group, self.now))
+
+    def settle(self, drops: list[Drop]) -> None:
+        for drop in drops:
+            protected = drop.item.control or drop.item.priority == CRITICAL
+            assert not protected or drop.reason in {DropReason.COALESCED, DropReason.ABANDONED}
+            if drop.item.render is None:
+                self.leave(drop.item, drop.reason)
+
+    def leave(self, each: Item, how: str) -> None:
+        assert id(each) not in self.left, f"left twice: {self.left[id(each)]}, {how}"
+        self.left[id(each)] = how
+
+    def follows(self, each: Item) -> None:
+        """What has no key leaves in the order in which it came."""
+        if each.key is None:
+            group, number = self.order[id(each)]
+            lane = (group, int(each.priority))
+            assert number > self.last_taken.get(lane, 0)
+            self.last_taken[lane] = number
+
+
+TestOutboxLaws = OutboxLaws.TestCase
+TestOutboxLaws.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
