@@ -61,7 +61,7 @@ class TimeFilter(admin.SimpleListFilter):
     title = "time"
     parameter_name = "time"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+    def lookups(self, _request: HttpRequest, _model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         """The choices: hours, then days from today backwards."""
         hours = [(key, "Last hour" if n == 1 else f"Last {n} hours") for key, n in HOURS.items()]
         today = timezone.localdate()
@@ -69,7 +69,7 @@ class TimeFilter(admin.SimpleListFilter):
         return hours + [(day.isoformat(), "Today" if day == today else f"{day:%a %d %b}") for day in kept]
 
     def queryset(
-        self, request: HttpRequest, queryset: QuerySet[MetricsSnapshot]
+        self, _request: HttpRequest, queryset: QuerySet[MetricsSnapshot]
     ) -> QuerySet[MetricsSnapshot]:
         """The rows of the chosen period."""
         period = chosen_period(self.value(), timezone.now())
@@ -91,7 +91,7 @@ class ColumnFilter(admin.SimpleListFilter):
 
     column: ClassVar[str]
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, _model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         """What was seen in the period, and what is chosen though it was not."""
         period = chosen_period(request.GET.get(TimeFilter.parameter_name), timezone.now())
         rows = MetricsSnapshot.objects.filter(at__gte=period.start, at__lt=period.stop).order_by()
@@ -100,7 +100,7 @@ class ColumnFilter(admin.SimpleListFilter):
         return [(value, value) for value in sorted(seen | ({chosen} if chosen else set()))]
 
     def queryset(
-        self, request: HttpRequest, queryset: QuerySet[MetricsSnapshot]
+        self, _request: HttpRequest, queryset: QuerySet[MetricsSnapshot]
     ) -> QuerySet[MetricsSnapshot]:
         """The rows with the chosen value."""
         return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
@@ -184,20 +184,20 @@ class MetricsSnapshotAdmin(_ModelAdmin):
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("monitoring/admin.css",)}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, _request: HttpRequest) -> bool:
         """Nobody adds a measurement by hand."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: MetricsSnapshot | None = None) -> bool:
+    def has_change_permission(self, _request: HttpRequest, _obj: MetricsSnapshot | None = None) -> bool:
         """Nobody edits one."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: MetricsSnapshot | None = None) -> bool:
+    def has_delete_permission(self, _request: HttpRequest, _obj: MetricsSnapshot | None = None) -> bool:
         """The server deletes what is older than the retention."""
         return False
 
     def get_readonly_fields(
-        self, request: HttpRequest, obj: MetricsSnapshot | None = None
+        self, _request: HttpRequest, _obj: MetricsSnapshot | None = None
     ) -> tuple[str, ...]:
         """All: several are texts made of a column and its unit."""
         return tuple(

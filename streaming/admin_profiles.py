@@ -89,7 +89,7 @@ class ProfileAdmin(_ModelAdmin):
     search_fields = ("group",)
     ordering = ("group",)
 
-    def get_fieldsets(self, request: HttpRequest, obj: Profile | None = None) -> Any:
+    def get_fieldsets(self, _request: HttpRequest, obj: Profile | None = None) -> Any:
         """All numbers by what they govern; the connection's where they apply, in the default."""
         return [
             (None, {"fields": ("group", "last_change") if obj else ("group",)}),
@@ -97,7 +97,7 @@ class ProfileAdmin(_ModelAdmin):
             *(_CONNECTION_FIELDSET if obj and obj.is_default else ()),
         ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, _request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
         """A profile keeps its group: another group's is another profile."""
         return ("group", "last_change") if obj else ()
 
@@ -110,7 +110,7 @@ class ProfileAdmin(_ModelAdmin):
             form.base_fields["group"].widget = GroupInput(self._known_groups(request))
         return form
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         """The one that gives the rows their default."""
         return ProfileChangeList
 

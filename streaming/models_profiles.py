@@ -139,7 +139,6 @@ def _between(field: str, low: float, high: float) -> models.CheckConstraint:
     return models.CheckConstraint(
         condition=Q(**{f"{field}__gte": low, f"{field}__lte": high}),
         name=f"profile_{field}",
-        violation_error_message=f"{field} must be from {low} to {high}.",
     )
 
 
@@ -151,11 +150,6 @@ def _may_never_expire(age: str) -> bool:
 def _age_allowed(age: str) -> Q:
     within = Q(**{f"{age}__gte": MIN_AGE_S, f"{age}__lte": MAX_AGE_S})
     return within | Q(**{age: NEVER_EXPIRES}) if _may_never_expire(age) else within
-
-
-def _age_rule(age: str) -> str:
-    never = ", or 0 for never" if _may_never_expire(age) else ""
-    return f"An age lies between {MIN_AGE_S:g} and {MAX_AGE_S:g} s{never}."
 
 
 class Profile(models.Model):
@@ -248,13 +242,11 @@ class Profile(models.Model):
                 & Q(high_watermark__lt=F("critical_watermark"))
                 & Q(critical_watermark__lte=1),
                 name="profile_watermarks_in_order",
-                violation_error_message="Watermarks must be in order: 0 < low < high < critical <= 1.",
             ),
             *(
                 models.CheckConstraint(
                     condition=Q(**{f"{quota}__gt": 0, f"{quota}__lt": 1}),
                     name=f"profile_{quota}",
-                    violation_error_message="A quota lies between 0 and 1.",
                 )
                 for quota in QUOTAS
             ),
@@ -271,27 +263,19 @@ class Profile(models.Model):
                     2e-6,
                 ),
                 name="profile_quotas_sum_to_1",
-                violation_error_message="Quotas must sum to 1.",
             ),
             *(_between(field, KIB, MAX_BYTES) for field in BYTES),
-            *(
-                models.CheckConstraint(
-                    condition=_age_allowed(age), name=f"profile_{age}", violation_error_message=_age_rule(age)
-                )
-                for age in AGES
-            ),
+            *(models.CheckConstraint(condition=_age_allowed(age), name=f"profile_{age}") for age in AGES),
             _between("max_window_bytes", 4 * KIB, 64 * KIB * KIB),
             _between("max_total_bytes", 64 * KIB, 1024 * KIB * KIB),
             _between("stall_s", 1, 3600),
             models.CheckConstraint(
                 condition=Q(group=DEFAULT_GROUP) | Q(**{f"{field}__isnull": True for field in CONNECTION}),
                 name="profile_override_has_no_connection",
-                violation_error_message="What belongs to a connection is set in the default profile.",
             ),
             models.CheckConstraint(
                 condition=~Q(group=DEFAULT_GROUP) | Q(**{f"{field}__isnull": False for field in SETTINGS}),
                 name="profile_default_is_complete",
-                violation_error_message="The default profile needs a value for every setting.",
             ),
         ]
 
