@@ -13,7 +13,7 @@ import pytest
 from tests.servers import ROOT, DaphneServer, StartServer, UvicornServer, migrated, servers
 
 if TYPE_CHECKING:
-    from pytest_django.plugin import DjangoDbBlocker
+    from pytest_django import DjangoDbBlocker
 
     from tests.browser import Chromium
 

@@ -1,0 +1,241 @@
+"""What the environment makes of the settings, and what it may not say."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from streaming import checks
+from tests.servers import ROOT
+from vital import env
+
+
+class TestFlag:
+    """Yes and no."""
+
+    @pytest.mark.parametrize("value", ["1", "true", "Yes", " ON "])
+    def test_yes(self, value: str) -> None:
+        assert env.flag({"X": value}, "X")
+
+    @pytest.mark.parametrize("value", ["0", "false", "no", "OFF", ""])
+    def test_no(self, value: str) -> None:
+        assert not env.flag({"X": value}, "X", default=True)
+
+    def test_unset_is_the_default(self) -> None:
+        assert env.flag({}, "X", default=True)
+
+    def test_misspelt_value_stops_the_start(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match="X must be 1 or 0"):
+            env.flag({"X": "of"}, "X")
+
+
+def test_lists_are_split_at_commas_and_blanks() -> None:
+    assert env.words({"X": "a, b  c,,d"}, "X") == ["a", "b", "c", "d"]
+    assert env.words({}, "X", default="localhost") == ["localhost"]
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "ten", "", "0"])
+def test_seconds_must_be_whole_and_enough(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured):
+        env.seconds({"X": value}, "X", default=5, least=1)
+
+
+class TestSecretKey:
+    """Made once, by whoever is first, for the owner's eyes."""
+
+    def test_it_is_made_and_kept(self, tmp_path: Path) -> None:
+        key = env.secret_key(tmp_path)
+        assert len(key) >= 50
+        assert env.secret_key(tmp_path) == key
+        assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+    def test_only_its_owner_may_read_it(self, tmp_path: Path) -> None:
+        old = os.umask(0)
+        try:
+            env.secret_key(tmp_path)
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+    def test_starts_at_the_same_moment_agree(self, tmp_path: Path) -> None:
+        with ThreadPoolExecutor(16) as pool:
+            keys = set(pool.map(lambda _: env.secret_key(tmp_path), range(64)))
+        assert len(keys) == 1
+
+    def test_late_writer_takes_the_key_that_is_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another process made it between our look and our link."""
+        first = env.secret_key(tmp_path)
+        monkeypatch.setattr(Path, "exists", lambda _: False)
+        assert env.secret_key(tmp_path) == first
+
+    def test_damaged_file_is_not_used(self, tmp_path: Path) -> None:
+        (tmp_path / "secret_key").write_text("short")
+        with pytest.raises(ImproperlyConfigured, match="holds no key"):
+            env.secret_key(tmp_path)
+
+
+class TestDatabase:
+    """SQLite by default, PostgreSQL by URL."""
+
+    def test_without_url_sqlite_in_the_var_directory(self, tmp_path: Path) -> None:
+        made = env.database("", tmp_path)
+        assert made["NAME"] == str(tmp_path / "db.sqlite3")
+        assert made["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+    @pytest.mark.parametrize(
+        ("url", "name"),
+        [
+            ("sqlite:////srv/vital/db.sqlite3", "/srv/vital/db.sqlite3"),
+            ("sqlite:///db.sqlite3", "db.sqlite3"),
+            ("sqlite:////srv/with%20blank.db", "/srv/with blank.db"),
+        ],
+    )
+    def test_sqlite_by_path(self, url: str, name: str, tmp_path: Path) -> None:
+        assert env.database(url, tmp_path)["NAME"] == name
+
+    def test_postgresql(self, tmp_path: Path) -> None:
+        made = env.database("postgres://us%40er:p%2Fw@db.example:6432/vi%20tal?sslmode=require", tmp_path)
+        assert (made["ENGINE"], made["NAME"]) == ("django.db.backends.postgresql", "vi tal")
+        assert (made["USER"], made["PASSWORD"]) == ("us@er", "p/w")
+        assert (made["HOST"], made["PORT"]) == ("db.example", "6432")
+        assert made["OPTIONS"] == {"sslmode": "require"}
+
+    def test_postgresql_on_a_socket(self, tmp_path: Path) -> None:
+        made = env.database("postgresql:///vital?host=/run/postgresql", tmp_path)
+        assert (made["HOST"], made["OPTIONS"]) == ("/run/postgresql", {})
+
+    @pytest.mark.parametrize("url", ["mysql://host/db", "db.sqlite3", "sqlite://", "http://x"])
+    def test_anything_else_stops_the_start(self, url: str, tmp_path: Path) -> None:
+        with pytest.raises(ImproperlyConfigured):
+            env.database(url, tmp_path)
+
+
+class TestLayer:
+    """In this process by default, Redis or Valkey by URL."""
+
+    def test_without_url_in_memory(self) -> None:
+        assert env.channel_layer("") == {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+
+    @pytest.mark.parametrize(
+        ("url", "address"),
+        [
+            ("redis://localhost:6379/1", "redis://localhost:6379/1"),
+            ("rediss://cache.example", "rediss://cache.example"),
+            ("valkey://localhost", "redis://localhost"),
+            ("unix:///run/valkey.sock", "unix:///run/valkey.sock"),
+            ("valkey+unix:///run/valkey.sock", "unix:///run/valkey.sock"),
+        ],
+    )
+    def test_address_is_one_that_redis_py_knows(self, url: str, address: str) -> None:
+        (host,) = env.channel_layer(url)["CONFIG"]["hosts"]
+        assert host["address"] == address
+        assert host["health_check_interval"] > 0
+
+    def test_restart_of_redis_is_bridged(self) -> None:
+        (host,) = env.channel_layer("redis://localhost")["CONFIG"]["hosts"]
+        assert host["retry"].get_retries() == 40
+        assert host["retry"]._backoff.compute(40) <= 0.5
+
+    @pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "redis"])
+    def test_anything_else_stops_the_start(self, url: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match="REDIS_URL must start"):
+            env.channel_layer(url)
+
+
+def run(*arguments: str, var_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, with this environment alone."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**kept, "VITAL_VAR_DIR": str(var_dir), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def shown_settings(var_dir: Path, **environ: str) -> dict[str, Any]:
+    """The plain settings, as a process with this environment has them."""
+    code = (
+        "import json; from vital import settings;"
+        "print(json.dumps({k: v for k, v in vars(settings).items() if k.isupper()}, default=str))"
+    )
+    answer = run("-c", code, var_dir=var_dir, **environ)
+    assert answer.returncode == 0, answer.stderr
+    shown: dict[str, Any] = json.loads(answer.stdout)
+    return shown
+
+
+def test_bare_start_is_safe_and_for_this_machine_alone(tmp_path: Path) -> None:
+    shown = shown_settings(tmp_path / "new" / "var")
+    assert shown["DEBUG"] is False
+    assert shown["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+    assert (shown["SECURE_SSL_REDIRECT"], shown["SECURE_HSTS_SECONDS"]) == (False, 0)
+    assert "SECURE_PROXY_SSL_HEADER" not in shown
+    assert stat.S_IMODE((tmp_path / "new" / "var").stat().st_mode) == 0o700
+
+
+def test_https_hardens_cookies_and_redirects(tmp_path: Path) -> None:
+    shown = shown_settings(
+        tmp_path, VITAL_HTTPS="1", VITAL_HSTS_SECONDS="60", VITAL_TRUSTED_PROXIES="10.0.0.0/8 ::1"
+    )
+    assert (
+        shown["SESSION_COOKIE_SECURE"] is shown["CSRF_COOKIE_SECURE"] is shown["SECURE_SSL_REDIRECT"] is True
+    )
+    assert shown["SESSION_COOKIE_NAME"].startswith("__Host-")
+    assert shown["SECURE_HSTS_SECONDS"] == 60
+    assert shown["VITAL_TRUSTED_PROXIES"] == ["10.0.0.0/8", "::1"]
+    assert shown["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+def test_deployment_check_is_clean_with_production_settings(tmp_path: Path) -> None:
+    answer = run(
+        "manage.py",
+        "check",
+        "--deploy",
+        "--fail-level=WARNING",
+        var_dir=tmp_path,
+        VITAL_HTTPS="1",
+        VITAL_ALLOWED_HOSTS="vital.example",
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "no issues" in answer.stdout
+
+
+class TestChecks:
+    """Settings that each work, but not together."""
+
+    def test_star_for_a_host_is_found(self, settings: Settings) -> None:
+        assert checks.check_hosts(None) == []
+        settings.ALLOWED_HOSTS = ["vital.example", "*"]
+        assert [warning.id for warning in checks.check_hosts(None)] == ["streaming.W001"]
+
+    def test_database_server_without_a_layer_is_found(
+        self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert checks.check_layer(None) == []
+        monkeypatch.setitem(settings.DATABASES, "default", env.database("postgres://db/vital", tmp_path))
+        assert [warning.id for warning in checks.check_layer(None)] == ["streaming.W002"]
+        settings.CHANNEL_LAYERS = {"default": env.channel_layer("redis://localhost")}
+        assert checks.check_layer(None) == []
+
+
+def test_unmigrated_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    answer = run("manage.py", "setup_demo", var_dir=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr.strip().endswith("Run: python manage.py migrate")
+    assert "Traceback" not in answer.stderr
