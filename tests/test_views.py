@@ -1,0 +1,259 @@
+"""The page, the login, the errors and the probes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.db.migrations.executor import MigrationExecutor
+from django.shortcuts import render
+from django.test import AsyncClient, Client
+from pytest_django import Settings
+
+from streaming import views
+from streaming.conf import NOTICE
+from streaming.store import readiness
+from tests.pages import inline_code
+from tests.store.people import Hospital, hospital
+
+
+@pytest.fixture
+def place(db: None) -> Hospital:
+    """Two wards."""
+    return hospital()
+
+
+@pytest.fixture
+def nurse(place: Hospital) -> Client:
+    """A browser in which a nurse of ward a is signed in."""
+    client = Client()
+    client.force_login(place.user("nurse", "a"))
+    return client
+
+
+@pytest.mark.parametrize("path", ["/", "/patients/aaaaaaaaaaaa/"])
+def test_page_needs_a_login(path: str, client: Client) -> None:
+    response = client.get(path)
+    assert (response.status_code, response["Location"]) == (302, f"/accounts/login/?next={path}")
+
+
+def test_known_forbidden_and_unknown_patient_are_one_page(place: Hospital, nurse: Client) -> None:
+    pages = set()
+    for stream in (place.streams["a"].pk, place.streams["b"].pk, "aaaaaaaaaaaa"):
+        response = nurse.get(f"/patients/{stream}/")
+        assert response.status_code == 200
+        html = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
+        pages.add(html.replace(stream, "STREAM"))
+    assert len(pages) == 1
+
+
+@pytest.mark.parametrize("path", ["/patients/UPPERCASE123/", "/patients/short/", "/nope", "/ws/viewer/"])
+def test_what_is_no_page_is_404_with_the_notice(path: str, nurse: Client) -> None:
+    response = nurse.get(path)
+    assert response.status_code == 404
+    assert NOTICE in response.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nope"])
+def test_page_carries_the_notice_and_nothing_inline(path: str, nurse: Client) -> None:
+    if "login" in path:
+        nurse.logout()
+    html = nurse.get(path).content.decode()
+    assert NOTICE in html
+    assert inline_code(html) == []
+
+
+def test_post_to_the_page_is_refused(nurse: Client) -> None:
+    assert nurse.post("/").status_code == 405
+
+
+def test_server_error_has_the_notice_and_no_detail(nurse: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    nurse.raise_request_exception = False
+    monkeypatch.setattr(views, "render", _failing_once(render))
+    response = nurse.get("/")
+    assert response.status_code == 500
+    html = response.content.decode()
+    assert NOTICE in html
+    assert "Heron" not in html
+
+
+def _failing_once(page: Any) -> Any:
+    calls: list[int] = []
+
+    def attempt(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("patient Heron 27")
+        return page(*args, **kwargs)
+
+    return attempt
+
+
+class TestLogin:
+    """The form."""
+
+    @pytest.fixture(autouse=True)
+    def _fast_hash(self, settings: Settings) -> None:
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+    @pytest.fixture
+    def user(self, db: None) -> User:
+        """Somebody with a password."""
+        return User.objects.create_user("nurse", password="right")
+
+    def test_right_password_leads_to_the_page_asked_for(self, client: Client, user: User) -> None:
+        form = {"username": "nurse", "password": "right", "next": "/patients/aaaaaaaaaaaa/"}
+        assert client.post("/accounts/login/", form)["Location"] == "/patients/aaaaaaaaaaaa/"
+
+    @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+    def test_it_never_leads_elsewhere(self, target: str, client: Client, user: User) -> None:
+        form = {"username": "nurse", "password": "right", "next": target}
+        assert client.post("/accounts/login/", form)["Location"] == "/"
+
+    @pytest.mark.parametrize("name", ["nurse", "nobody"])
+    def test_wrong_password_and_unknown_name_look_the_same(
+        self, name: str, client: Client, user: User
+    ) -> None:
+        response = client.post("/accounts/login/", {"username": name, "password": "wrong"})
+        html = response.content.decode()
+        assert response.status_code == 200
+        assert "User name or password is wrong." in html
+        assert f'value="{name}"' in html
+        assert 'wrong"' not in html
+
+    def test_login_needs_its_form(self, user: User) -> None:
+        strict = Client(enforce_csrf_checks=True)
+        response = strict.post("/accounts/login/", {"username": "nurse", "password": "right"})
+        assert response.status_code == 403
+        assert NOTICE in response.content.decode()
+
+    def test_logout_ends_the_session_by_post_alone(self, client: Client, user: User) -> None:
+        client.force_login(user)
+        assert client.get("/accounts/logout/").status_code == 405
+        assert client.post("/accounts/logout/")["Location"] == "/accounts/login/"
+        assert client.get("/").status_code == 302
+
+
+class HangingLayer:
+    """A channel layer whose messages never arrive."""
+
+    async def new_channel(self, prefix: str) -> str:
+        """A name."""
+        return f"{prefix}.1"
+
+    async def send(self, _channel: str, _message: dict[str, Any]) -> None:
+        """Swallow it."""
+
+    async def receive(self, _channel: str) -> dict[str, Any]:
+        """Never."""
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class BrokenLayer(HangingLayer):
+    """A channel layer without its server."""
+
+    async def send(self, _channel: str, _message: dict[str, Any]) -> None:
+        """Refused."""
+        raise ConnectionRefusedError
+
+
+class TestProbes:
+    """Alive, and ready."""
+
+    async def test_healthz_asks_nobody(self) -> None:
+        response = await AsyncClient().get("/healthz")
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_ready_when_database_and_layer_answer(self) -> None:
+        response = await AsyncClient().get("/readyz")
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_layer_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(views, "get_channel_layer", HangingLayer)
+        monkeypatch.setattr(views, "PROBE_DEADLINE_S", 0.2)
+        monkeypatch.setattr(views, "database_fault", lambda: None)
+        response = await AsyncClient().get("/readyz")
+        assert response.status_code == 503
+        assert set(response.json()["reasons"]) == {"layer"}
+        assert "within 0.2 s" in response.json()["reasons"]["layer"]
+
+    async def test_database_that_hangs_is_asked_once_however_often_the_probe_comes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+        answer = threading.Event()
+
+        def hang() -> None:
+            asked.append(1)
+            answer.wait()
+
+        monkeypatch.setattr(views, "database_fault", hang)
+        monkeypatch.setattr(views, "PROBE_DEADLINE_S", 0.05)
+        try:
+            responses = [await AsyncClient().get("/readyz") for _ in range(3)]
+        finally:
+            answer.set()
+        assert [response.status_code for response in responses] == [503] * 3
+        assert responses[0].json()["reasons"]["database"] == "no answer within 0.05 s"
+        assert len(asked) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_probes_leave_no_channel_behind(self) -> None:
+        layer = get_channel_layer()
+        for _ in range(3):
+            assert (await AsyncClient().get("/readyz")).status_code == 200
+        assert not [name for name in layer.channels if "probe" in name]
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_layer_without_its_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(views, "get_channel_layer", BrokenLayer)
+        response = await AsyncClient().get("/readyz")
+        assert response.json()["reasons"] == {"layer": "unreachable (ConnectionRefusedError)"}
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_database_that_lacks_migrations(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [object(), object()])
+        response = await AsyncClient().get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["reasons"] == {"database": "the database lacks 2 migrations"}
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_database_that_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any) -> None:
+            raise OperationalError("password=hunter2")
+
+        monkeypatch.setattr(MigrationExecutor, "__init__", fail)
+        reasons = (await AsyncClient().get("/readyz")).json()["reasons"]
+        assert reasons == {"database": "the database does not answer (OperationalError)"}
+
+
+@pytest.mark.django_db
+def test_server_starts_on_a_migrated_database_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    readiness.require_migrated()
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [object()])
+    with pytest.raises(SystemExit, match=r"manage\.py migrate"):
+        readiness.require_migrated()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/static/css/login.css", "text/css"),
+        ("/static/js/main.js", "text/javascript"),
+        ("/static/admin/css/base.css", "text/css"),
+    ],
+)
+def test_static_files_come_without_collectstatic(path: str, kind: str, client: Client) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith(kind)
+    assert "max-age=0" in response["Cache-Control"]
