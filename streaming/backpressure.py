@@ -222,6 +222,8 @@ class BackpressureHandler:
         self.window.network.assess(now, waiting_s=self.window.oldest_age(now))
         if self._waiting_for_credit:
             self._wake()
+        elif self._keepalive and self._sleep is not None and self.window.next_due < self._timer_due:
+            self._arm(self.window.next_due)
         return acked
 
     def set_profile(self, group: str, profile: BackpressureProfile) -> None:

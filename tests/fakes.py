@@ -48,7 +48,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now += seconds
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc]  # an alias chosen by platform
+class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, jump: Callable[[float | None], None]) -> None:
         super().__init__()
         self._jump = jump
@@ -63,18 +63,15 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc]  # an a
 def virtual_time(test: Callable[_P, Coroutine[Any, Any, None]]) -> Callable[_P, None]:
     """Run an async test on a `VirtualLoop`; tasks that it leaves behind fail it."""
 
+    async def alone(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        await test(*args, **kwargs)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, f"the test left {left} running"
+
     @functools.wraps(test)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        loop = VirtualLoop()
-        try:
-            loop.run_until_complete(test(*args, **kwargs))
-            left = asyncio.all_tasks(loop)
-            for task in left:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        finally:
-            loop.close()
-        assert not left, f"the test left {left} running"
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(alone(*args, **kwargs))
 
     return run
 

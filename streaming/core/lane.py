@@ -134,8 +134,8 @@ class ClassQueue:
         "_latest",
         "count",
         "counts",
+        "credit_bytes",
         "critical",
-        "deficit_bytes",
         "high_bytes",
         "high_count",
         "in_ring",
@@ -157,11 +157,11 @@ class ClassQueue:
         self.totals = totals
         self.items: deque[Item] = deque()
         # The first item of a key keeps the place; the newest, kept here, is what leaves from it.
-        self._latest: dict[Hashable, Item] = {}
+        self._latest: dict[tuple[bool, Hashable], Item] = {}
         self.count = 0
         self.size_bytes = 0
         self.in_ring = False
-        self.deficit_bytes = 0.0
+        self.credit_bytes = 0.0
         self.counts = ClassCounts()
         self.govern(lane.profile)
 
@@ -177,13 +177,16 @@ class ClassQueue:
 
     def head(self) -> Item:
         """The item that leaves next; IndexError when there is none."""
-        item = self.items[0]
-        return item if item.key is None else self._latest.get(item.key, item)
+        return self.newest(self.items[0])
+
+    def newest(self, item: Item) -> Item:
+        """What leaves from the place of `item`: itself, or what replaced it."""
+        return item if item.key is None else self._latest.get((item.control, item.key), item)
 
     def append(self, item: Item) -> None:
         """Queue behind all others."""
         if item.key is not None and (item.span is None or not item.control):
-            self._latest[item.key] = item
+            self._latest[item.control, item.key] = item
         self.items.append(item)
         self._enter(item)
 
@@ -193,12 +196,12 @@ class ClassQueue:
 
     def queued_with_key(self, item: Item) -> Item | None:
         """The queued item that `item` would replace."""
-        return self._latest.get(item.key)
+        return self._latest.get((item.control, item.key))
 
     def replace(self, old: Item, item: Item) -> None:
         """Put `item` into the place of `old`, which has the same key."""
         self._leave(old)
-        self._latest[item.key] = item
+        self._latest[item.control, item.key] = item
         self._enter(item)
 
     def place(self, item: Item, span: Span) -> list[Item]:
@@ -278,7 +281,7 @@ class ClassQueue:
         """When the oldest data was offered; infinity when there is none."""
         for item in self.items:
             if not item.control:
-                return item.offered_at if item.key is None else self._latest.get(item.key, item).offered_at
+                return self.newest(item).offered_at
         return math.inf
 
     def has_room(self, size_bytes: int) -> bool:
@@ -318,7 +321,7 @@ class ClassQueue:
 
     def _out(self, item: Item) -> Item:
         if item.key is not None:
-            item = self._latest.pop(item.key, item)
+            item = self._latest.pop((item.control, item.key), item)
         self._leave(item)
         return item
 

@@ -171,7 +171,8 @@ class Outbox:
         budget = budget_bytes if critical_budget_bytes is None else critical_budget_bytes
         for ring in self._rings:
             while ring and budget > 0:
-                queue = ring[0] if len(ring) == 1 else _next_turn(ring, now)
+                alone = len(ring) == 1
+                queue = ring[0] if alone else _next_turn(ring, now)
                 item = queue.head()
                 size = item.size_bytes
                 if not item.control and now - item.offered_at > queue.max_age_s:
@@ -181,12 +182,13 @@ class Outbox:
                     break
                 else:
                     queue.pop()
-                    queue.deficit_bytes -= size
+                    if not alone:
+                        queue.credit_bytes -= size
                     queue.counts.taken += 1
                     spent += size
                     taken.append(item)
                 if not queue.items:
-                    queue.in_ring, queue.deficit_bytes = False, 0.0
+                    queue.in_ring = False
                     ring.popleft()
             if ring:
                 break
@@ -299,15 +301,16 @@ class Outbox:
 
     def _enter_ring(self, queue: ClassQueue, item: Item) -> None:
         if not queue.in_ring:
-            queue.in_ring = True
-            self._rings[queue.priority - 1].append(queue)
+            ring = self._rings[queue.priority - 1]
+            queue.in_ring, queue.credit_bytes = True, _QUANTUM_BYTES
+            ring.append(queue)
         if queue.count == 1 and not item.control:
             self._due = min(self._due, item.offered_at + queue.press_age_s)
 
     def _leave_ring_if_empty(self, queue: ClassQueue) -> None:
         if queue.in_ring and not queue.items:
             self._rings[queue.priority - 1].remove(queue)
-            queue.in_ring, queue.deficit_bytes = False, 0.0
+            queue.in_ring = False
 
 
 def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> list[Drop]:
@@ -319,9 +322,9 @@ def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> li
 
 def _next_turn(ring: deque[ClassQueue], now: float) -> ClassQueue:
     """The lane whose turn it is, moved to the front of its ring, with credit for its head."""
-    while ring[0].head().size_bytes > ring[0].deficit_bytes:
+    while ring[0].head().size_bytes > ring[0].credit_bytes:
         ring.rotate(-1)
         queue = ring[0]
         waited = (now - queue.head().offered_at) / min(queue.max_age_s, _AGING_S)
-        queue.deficit_bytes += _QUANTUM_BYTES * (1 + min(1.0, max(0.0, waited)))
+        queue.credit_bytes += _QUANTUM_BYTES * (1 + min(1.0, max(0.0, waited)))
     return ring[0]

@@ -104,7 +104,7 @@ class SendWindow:
                 self._delivered,
                 self._delivered_at,
                 self._first_sent_at,
-                self._app_limited_until > self._delivered,
+                self._app_limited_until >= self._delivered,
                 keepalive,
             )
         )
@@ -146,8 +146,8 @@ class SendWindow:
         return Acked(len(acked), size_bytes, classes, rtt_s)
 
     def on_nothing_to_send(self) -> None:
-        """Note that there is room and nothing to fill it: what is in flight measures the sender."""
-        self._app_limited_until = self._delivered + max(1, self.in_flight_bytes)
+        """Note that there is room and nothing to fill it: the next to leave measures the sender."""
+        self._app_limited_until = self._delivered + self.in_flight_bytes
 
     @property
     def size(self) -> int:
@@ -214,7 +214,7 @@ class SendWindow:
         elif self._probe_number is not None:
             if self.acked >= self._probe_number:
                 self._probe_number, self._probed_at = None, now
-        elif self._app_limited_until <= self._delivered:
+        elif self._app_limited_until < self._delivered:
             # Saturated; with nothing more to send, the path would empty by itself.
             age_s = min(self.network.rtt_min_age_s(now), now - self._probed_at)
             self._draining = age_s >= _PROBE_AFTER_S

@@ -105,6 +105,26 @@ class TestOrder:
         old = sum(each.size_bytes for each in taken if each.size_bytes == 101)
         assert 10_500 <= old <= 13_500
 
+    def test_a_lane_owes_nothing_for_what_it_sent_alone(self) -> None:
+        box = outbox("first", "second")
+        box.put(item(), "first", 0.0)
+        for _ in range(200):
+            box.put(item(size=1000), "first", 0.0)
+            box.take(1000, 0.0)
+        for _ in range(10):
+            box.put(item(size=1000), "first", 0.0)
+            box.put(item(size=1001), "second", 0.0)
+        taken, _ = box.take(8000, 0.0)
+        assert 3 <= sum(each.size_bytes == 1001 for each in taken) <= 5
+
+    def test_lanes_are_served_in_the_order_in_which_they_filled(self) -> None:
+        groups = [f"g{index}" for index in range(16)]
+        box = outbox(*groups)
+        offered = [item() for _ in groups]
+        for each, group in zip(offered, groups, strict=True):
+            box.put(each, group, 0.0)
+        assert take_all(box) == offered
+
     def test_an_item_larger_than_every_quantum_gets_its_turn(self) -> None:
         box = outbox("a", "b", "c")
         large = item(BULK, 16_000)
@@ -373,9 +393,9 @@ class TestEmergency:
     def test_ends_below_the_low_watermark(self) -> None:
         box = self.stay()
         box.take(3100, 0.0)  # 8 of HIGH's 40 are left
-        assert box.emergency
+        before = box.emergency
         box.take(100, 0.0)
-        assert not box.emergency
+        assert (before, box.emergency) == (True, False)
         assert box.put(frame(1), "a", 0.0) == []
 
     def test_can_be_switched_off(self) -> None:
@@ -589,16 +609,16 @@ class TestControl:
             box.put(item(HIGH, 1, control=True), "a", 0.0)
         assert box.put(item(HIGH), "a", 0.0) == []
 
-    @pytest.mark.parametrize("make", [lambda: item(CRITICAL, 1024), lambda: item(LOW, 1024, control=True)])
-    def test_overflows_beyond_its_limit(self, make: object) -> None:
+    @pytest.mark.parametrize(("priority", "control"), [(CRITICAL, False), (LOW, True)])
+    def test_overflows_beyond_its_limit(self, priority: MessagePriority, control: bool) -> None:
         box = outbox()
         for _ in range(CONTROL_LIMIT_BYTES // 1024):
-            box.put(make(), "a", 0.0)  # type: ignore[operator]
-        assert not box.control_overflow
-        box.put(make(), "a", 0.0)  # type: ignore[operator]
-        assert box.control_overflow
+            box.put(item(priority, 1024, control=control), "a", 0.0)
+        seen = [box.control_overflow]
+        box.put(item(priority, 1024, control=control), "a", 0.0)
+        seen.append(box.control_overflow)
         take_all(box)
-        assert not box.control_overflow
+        assert [*seen, box.control_overflow] == [False, True, False]
 
 
 class TestLanes:
@@ -775,7 +795,7 @@ class OutboxLaws(RuleBasedStateMachine):
             lane = self.box._lanes[group]
             assert lane.count == sum(len(queue.items) for queue in lane.queues)
             for queue in lane.queues:
-                items = [queue._latest.get(each.key, each) if each.key else each for each in queue.items]
+                items = [queue.newest(each) for each in queue.items]
                 sizes = [each.size_bytes for each in items if not each.control]
                 assert (queue.count, queue.size_bytes) == (len(sizes), sum(sizes))
                 control = sum(each.size_bytes for each in items if each.control)
