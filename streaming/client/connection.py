@@ -113,11 +113,17 @@ class Line:
         await self._socket.send(message)
 
     async def leave(self) -> None:
-        """Say `bye` and close; quiet when the connection is already gone."""
+        """Say `bye`, let the server close, else close; quiet when the connection is already gone.
+
+        Somebody must go on reading meanwhile, or the closing handshake is never seen.
+        """
         self.leaving = True
         with contextlib.suppress(ConnectionClosed, TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S / 2):
                 await self.send(client_bye())
+                await self._socket.wait_closed()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S / 2):
                 await self._socket.close()
 
 
@@ -154,7 +160,7 @@ class Connector:
             self._options["proxy"] = None  # a proxy of the environment cannot reach our own loopback
 
     async def run(self, talk: Callable[[Line], Awaitable[None]]) -> None:
-        """Connect and `talk`, again and again, until `talk` returns.
+        """Connect and `talk`, again and again, until `talk` returns or leaves.
 
         `talk` greets first and calls `welcomed`. Raises ProtocolError, AuthenticationError or ForbiddenError
         when trying again is no use; everything that time may heal is waited out.
@@ -171,6 +177,8 @@ class Connector:
                     await talk(line)
                     return
             except ConnectionClosed as closed:
+                if line is not None and line.leaving:
+                    return
                 code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
                 self.problem = f"connection closed ({code}{': ' + reason if reason else ''})"
             except InvalidStatus as error:

@@ -156,7 +156,11 @@ class Device:
                 piece, level=_DEFLATE.level, window_bits=_DEFLATE.window_bits, mem_level=_DEFLATE.mem_level
             )
             session.append(payload, piece.shape[1])
-        self._abandon_overflow()
+        excess = self.unacked_samples - self._capacity
+        if excess > 0:
+            if self.abandoned_samples == 0:
+                logger.warning("buffer of %d samples is full: giving up the oldest", self._capacity)
+            self._give_up(excess)
         self._wake()
         await asyncio.sleep(0)  # a caller in a tight loop must not keep the writer from its turn
 
@@ -221,12 +225,8 @@ class Device:
             self._sessions.append(Session())
         return self._sessions[-1]
 
-    def _abandon_overflow(self) -> None:
-        excess = self.unacked_samples - self._capacity
-        if excess <= 0:
-            return
-        if self.abandoned_samples == 0:
-            logger.warning("buffer of %d samples is full: giving up the oldest", self._capacity)
+    def _give_up(self, excess: int) -> None:
+        """Abandon the oldest chunks that hold `excess` samples."""
         for session in self._sessions:
             given_up = session.abandon(excess)
             self.abandoned_samples += given_up
@@ -260,7 +260,7 @@ class Device:
         lost = self.unacked_samples
         if lost:
             logger.warning("closing with %d samples unconfirmed", lost)
-            self.abandoned_samples += lost
+            self._give_up(lost)
 
     async def _stop(self) -> None:
         if self._line is not None:

@@ -18,6 +18,7 @@ from streaming.core.frames import FrameKind, decode_bundle
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import parse_json
 from streaming.ecg.codec import Samples, decode
+from streaming.exceptions import CloseCode
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
 LEAD = Lead("II", gain_uv=5.0)
@@ -61,6 +62,13 @@ async def say_bye(
     """Close as the server does: `bye`, then the close frame."""
     await socket.send(messages.bye(code, reason, retry_after_ms=retry_after_ms))
     await socket.close(code, reason)
+
+
+async def until_bye(socket: ServerConnection) -> None:
+    """Read and forget what the client says until it leaves; then close, as the server does."""
+    async for message in socket:
+        if isinstance(message, str) and parse_json(message)["type"] == "bye":
+            await socket.close(CloseCode.GOING_AWAY, "bye")
 
 
 def ramp(first: int, count: int, leads: int = 1) -> Samples:
@@ -109,7 +117,7 @@ class Ingest:
         chunks = 0
         async for message in socket:
             if isinstance(message, str):
-                await self._on_text(message)
+                await self._on_text(message, socket)
                 continue
             frames = list(decode_bundle(message))
             self.bundles.append(len(frames))
@@ -135,12 +143,13 @@ class Ingest:
         async with asyncio.timeout(10), self._arrived:
             await self._arrived.wait_for(condition)
 
-    async def _on_text(self, text: str) -> None:
+    async def _on_text(self, text: str, socket: ServerConnection) -> None:
         message = messages.parse_device_message(text)
         if isinstance(message, messages.DeviceQuality):
             self.reports.append(message)
         elif isinstance(message, messages.Bye):
             self.said_bye += 1
+            await socket.close(CloseCode.GOING_AWAY, "bye")
         await self._note()
 
     async def _note(self) -> None:

