@@ -95,7 +95,7 @@ def _ventricular(rr_s: float) -> tuple[_Wave, ...]:
     """A premature or tachycardic beat: no P, a broad QRS (about 140 ms), and T against it."""
     qt_s = 0.36 * math.sqrt(min(rr_s, 1.0))
     return (
-        _Wave(0.0, 0.030, 1.9, (-0.35, 1.00, -0.40)),
-        _Wave(0.065, 0.022, -0.5, (-0.35, 1.00, -0.40)),
+        _Wave(0.0, 0.030, 1.9, (-0.60, 1.00, -0.40)),
+        _Wave(0.065, 0.022, -0.5, (-0.60, 1.00, -0.40)),
         _Wave(0.85 * qt_s, 0.19 * qt_s, -0.6, (-0.20, 1.00, -0.45)),
     )
