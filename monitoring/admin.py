@@ -19,7 +19,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from monitoring.models import MetricsSnapshot
-from monitoring.trend import Point, charts
+from monitoring.trend import BOX, Point, charts
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[MetricsSnapshot]
@@ -132,6 +132,14 @@ def _size(size_bytes: float) -> str:
     return f"{size_bytes / 1_000_000:,.1f} MB"
 
 
+def _yes_or_no(fact: bool) -> str:
+    return "yes" if fact else "no"
+
+
+def _as_json(value: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2))
+
+
 @admin.register(MetricsSnapshot)
 class MetricsSnapshotAdmin(_ModelAdmin):
     """Read-only: rows are written by the server, and deleted by it when they are old."""
@@ -153,6 +161,7 @@ class MetricsSnapshotAdmin(_ModelAdmin):
     list_filter = (TimeFilter, GroupFilter, ProcessFilter, "backpressure_active", "emergency_mode")
     list_per_page = 60
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
     # (at, group) is an index; ordering by more columns would sort a day's rows for every page.
     ordering = ("-at", "group")
     fieldsets = (
@@ -177,7 +186,8 @@ class MetricsSnapshotAdmin(_ModelAdmin):
                 )
             },
         ),
-        ("Backpressure: state", {"fields": (("backpressure_active", "emergency_mode", "paused"),)}),
+        ("Backpressure: state", {"fields": (("backpressure", "emergency", "waiting"),)}),
+        ("Adaptive", {"fields": ("adaptive",)}),
         ("All of it", {"classes": ("collapse",), "fields": ("whole",)}),
     )
 
@@ -227,7 +237,7 @@ class MetricsSnapshotAdmin(_ModelAdmin):
         states = {
             "emergency": row.emergency_mode,
             "backpressure": row.backpressure_active,
-            "waiting for credit": row.paused,
+            "paused": row.paused,
         }
         active = ", ".join(name for name, on in states.items() if on)
         return format_html("<strong>{}</strong>", active) if active else "normal"
@@ -277,10 +287,31 @@ class MetricsSnapshotAdmin(_ModelAdmin):
         """Decimal kB or MB."""
         return _size(row.space_saved_mb * 1_000_000)
 
+    @admin.display(description="backpressure active")
+    def backpressure(self, row: MetricsSnapshot) -> str:
+        """In words: Django's icons for yes and no are green and red."""
+        return _yes_or_no(row.backpressure_active)
+
+    @admin.display(description="emergency mode")
+    def emergency(self, row: MetricsSnapshot) -> str:
+        """In words."""
+        return _yes_or_no(row.emergency_mode)
+
+    @admin.display(description="paused")
+    def waiting(self, row: MetricsSnapshot) -> str:
+        """In words."""
+        return _yes_or_no(row.paused)
+
+    @admin.display(description="adaptation")
+    def adaptive(self, row: MetricsSnapshot) -> SafeString | str:
+        """What the adaptive compression told of itself, if it runs."""
+        told = row.detail.get("adaptive")
+        return "not adapted" if told is None else _as_json(told)
+
     @admin.display(description="figures")
     def whole(self, row: MetricsSnapshot) -> SafeString:
         """Every figure, laid out as the metrics' dicts."""
-        return format_html("<pre>{}</pre>", json.dumps(row.stats.metrics, indent=2, sort_keys=False))
+        return _as_json(row.stats.metrics)
 
 
 def retention_days() -> int:
@@ -292,7 +323,8 @@ def _trend(request: HttpRequest) -> dict[str, Any]:
     """Template context: the charts of the chosen group over the chosen period."""
     period = chosen_period(request.GET.get(TimeFilter.parameter_name), timezone.now())
     rows = MetricsSnapshot.objects.filter(at__gte=period.start, at__lt=period.stop)
-    if process := request.GET.get(str(ProcessFilter.parameter_name)):
+    process = request.GET.get(str(ProcessFilter.parameter_name))
+    if process:
         rows = rows.filter(process=process)
     group = request.GET.get(str(GroupFilter.parameter_name)) or _busiest_group(rows)
     if group is None:
@@ -303,7 +335,9 @@ def _trend(request: HttpRequest) -> dict[str, Any]:
     return {
         "trend_group": group,
         "trend_chosen": bool(request.GET.get(str(GroupFilter.parameter_name))),
+        "trend_process": process,
         "trend_period": period,
+        "trend_box": BOX,
         "trend_charts": charts((Point(*point) for point in points.order_by()), period.start, period.stop),
     }
 

@@ -9,11 +9,23 @@ from math import ceil, log10
 
 from django.utils import timezone
 
-WIDTH, HEIGHT = 360, 120
-"""Of a chart, in user units; the page scales it."""
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 20
 COLUMNS = 120
 """Steps in time; a snapshot every 10 s gives three to each column of an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A chart's size and the area of its lines, in user units; the page scales it."""
+
+    width: int = 270
+    height: int = 120
+    left: int = 44
+    right: int = 262
+    top: int = 8
+    bottom: int = 100
+
+
+BOX = Box()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +106,10 @@ def _chart(
 ) -> Chart:
     def height(value: float) -> str:
         inside = min(max(value, bottom), top)
-        return _number(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (inside - bottom) / (top - bottom)))
+        return _number(BOX.bottom - (BOX.bottom - BOX.top) * (inside - bottom) / (top - bottom))
 
     # A column's value stands at its middle.
-    across = [LEFT + (WIDTH - LEFT - RIGHT) * (n + 0.5) / COLUMNS for n in range(COLUMNS)]
+    across = [BOX.left + (BOX.right - BOX.left) * (n + 0.5) / COLUMNS for n in range(COLUMNS)]
     known = _known(values)
     middle = (top + bottom) / 2
     return Chart(
@@ -135,7 +147,7 @@ def _time_ticks(start: datetime, stop: datetime) -> tuple[Tick, ...]:
     ticks = []
     while local <= stop:
         if local >= start:
-            x = LEFT + (WIDTH - LEFT - RIGHT) * ((local - start) / span)
+            x = BOX.left + (BOX.right - BOX.left) * ((local - start) / span)
             ticks.append(Tick(_number(x), f"{local:%H:%M}"))
         local += timedelta(minutes=step)
     return tuple(ticks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -89,6 +89,9 @@ class ProfileAdmin(_ModelAdmin):
     search_fields = ("group",)
     ordering = ("group",)
 
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("streaming/profiles.css",)}
+
     def get_fieldsets(self, _request: HttpRequest, obj: Profile | None = None) -> Any:
         """All numbers by what they govern; the connection's where they apply, in the default."""
         return [
@@ -154,20 +157,7 @@ class ProfileAdmin(_ModelAdmin):
     def effective(self, profile: Profile) -> SafeString:
         """What holds for the group; inherited values are quiet."""
         return format_html_join(
-            " ",
-            "{} {}",
-            (
-                (
-                    label,
-                    format_html(
-                        '<span class="quiet">{}</span>'
-                        if getattr(profile, setting) is None
-                        else "<strong>{}</strong>",
-                        _plain(profile.effective[setting]),
-                    ),
-                )
-                for label, setting in _SUMMARY.items()
-            ),
+            " · ", "{} {}", ((text, _shown(profile, name)) for name, text in _SUMMARY.items())
         )
 
     @admin.display(description="last change")
@@ -193,13 +183,13 @@ class ProfileAdmin(_ModelAdmin):
 
 
 _SUMMARY = {
-    "level": "compression_level",
-    "window": "window_bits",
-    "from bytes": "compression_threshold",
-    "buffer": "max_buffer_size",
-    "low": "low_watermark",
-    "high": "high_watermark",
-    "critical": "critical_watermark",
+    "compression_level": "level",
+    "window_bits": "window bits",
+    "compression_threshold": "from bytes",
+    "max_buffer_size": "messages",
+    "low_watermark": "low",
+    "high_watermark": "high",
+    "critical_watermark": "critical",
 }
 _FIELDSETS: list[tuple[str, dict[str, Any]]] = [
     (
@@ -247,6 +237,14 @@ _CONNECTION_FIELDSET = (
         },
     ),
 )
+
+
+def _shown(profile: Profile, setting: str) -> SafeString:
+    value = _plain(profile.effective[setting])
+    if profile.is_default:
+        return format_html("{}", value)
+    inherited = getattr(profile, setting) is None
+    return format_html('<span class="quiet">{}</span>' if inherited else "<strong>{}</strong>", value)
 
 
 def _plain(value: Any) -> str:

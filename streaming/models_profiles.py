@@ -165,7 +165,7 @@ class Profile(models.Model):
         validators=[
             RegexValidator(r"^([A-Za-z0-9_.-]+|\*)\Z", "Letters, digits, dots, dashes and underscores.")
         ],
-        help_text="ecg.<stream> for one patient's stream, ward.<slug> for the alarms of a ward.",
+        help_text="ecg. and a stream's id, or ward. and a ward's slug for its alarms.",
     )
 
     window_bits = _count("Deflate window, 9 to 15; 12 is a window of 4 KiB.", "WINDOW_BITS")

@@ -85,7 +85,7 @@ def test_list_shows_what_holds_and_what_is_the_rows_own(operator: Client) -> Non
     html = body(operator, LIST)
     assert "How to read this" in html
     assert "level <strong>9</strong>" in html
-    assert 'window <span class="quiet">12</span>' in html
+    assert 'window bits <span class="quiet">12</span>' in html
     assert "operator" in html
 
 

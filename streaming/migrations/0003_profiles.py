@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 (
                     "group",
                     models.CharField(
-                        help_text="ecg.<stream> for one patient's stream, ward.<slug> for the alarms of a ward.",
+                        help_text="ecg. and a stream's id, or ward. and a ward's slug for its alarms.",
                         max_length=99,
                         unique=True,
                         validators=[

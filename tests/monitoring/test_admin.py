@@ -90,7 +90,7 @@ def test_list_says_what_is_not_known(viewer: Client) -> None:
 
 def test_states_that_are_on_are_named(viewer: Client) -> None:
     store(emergency_mode=True, backpressure_active=True, paused=True)
-    assert "<strong>emergency, backpressure, waiting for credit</strong>" in body(viewer, LIST)
+    assert "<strong>emergency, backpressure, paused</strong>" in body(viewer, LIST)
 
 
 def test_list_shows_the_last_hour_unless_asked_for_more(viewer: Client) -> None:
@@ -113,7 +113,9 @@ def test_group_and_process_are_filtered(viewer: Client) -> None:
     store("ecg.b", process="p2")
     html = body(viewer, f"{LIST}?group=ecg.a")
     assert html.count('class="field-group"') == 1
+    assert "all processes together" in html
     html = body(viewer, f"{LIST}?process=p2")
+    assert "process p2." in html
     assert '<td class="field-group">ecg.b</td>' in html
     assert '<td class="field-group">ecg.a</td>' not in html
 
@@ -163,7 +165,13 @@ def test_details_are_laid_out_as_the_dicts(viewer: Client) -> None:
         detail={"adaptive": {"network_condition": "good"}},
     )
     html = body(viewer, f"{LIST}{row}/change/")
-    for title in ("Compression", "Backpressure: buffer", "Backpressure: performance", "Backpressure: state"):
+    for title in (
+        "Compression",
+        "Backpressure: buffer",
+        "Backpressure: performance",
+        "Backpressure: state",
+        "Adaptive",
+    ):
         assert title in html
     for text in ("78.5 %", "8.20 ms", "15.7 MB", "25.0 %", "9500", "network_condition", "80.0 %"):
         assert text in html

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.trend import BOTTOM, COLUMNS, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Point, charts
+from monitoring.trend import BOX, COLUMNS, Chart, Point, charts
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STOP = START + timedelta(hours=1)
@@ -71,12 +71,12 @@ def test_fullest_buffer_is_shown_with_its_watermark() -> None:
     shown = drawn(point(0, utilization=0.1), point(0.5, process="p2", utilization=0.6))["utilization"]
     assert shown.latest == "60 %"
     assert shown.limit_label == "high watermark 80 %"
-    assert float(shown.limit) == pytest.approx(TOP + (HEIGHT - TOP - BOTTOM) * 0.2, abs=0.06)
+    assert float(shown.limit) == pytest.approx(BOX.top + (BOX.bottom - BOX.top) * 0.2, abs=0.06)
 
 
 def test_full_scale_is_at_the_top_and_zero_at_the_bottom() -> None:
     path = drawn(point(0, utilization=1.0), point(1, utilization=0.0))["utilization"].path
-    assert [y for _, y in places(path)] == [TOP, HEIGHT - BOTTOM]
+    assert [y for _, y in places(path)] == [BOX.top, BOX.bottom]
 
 
 def test_data_that_grew_under_compression_stays_in_the_chart() -> None:
@@ -127,5 +127,5 @@ def test_time_axis_names_full_steps_of_the_clock(hours: int, labels: list[str]) 
 def test_every_line_stays_inside_its_chart(points: list[Point]) -> None:
     for chart in drawn(*points).values():
         for x, y in places(chart.path):
-            assert LEFT <= x <= WIDTH - RIGHT
-            assert TOP <= y <= HEIGHT - BOTTOM
+            assert BOX.left <= x <= BOX.right
+            assert BOX.top <= y <= BOX.bottom
