@@ -4,6 +4,7 @@
 import { Playout } from "../ecg/playout.js";
 import { SampleRing } from "../ecg/ring.js";
 import { freshness } from "./freshness.js";
+import { HeartRateTrend } from "./trend.js";
 
 /** @typedef {import("./messages.js").RosterEntry} RosterEntry */
 /** @typedef {import("./messages.js").Stream} StreamInfo */
@@ -31,6 +32,7 @@ export class Feed {
   #hrAt = -Infinity;
   /** When its leads went off, for the time since. */
   leadsOffSince = 0;
+  trend = new HeartRateTrend();
 
   /**
    * @param {RosterEntry} entry
@@ -98,6 +100,7 @@ export class Feed {
     this.#hr = vitals.hr;
     this.#hrSource = vitals.hr_source;
     this.#hrAt = now;
+    this.trend.set(Math.floor(now), vitals.hr);
   }
 
   /**
@@ -134,19 +137,27 @@ export class Feed {
     return { off: passed % 2 === 1, end: at < 0 ? limit : Math.min(changes[at], limit) };
   }
 
-  /**
-   * The lead that a tile shows: the one of the heart rate, else II, else the first; one that is on before
-   * one that is off.
-   */
+  /** The lead that a tile shows: II, else the first. */
   get shownLead() {
     const leads = this.info?.leads ?? [];
     const preferred = leads.findIndex((lead) => lead.name === "II");
     return Math.max(preferred, 0);
   }
 
-  /** @param {number} now */
+  /**
+   * Seconds since the newest sample was taken; Infinity before the first.
+   * @param {number} now
+   */
   age(now) {
     return this.playout?.age(now) ?? Infinity;
+  }
+
+  /**
+   * Seconds since what stands at the cursor was taken: the age that a viewer reads.
+   * @param {number} now
+   */
+  shownAge(now) {
+    return Math.max(this.age(now), this.playout?.delay ?? 0);
   }
 
   /** @param {number} now */

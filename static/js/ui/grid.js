@@ -3,6 +3,7 @@
 
 const PULSE_MS = 200;
 export const PULSE_ROOM_MM = 12; // margin, pulse and margin, left of the first sample
+const LABEL_PX = 16; // the lead's name stands above its pulse
 
 /**
  * @param {CanvasRenderingContext2D} ctx
@@ -28,7 +29,7 @@ export function drawGrid(ctx, scale, palette, pulses) {
   const from = scale.mm * 2;
   const wide = (scale.second * PULSE_MS) / 1000;
   for (let row = 0; row < pulses; row++) {
-    const y = band * (row + 0.5) + rise / 2;
+    const y = band * row + (band + LABEL_PX * scale.ratio + rise) / 2;
     ctx.moveTo(from - scale.mm, y);
     ctx.lineTo(from, y);
     ctx.lineTo(from, y - rise);

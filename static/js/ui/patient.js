@@ -7,6 +7,7 @@ import { NetworkPanel } from "./network.js";
 import { GAINS, SPEEDS, step } from "./scale.js";
 import { Sweep } from "./sweep.js";
 import { fault } from "./tile.js";
+import { TrendChart } from "./trend.js";
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 
@@ -16,6 +17,7 @@ export class PatientView {
   #feed;
   #parts;
   #network;
+  #trend;
   #labels;
   #generation = -1;
   #paper;
@@ -52,6 +54,7 @@ export class PatientView {
     };
     this.#labels = pick(this.element, ".row-labels", HTMLElement);
     this.#network = new NetworkPanel(pick(this.element, ".network", Element), connection, feeds);
+    this.#trend = new TrendChart(pick(this.element, ".trend", Element));
     this.sweeps = [
       new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
         palette,
@@ -92,7 +95,7 @@ export class PatientView {
     write(parts.about, `${entry.patient} · ${entry.ward_name}`);
     write(parts.mark, feed.source);
     mark(parts.mark, "data-source", feed.source);
-    write(parts.age, ageText(feed.age(now)));
+    write(parts.age, ageText(feed.shownAge(now)));
     mark(parts.age, "data-late", state === "live" ? null : "");
     const allOff = leads.length > 0 && leads.every((lead) => feed.leadsOff.has(lead.name));
     write(parts.note, state === "live" || state === "late" ? (allOff ? "all leads off" : "") : (wrong?.note ?? ""));
@@ -109,6 +112,7 @@ export class PatientView {
       write(/** @type {Element} */ (label.firstChild), feed.leadsOff.has(name) ? `${name} off` : name);
     });
     this.#network.update(feed, now);
+    this.#trend.update(feed.trend, now);
   }
 
   /**

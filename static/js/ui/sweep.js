@@ -24,6 +24,7 @@ export class Sweep {
   #box;
   #feed;
   #rowsOf;
+  #pulse;
   #paper;
   #canvas;
   #ctx;
@@ -33,7 +34,7 @@ export class Sweep {
   /** @type {{speed: number, gain: number} | null} */ #chosen = null;
   /** @type {import("./scale.js").Scale} */ #scale;
   /** @type {Row[]} */ #rows = [];
-  /** @type {CanvasPattern | null} */ #hatch = null;
+  /** @type {CanvasPattern | string} */ #hatch = "";
   #visible = true;
   #dirty = true;
   #drawn = 0;
@@ -58,7 +59,7 @@ export class Sweep {
     this.#rowsOf = rowsOf;
     this.#palette = palette;
     this.#scale = scaleOf(palette, devicePixelRatio);
-    this.pulse = pulse;
+    this.#pulse = pulse;
     this.#paper = document.createElement("canvas");
     this.#paper.className = "paper";
     this.#canvas = document.createElement("canvas");
@@ -132,6 +133,7 @@ export class Sweep {
       this.#placed = false;
       this.#drawn = 0;
       this.#dirty = true;
+      this.#drawPaper();
     }
     const stop = Math.floor(this.#feed.position);
     const state = this.#feed.freshness(now);
@@ -141,7 +143,7 @@ export class Sweep {
       this.#dirty = true;
     }
     if (this.#feed.revision !== this.#revision || playout.breaks !== this.#breaks) this.#dirty = true;
-    if (stale && now - this.#staleAt > STALE_REPAINT_S) this.#dirty = true;
+    if (stale && (stop > this.#drawn || now - this.#staleAt > STALE_REPAINT_S)) this.#dirty = true;
     if (!this.#dirty && stop <= this.#drawn) return false;
 
     this.#place(stop);
@@ -210,28 +212,36 @@ export class Sweep {
   }
 
   /**
-   * Stale: all is hatched, and between the last sample and where the cursor should be there is nothing.
+   * Stale: between the last sample and where the cursor should be, nothing is known.
    * @param {number} from column of the last sample
    * @param {number} to column of now
    */
   #paintUnknown(from, to) {
     const { width, height } = this.#canvas;
     const ctx = this.#ctx;
-    if (to - from >= width) ctx.clearRect(0, 0, width, height);
-    else {
-      for (let x = from; x < to; ) {
-        const edge = Math.min(to, (Math.floor(x / width) + 1) * width);
-        ctx.clearRect(x % width, 0, edge - x, height);
-        x = edge;
-      }
+    const end = Math.min(to, from + width);
+    for (let x = from; x < end; ) {
+      const edge = Math.min(end, (Math.floor(x / width) + 1) * width);
+      ctx.clearRect(x % width, 0, edge - x, height);
+      this.#fillHatch(x % width, 0, edge - x, height);
+      x = edge;
     }
-    ctx.fillStyle = /** @type {CanvasPattern} */ (this.#hatch);
-    ctx.fillRect(0, 0, width, height);
     if (to - from < width) {
       ctx.fillStyle = this.#palette.text;
       ctx.fillRect(from % width, 0, Math.round(2 * this.#scale.ratio), height);
     }
     this.#staleAt = to / this.#scale.second;
+  }
+
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} width
+   * @param {number} height
+   */
+  #fillHatch(x, y, width, height) {
+    this.#ctx.fillStyle = this.#hatch;
+    this.#ctx.fillRect(x, y, width, height);
   }
 
   /**
@@ -259,6 +269,7 @@ export class Sweep {
     ctx.rect(a, 0, b - a, height);
     ctx.clip();
     ctx.clearRect(a, 0, b - a, height);
+    if (this.#stale) this.#fillHatch(a, 0, b - a, height);
     ctx.strokeStyle = this.#stale ? this.#palette.traceDim : this.#palette.trace;
     ctx.lineWidth = trace;
     ctx.lineJoin = "round";
@@ -295,17 +306,16 @@ export class Sweep {
     const { ring, info, leadsOff } = this.#feed;
     if (!ring || !info || row.y === null) return;
     const lead = info.leads[row.lead];
+    const isOff = leadsOff.has(lead.name);
     const dy = lead.gain_uv * this.#scale.microvolt;
     for (let i = from; i < to; ) {
       const state = this.#feed.offAt(lead.name, i, to);
-      const off = state.off || leadsOff.has(lead.name);
-      let end = off ? to : state.end;
+      const off = state.off || isOff;
+      let end = isOff ? to : state.end;
       const left = x + (i - from) * dx;
       if (off) {
-        end = leadsOff.has(lead.name) ? to : state.end;
         const band = this.#canvas.height / this.#rows.length;
-        this.#ctx.fillStyle = /** @type {CanvasPattern} */ (this.#hatch);
-        this.#ctx.fillRect(left, band * this.#rows.indexOf(row), (end - i) * dx + 1, band);
+        this.#fillHatch(left, band * this.#rows.indexOf(row), (end - i) * dx + 1, band);
       } else {
         // Where the position changed, the older part stays where it was drawn.
         if (i < row.pivot) end = Math.min(end, row.pivot);
@@ -326,8 +336,7 @@ export class Sweep {
     const ctx = this.#ctx;
     const { ratio } = this.#scale;
     ctx.clearRect(left, 0, right - left, height);
-    ctx.fillStyle = /** @type {CanvasPattern} */ (this.#hatch);
-    ctx.fillRect(left, 0, Math.max(right - left, 1), height);
+    this.#fillHatch(left, 0, Math.max(right - left, 1), height);
     ctx.fillStyle = this.#palette.edge;
     const line = Math.max(1, Math.round(ratio));
     ctx.fillRect(Math.round(left), 0, line, height);
@@ -397,7 +406,7 @@ export class Sweep {
 
   #resize() {
     const ratio = devicePixelRatio;
-    const inset = this.pulse ? PULSE_ROOM_MM * this.#palette.pxPerMm : 0;
+    const inset = this.#pulse ? PULSE_ROOM_MM * this.#palette.pxPerMm : 0;
     const width = Math.max(0, Math.round(this.#box.clientWidth * ratio));
     const height = Math.max(0, Math.round(this.#box.clientHeight * ratio));
     this.#paper.width = width;
@@ -414,9 +423,12 @@ export class Sweep {
     for (const row of this.#rows) row.y = null;
     this.#placed = false;
     this.#dirty = true;
-    if (this.#paper.width > 0) {
-      drawGrid(context(this.#paper), this.#scale, this.#palette, this.pulse ? this.#rows.length : 0);
-    }
+    this.#drawPaper();
+  }
+
+  #drawPaper() {
+    if (this.#paper.width === 0) return;
+    drawGrid(context(this.#paper), this.#scale, this.#palette, this.#pulse ? this.#rows.length : 0);
   }
 }
 
@@ -439,7 +451,7 @@ function hatchPattern(ctx, colour, ratio) {
     pen.lineTo(shift + 2 * size, -size);
   }
   pen.stroke();
-  return ctx.createPattern(tile, "repeat");
+  return ctx.createPattern(tile, "repeat") ?? colour;
 }
 
 /**

@@ -96,7 +96,7 @@ export class Tile {
     write(parts.what, wrong?.what ?? "");
     write(parts.since, wrong?.alarm && wrong.since !== null ? durationText(wrong.since) : "");
     write(parts.note, wrong?.note ?? "");
-    write(parts.age, ageText(feed.age(now)));
+    write(parts.age, ageText(feed.shownAge(now)));
     mark(parts.age, "data-late", state === "live" ? null : "");
     write(parts.renditionWord, info?.rendition ?? "");
     mark(parts.rendition, "data-level", String(levelOf(info?.rendition)));

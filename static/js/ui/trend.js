@@ -1,0 +1,79 @@
+// @ts-check
+/** The heart-rate chart of one patient: a line over the time since the page knows it, broken where it was unknown. */
+
+import { HeartRateTrend } from "../stream/trend.js";
+import { durationText } from "../stream/freshness.js";
+import { mark, pick, write } from "./dom.js";
+
+const LEAST_SPAN_S = 300;
+const LEAST_LOW = 40; // bpm
+const LEAST_HIGH = 140;
+const POINTS = 300; // across the chart; more cannot be told apart
+const REDRAW_S = 1;
+
+export class TrendChart {
+  #parts;
+  #drawnAt = -Infinity;
+
+  /** @param {Element} element */
+  constructor(element) {
+    const part = (/** @type {string} */ name) => pick(element, `[data-part="${name}"]`, Element);
+    this.#parts = {
+      line: part("trend-line"),
+      high: part("trend-high"),
+      low: part("trend-low"),
+      from: part("trend-from"),
+      range: part("trend-range"),
+    };
+  }
+
+  /**
+   * @param {HeartRateTrend} trend
+   * @param {number} now
+   */
+  update(trend, now) {
+    if (now - this.#drawnAt < REDRAW_S || trend.last < 0) return;
+    this.#drawnAt = now;
+    const span = Math.max(trend.last - trend.first + 1, LEAST_SPAN_S);
+    let low = Infinity;
+    let high = -Infinity;
+    for (let second = trend.first; second <= trend.last; second++) {
+      const value = trend.at(second);
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    const bottom = Math.min(LEAST_LOW, Math.floor(low / 20) * 20);
+    const top = Math.max(LEAST_HIGH, Math.ceil(high / 20) * 20);
+    mark(this.#parts.line, "d", linePath(trend, span, bottom, top));
+    write(this.#parts.high, String(top));
+    write(this.#parts.low, String(bottom));
+    write(this.#parts.from, `−${durationText(span)}`);
+    write(this.#parts.range, low <= high ? `${Math.round(low)}–${Math.round(high)} bpm` : "");
+  }
+}
+
+/**
+ * The line in a box of 1000 x 100 that ends at its right edge now.
+ * @param {HeartRateTrend} trend
+ * @param {number} span seconds across the box
+ * @param {number} bottom bpm
+ * @param {number} top bpm
+ */
+export function linePath(trend, span, bottom, top) {
+  const every = Math.max(1, Math.floor(span / POINTS));
+  let path = "";
+  let open = false;
+  for (let second = trend.last - span + 1; second <= trend.last; second++) {
+    const value = trend.at(second);
+    if (Number.isNaN(value)) {
+      open = false;
+      continue;
+    }
+    if (open && second % every !== 0) continue;
+    const x = 1000 * (1 - (trend.last - second) / (span - 1));
+    const y = 100 * (1 - (value - bottom) / (top - bottom));
+    path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    open = true;
+  }
+  return path;
+}

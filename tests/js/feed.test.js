@@ -1,0 +1,201 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Feeds } from "../../static/js/stream/feeds.js";
+import { ageText, durationText, freshness } from "../../static/js/stream/freshness.js";
+import { levelOf } from "../../static/js/stream/rendition.js";
+import { HeartRateTrend } from "../../static/js/stream/trend.js";
+import { GAINS, SPEEDS, scaleOf, step } from "../../static/js/ui/scale.js";
+import { linePath } from "../../static/js/ui/trend.js";
+
+/** @typedef {import("../../static/js/stream/messages.js").RosterEntry} RosterEntry */
+
+/** @param {Partial<RosterEntry>} fields @returns {RosterEntry} */
+function entry(fields) {
+  const some = { stream: "a", patient: "P-1", name: "Heron 27", ward: "w", ward_name: "Ward", bed: "01" };
+  return { ...some, source: "SIM", online: true, ...fields };
+}
+
+/** @param {Partial<import("../../static/js/stream/messages.js").Stream>} fields */
+function info(fields = {}) {
+  /** @type {import("../../static/js/stream/messages.js").Stream} */
+  const message = {
+    type: "stream", alias: 7, stream: "a", epoch: 1, rendition: "lossless", rate_hz: 250, unit: "uV", source: "SIM",
+    leads: [{ name: "V1", gain_uv: 5, baseline: 0 }, { name: "II", gain_uv: 5, baseline: 0 }], patient: "P-1", frame_ms: 100,
+    ...fields,
+  };
+  return message;
+}
+
+/** A page that knows stream a, with 25 samples of it. */
+function page() {
+  const feeds = new Feeds();
+  feeds.hear({ type: "roster", streams: [entry({})] }, 0);
+  feeds.hear(info(), 0);
+  feeds.write(samples(0), 1);
+  const feed = feeds.get("a");
+  assert.ok(feed);
+  return { feeds, feed };
+}
+
+/** @param {number} first @param {boolean} late @param {number} alias */
+function samples(first, late = false, alias = 7) {
+  return { alias, first, leads: 2, count: 25, data: new Int16Array(50).fill(3), late };
+}
+
+test("beds are in the order of ward and bed, numbers by their value", () => {
+  const feeds = new Feeds();
+  const beds = [["c", "B", "1"], ["b", "A", "10"], ["a", "A", "9"]];
+  feeds.hear({ type: "roster", streams: beds.map(([stream, ward_name, bed]) => entry({ stream, ward_name, bed })) }, 0);
+  assert.deepEqual(feeds.inOrder.map((feed) => feed.id), ["a", "b", "c"]);
+});
+
+test("a bed keeps its samples when the roster is sent again", () => {
+  const { feeds, feed } = page();
+  feeds.hear({ type: "roster", streams: [entry({ online: false })] }, 2);
+  assert.equal(feeds.get("a"), feed);
+  assert.equal(feed.entry.online, false);
+  assert.equal(feed.ring?.stop, 25);
+});
+
+test("a bed that leaves the roster is gone", () => {
+  const { feeds } = page();
+  feeds.hear({ type: "roster", streams: [] }, 2);
+  assert.equal(feeds.get("a"), null);
+});
+
+test("the frames of an alias go to the stream that it names, of no other", () => {
+  const { feeds, feed } = page();
+  feeds.write(samples(25, false, 8), 1.1);
+  assert.equal(feed.ring?.stop, 25);
+  feeds.forgetAliases();
+  feeds.write(samples(25), 1.2);
+  assert.equal(feed.ring?.stop, 25);
+});
+
+test("another alias of the same epoch continues the trace", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ alias: 9 }), 1);
+  feeds.write(samples(25, false, 9), 1.1);
+  assert.deepEqual(feed.ring?.spans(), [[0, 50]]);
+  assert.equal(feed.generation, 1);
+});
+
+test("a new epoch starts with nothing of the last one", () => {
+  const { feeds, feed } = page();
+  feed.setVitals({ epoch: 1, hr: 70, hr_source: "II" }, 1);
+  feeds.hear(info({ alias: 9, epoch: 2 }), 1);
+  assert.equal(feed.ring?.stop, 0);
+  assert.equal(feed.generation, 2);
+  assert.equal(feed.heartRate(1).hr, null);
+});
+
+test("late samples fill the hole that live ones left, and say so to the canvas", () => {
+  const { feeds, feed } = page();
+  feeds.write(samples(50), 1.2);
+  assert.deepEqual(feed.ring?.spans(), [[0, 25], [50, 75]]);
+  feed.position = 75;
+  feeds.write(samples(25, true), 1.3);
+  assert.deepEqual(feed.ring?.spans(), [[0, 75]]);
+  assert.equal(feed.revision, 1);
+});
+
+test("frames whose leads are not those announced are left out", () => {
+  const { feeds, feed } = page();
+  feeds.write({ ...samples(25), leads: 1 }, 1.1);
+  assert.equal(feed.ring?.stop, 25);
+});
+
+test("a heart rate is shown while fresh, and unknown once its data is stale", () => {
+  const { feed } = page();
+  feed.setVitals({ epoch: 1, hr: 71.6, hr_source: "II" }, 1);
+  assert.deepEqual(feed.heartRate(1.5), { hr: 71.6, source: "II" });
+  assert.equal(feed.heartRate(4.2).hr, null);
+});
+
+test("a heart rate that is not sent again is not held, though samples come", () => {
+  const { feeds, feed } = page();
+  feed.setVitals({ epoch: 1, hr: 70, hr_source: "II" }, 1);
+  for (let k = 1; k < 80; k++) feeds.write(samples(25 * k), 1 + k / 10);
+  assert.equal(feed.freshness(8.9), "live");
+  assert.equal(feed.heartRate(8.9).hr, null);
+});
+
+test("vitals and quality of another epoch are not this one's", () => {
+  const { feed } = page();
+  feed.setVitals({ epoch: 0, hr: 70, hr_source: "II" }, 1);
+  feed.setQuality({ epoch: 0, sample: 0, leads_off: ["II"], rate_hz: null }, 1);
+  assert.equal(feed.heartRate(1).hr, null);
+  assert.equal(feed.leadsOff.size, 0);
+});
+
+test("a lead is off from the sample where it fell off until it is back", () => {
+  const { feed } = page();
+  feed.setQuality({ epoch: 1, sample: 100, leads_off: ["II"], rate_hz: null }, 2);
+  assert.deepEqual(feed.offAt("II", 50, 1000), { off: false, end: 100 });
+  assert.deepEqual(feed.offAt("II", 100, 1000), { off: true, end: 1000 });
+  feed.setQuality({ epoch: 1, sample: 300, leads_off: [], rate_hz: null }, 3);
+  assert.deepEqual(feed.offAt("II", 150, 1000), { off: true, end: 300 });
+  assert.deepEqual(feed.offAt("II", 300, 1000), { off: false, end: 1000 });
+  assert.deepEqual(feed.offAt("V1", 150, 1000), { off: false, end: 1000 });
+});
+
+test("a tile shows lead II where there is one, else the first", () => {
+  const { feeds, feed } = page();
+  assert.equal(feed.shownLead, 1);
+  feeds.hear(info({ epoch: 2, leads: [{ name: "MLI", gain_uv: 5, baseline: 0 }] }), 1);
+  assert.equal(feed.shownLead, 0);
+});
+
+test("the watchdog's limits: 1 s late, 3 s stale, 10 s lost", () => {
+  assert.deepEqual([0, 1, 1.01, 3, 3.01, 10, 10.01].map((age) => freshness(age, 99)), [
+    "live", "live", "late", "late", "stale", "stale", "lost",
+  ]);
+  assert.equal(freshness(Infinity, 2), "waiting");
+  assert.equal(freshness(Infinity, 10.1), "lost");
+});
+
+test("ages are written as one reads them", () => {
+  assert.deepEqual([0.04, 0.25, 9.94, 12.9, 65, 8040].map(ageText), ["0.0 s", "0.3 s", "9.9 s", "12 s", "1:05", "2 h 14 min"]);
+  assert.equal(ageText(Infinity), "--");
+  assert.equal(durationText(3599), "59:59");
+});
+
+test("renditions have as many bars as quality", () => {
+  assert.deepEqual(["overview", "display", "diagnostic", "lossless", "vitals", undefined].map(levelOf), [1, 2, 3, 4, 0, 0]);
+});
+
+test("25 mm/s and 10 mm/mV at 4 px/mm are 100 px a second and 40 px a millivolt", () => {
+  const scale = scaleOf({ pxPerMm: 4, speed: 25, gain: 10 }, 1);
+  assert.equal(scale.second, 100);
+  assert.ok(Math.abs(scale.microvolt * 1000 - 40) < 1e-9);
+  assert.equal(scale.erase, 16);
+  const dense = scaleOf({ pxPerMm: 4, speed: 25, gain: 10 }, 2);
+  assert.equal(dense.second, 200);
+  assert.equal(dense.erase, 32);
+});
+
+test("speed and gain move by steps and stop at the ends", () => {
+  assert.equal(step(SPEEDS, 25, 1), 50);
+  assert.equal(step(SPEEDS, 50, 1), 50);
+  assert.equal(step(GAINS, 10, -1), 5);
+  assert.equal(step(GAINS, 2.5, -1), 2.5);
+});
+
+test("the trend keeps an hour, and holes stay holes", () => {
+  const trend = new HeartRateTrend();
+  trend.set(10, 60);
+  trend.set(12, 62);
+  assert.deepEqual([9, 10, 11, 12, 13].map((second) => trend.at(second)), [NaN, 60, NaN, 62, NaN]);
+  trend.set(4000, 70);
+  assert.equal(trend.at(12), NaN);
+  assert.equal(trend.at(500), NaN);
+  assert.equal(trend.first, 401);
+});
+
+test("the trend's line breaks where the rate was unknown", () => {
+  const trend = new HeartRateTrend();
+  for (const second of [0, 1, 2, 5, 6]) trend.set(second, 100);
+  assert.equal(linePath(trend, 7, 50, 150), "M0.0 50.0L166.7 50.0L333.3 50.0M833.3 50.0L1000.0 50.0");
+});
