@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.core.lane import DropReason, Item
+from streaming.core.outbox import DropReason, Item
 from streaming.core.network import SlidingRate
 
 
