@@ -1,17 +1,21 @@
-"""Which changes of the database are announced as `access_changed`."""
+"""What Django's signals mean here: changed access is announced, and sign-ins are audited."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
+from axes.signals import user_locked_out
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.dispatch import receiver
 
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Ward
+from streaming.store import audit
 from streaming.store.access import access_changed
 
 _User = get_user_model()
@@ -42,3 +46,25 @@ for _membership in (
     ApiToken.wards.through,
 ):
     _connect("membership", m2m_changed, _membership)
+
+
+@receiver(user_logged_in)
+def _signed_in(user: User, **_kwargs: Any) -> None:
+    audit.record(f"user:{user.pk}", "user.login", f"user:{user.pk}", "allowed")
+
+
+@receiver(user_logged_out)
+def _signed_out(user: User | None, **_kwargs: Any) -> None:
+    if user is not None:  # else a session that had ended already
+        audit.record(f"user:{user.pk}", "user.logout", f"user:{user.pk}", "done")
+
+
+@receiver(user_login_failed)
+def _refused(**_kwargs: Any) -> None:
+    """Without what was typed: people type their password into the wrong field."""
+    audit.record("anonymous", "user.login", "user", "denied")
+
+
+@receiver(user_locked_out)
+def _locked_out(**_kwargs: Any) -> None:
+    audit.record("anonymous", "user.login", "user", "locked")

@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.test import Client
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from streaming.models import ApiToken, DeviceToken
+from streaming.models import ApiToken, AuditEntry, DeviceToken
 from streaming.store import feeds, tokens
 from streaming.store.access import access_changed
 from tests.store.people import Hospital, api_token_of, hospital
@@ -109,6 +109,25 @@ def test_login_changes_nobodys_access(
     with django_capture_on_commit_callbacks(execute=True):
         Client().force_login(User.objects.get())
     assert "user" not in heard
+
+
+def test_sign_ins_are_audited_without_what_was_typed(
+    db: None, settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    user = User.objects.create_user("nurse", password="right")
+    client = Client()
+    with django_capture_on_commit_callbacks(execute=True):
+        for name, password in (("typed-secret", "x"), ("nurse", "right")):
+            client.post("/accounts/login/", {"username": name, "password": password})
+        client.post("/accounts/logout/")
+    trail = AuditEntry.objects.order_by("seq").values_list("actor", "action", "object", "outcome")
+    me = f"user:{user.pk}"
+    assert list(trail) == [
+        ("anonymous", "user.login", "user", "denied"),
+        (me, "user.login", me, "allowed"),
+        (me, "user.logout", me, "done"),
+    ]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='stream',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('device',), name='one_open_admission_per_device', violation_error_message='This device has an open admission; end that first.'),
+            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('device',), name='one_open_admission_per_device'),
         ),
         migrations.AddConstraint(
             model_name='stream',

@@ -1,0 +1,141 @@
+"""The demo's data: made once, kept by a second run, and enough to sign in and tune."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import Settings
+
+from streaming.core.streams import Source
+from streaming.models import Device, Patient, Stream, Ward
+from streaming.store import access, demo, feeds
+from tests.store.people import session_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fast_hash(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def setup_demo(*arguments: str) -> str:
+    """Run the command; what it printed."""
+    output = StringIO()
+    call_command("setup_demo", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_first_run_makes_eight_patients_and_two_wards() -> None:
+    setup_demo()
+    assert Ward.objects.count() == 2
+    streams = Stream.objects.filter(ended_at=None).order_by("bed")
+    assert [stream.bed for stream in streams] == [f"0{number}" for number in range(1, 9)]
+    sources = list(Device.objects.values_list("source", flat=True))
+    assert (sources.count("SIM"), sources.count("REPLAY")) == (7, 1)
+
+
+def test_password_is_printed_once_and_signs_in() -> None:
+    first = json.loads(setup_demo("--json"))
+    client = Client()
+    form = {"username": first["username"], "password": first["password"]}
+    assert client.post("/accounts/login/", form)["Location"] == "/"
+    assert first["password"] not in str(User.objects.values().get())
+    assert first["password"] not in setup_demo()
+    assert json.loads(setup_demo("--json"))["password"] is None
+
+
+def test_second_run_keeps_everything_and_says_how_to_reset() -> None:
+    first = json.loads(setup_demo("--json"))
+    hashed = User.objects.get().password
+    text = setup_demo()
+    assert "setup_demo --reset-password" in text
+    again = json.loads(setup_demo("--json"))
+    assert [bed["stream"] for bed in again["beds"]] == [bed["stream"] for bed in first["beds"]]
+    assert User.objects.get().password == hashed
+    assert (Patient.objects.count(), Stream.objects.count()) == (8, 8)
+
+
+def test_reset_gives_a_new_password() -> None:
+    first = json.loads(setup_demo("--json"))
+    second = json.loads(setup_demo("--json", "--reset-password"))
+    assert first["password"] != second["password"]
+    assert User.objects.get().check_password(second["password"])
+
+
+def test_ended_admission_is_begun_anew() -> None:
+    setup_demo()
+    feeds.end_admission(Stream.objects.get(bed="03"), actor="system:test")
+    setup_demo()
+    assert Stream.objects.filter(bed="03", ended_at=None).count() == 1
+
+
+def test_login_sees_all_eight() -> None:
+    setup_demo()
+    roster = access.visible_streams(session_of(User.objects.get()))
+    assert [(entry.bed, entry.name, entry.source) for entry in roster] == [
+        (bed.bed, bed.patient, bed.source) for bed in demo.BEDS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/admin/", 200),
+        ("/admin/streaming/profile/", 200),
+        ("/admin/streaming/profile/add/", 200),
+        ("/admin/monitoring/metricssnapshot/", 200),
+        ("/admin/streaming/apitoken/add/", 200),
+        ("/admin/streaming/auditentry/", 200),
+        ("/admin/streaming/ward/add/", 403),
+        ("/admin/auth/user/", 403),
+        ("/admin/auth/group/", 403),
+    ],
+)
+def test_login_may_tune_and_look_but_not_give_itself_more(path: str, status: int, client: Client) -> None:
+    setup_demo()
+    client.force_login(User.objects.get())
+    assert client.get(path).status_code == status
+
+
+class TestFeed:
+    """What `simulate` and `replay` ask for."""
+
+    def test_everything_missing_is_made(self) -> None:
+        feed = feeds.ensure_feed("Ward X", "Teal 3", "sim 9", Source.SIM)
+        stream = Stream.objects.get(pk=feed.stream)
+        assert (stream.ward.slug, stream.patient.display_name, stream.bed) == ("ward-x", "Teal 3", "01")
+        assert access.authenticate_device(feed.token).device_id == stream.device_id
+        assert feed.token not in repr(feed)
+
+    def test_same_feed_keeps_its_stream_and_gets_a_new_token(self) -> None:
+        first, second = (feeds.ensure_feed("Ward X", "Teal 3", "sim 9", Source.SIM) for _ in range(2))
+        assert first.stream == second.stream
+        assert first.token != second.token
+
+    def test_next_patient_takes_the_lowest_free_bed(self) -> None:
+        streams = [feeds.ensure_admission("Ward X", f"Teal {n}", f"sim {n}", Source.SIM) for n in range(3)]
+        feeds.end_admission(streams[1], actor="system:test")
+        assert feeds.ensure_admission("Ward X", "Teal 9", "sim 9", Source.SIM).bed == "02"
+
+    def test_device_that_moves_ends_its_admission(self) -> None:
+        before = feeds.ensure_admission("Ward X", "Teal 3", "sim 9", Source.SIM)
+        after = feeds.ensure_admission("Ward Y", "Teal 3", "sim 9", Source.SIM)
+        assert before.pk != after.pk
+        before.refresh_from_db()
+        assert before.ended_at is not None
+
+    def test_live_device_is_not_taken_over(self) -> None:
+        Device.objects.create(name="bedside 1", source=Source.LIVE.value)
+        with pytest.raises(ValueError, match="source LIVE"):
+            feeds.ensure_feed("Ward X", "Teal 3", "bedside 1", Source.SIM)
+        assert not Stream.objects.exists()
+
+    def test_ward_needs_a_name(self) -> None:
+        with pytest.raises(ValueError, match="letter"):
+            feeds.ensure_feed("!!!", "Teal 3", "sim 9", Source.SIM)
