@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import ROOT, DaphneServer, StartServer, UvicornServer, migrated, servers
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
 
     from tests.browser import Chromium
+
+# No test asserts speed, so no example has a deadline. CI draws the same examples every time, so that a change is
+# judged by what it changed; who runs the tests elsewhere draws new ones.
+settings.register_profile("vital", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+settings.load_profile("vital")
 
 
 @pytest.fixture(scope="session")

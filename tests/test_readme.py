@@ -40,7 +40,7 @@ def test_the_viewer_of_the_readme_prints_what_its_device_sends(daphne: StartServ
         start(device, server, device_token, tmp_path / "nothing", errors),
     ]
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while len(indices := [int(first) for first in FRAME.findall(output.read_text())]) < 5:
             assert all(process.poll() is None for process in running), errors.read_text()
             assert time.monotonic() < deadline, output.read_text() + errors.read_text()
