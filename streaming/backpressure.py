@@ -13,18 +13,22 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from streaming.core.network import NetworkCondition, SlidingRate
-from streaming.core.outbox import Drop, Item, LaneState, Outbox
+from streaming.core.config import BackpressureConfig
+from streaming.core.items import Drop, Item
+from streaming.core.lane import LaneState
+from streaming.core.metrics import BackpressureMetrics
+from streaming.core.network import SlidingRate
+from streaming.core.outbox import Outbox
 from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, SendWindow
 from streaming.exceptions import CloseCode
-from streaming.sending import SocketSender, as_message
+from streaming.sending import SocketSender, as_message, says_closed
 
 __all__ = [
     "CRITICAL_WATERMARK",
@@ -48,8 +52,6 @@ CRITICAL_WATERMARK = _DEFAULTS.critical_watermark
 MAX_RETRIES = _DEFAULTS.max_retries
 
 DEFAULT_GROUP = "default"
-SEND_DEADLINE_S = 3.0
-"""One attempt; with the three retries a send may take 12 s, as long as the oldest byte of a window."""
 SAMPLE_S = 1.0
 _SAMPLES_KEPT = 600
 _TIMER_STEP_S = 0.001
@@ -72,40 +74,6 @@ class CutReason(StrEnum):
         if self is CutReason.SILENT:
             return CloseCode.SILENT
         return CloseCode.INTERNAL if self is CutReason.BROKEN else CloseCode.SLOW
-
-
-@dataclass(frozen=True, slots=True)
-class BackpressureMetrics:
-    """One reading of a handler. Messages are logical ones, counted over the handler's life.
-
-    offered = acked + in_flight + queued + coalesced + expired + dropped + abandoned, where `queued` is
-    `buffer_size`. Without a window, a message counts as acked when the socket has taken it.
-    """
-
-    buffer_size: int
-    buffer_bytes: int
-    buffer_utilization: float
-    pressure: float
-    offered_messages: int
-    sent_messages: int
-    acked_messages: int
-    in_flight_messages: int
-    coalesced_messages: int
-    expired_messages: int
-    dropped_messages: int
-    abandoned_messages: int
-    retries: int
-    drop_rate: float
-    messages_per_second: float
-    queued: Mapping[MessagePriority, int]
-    backpressure_active: bool
-    emergency_mode: bool
-    paused: bool
-    window_bytes: int | None
-    in_flight_bytes: int
-    rtt_s: float | None
-    goodput_bps: float | None
-    condition: NetworkCondition | None
 
 
 class BackpressureHandler:
@@ -140,8 +108,8 @@ class BackpressureHandler:
         """Why the connection had to be cut, once it had."""
         self.samples: deque[BackpressureMetrics] = deque(maxlen=_SAMPLES_KEPT)
         """One reading a second, oldest first, while monitoring is on."""
-        self.config = BackpressureConfig(self)
-        self._sender = SocketSender(websocket)
+        self.config = BackpressureConfig(lambda: self.profile, self._amend)
+        self._sender = SocketSender(websocket, clock=clock, on_overdue=self._on_overdue)
         self._clock = clock
         self._pack = pack or _one_message_each
         self._on_drops = on_drops
@@ -163,9 +131,6 @@ class BackpressureHandler:
         self._direct: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
-        self._send_began: float | None = None
-        self._overdue_seen = 0
-        self._watch: asyncio.TimerHandle | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
     async def send_with_backpressure(
@@ -254,14 +219,6 @@ class BackpressureHandler:
         """What governs groups that have no profile of their own."""
         return self._profiles[DEFAULT_GROUP]
 
-    def amend_profiles(self, **fields: Any) -> None:
-        """Change some fields in the profile of every group; ProfileError when one would be out of bounds."""
-        amended = {group: replace(profile, **fields) for group, profile in self._profiles.items()}
-        for group, profile in amended.items():
-            self._profiles[group] = profile
-            self._report(self._outbox.set_lane(group, profile))
-        self._wake()
-
     def get_metrics(self) -> BackpressureMetrics:
         """Read everything now."""
         now = self._clock()
@@ -291,7 +248,7 @@ class BackpressureHandler:
             queued=dict(zip(MessagePriority, self._outbox.queued(), strict=True)),
             backpressure_active=self._outbox.backpressure_active,
             emergency_mode=self._outbox.emergency,
-            paused=self._waiting_for_credit or (self._send_began is not None and len(self._outbox) > 0),
+            paused=self.paused,
             window_bytes=window.size if window else None,
             in_flight_bytes=window.in_flight_bytes if window else 0,
             rtt_s=window.network.rtt_s if window else None,
@@ -301,45 +258,12 @@ class BackpressureHandler:
 
     def get_detailed_metrics(self) -> dict[str, dict[str, Any]]:
         """The same as nested plain values: `buffer`, `performance`, `state`, and `network`."""
-        metrics, config = self.get_metrics(), self.config
-        return {
-            "buffer": {
-                "size": metrics.buffer_size,
-                "utilization": metrics.buffer_utilization,
-                "high_watermark": config.HIGH_WATERMARK,
-                "low_watermark": config.LOW_WATERMARK,
-                "critical_watermark": config.CRITICAL_WATERMARK,
-                "max_size": config.MAX_BUFFER_SIZE,
-                "size_bytes": metrics.buffer_bytes,
-                "pressure": metrics.pressure,
-                "queued": {priority.name.lower(): count for priority, count in metrics.queued.items()},
-            },
-            "performance": {
-                "sent_messages": metrics.sent_messages,
-                "dropped_messages": metrics.dropped_messages,
-                "drop_rate": metrics.drop_rate,
-                "messages_per_second": metrics.messages_per_second,
-                "offered_messages": metrics.offered_messages,
-                "acked_messages": metrics.acked_messages,
-                "in_flight_messages": metrics.in_flight_messages,
-                "coalesced_messages": metrics.coalesced_messages,
-                "expired_messages": metrics.expired_messages,
-                "abandoned_messages": metrics.abandoned_messages,
-                "retries": metrics.retries,
-            },
-            "state": {
-                "backpressure_active": metrics.backpressure_active,
-                "emergency_mode": metrics.emergency_mode,
-                "paused": metrics.paused,
-            },
-            "network": {
-                "window_bytes": metrics.window_bytes,
-                "in_flight_bytes": metrics.in_flight_bytes,
-                "rtt_ms": None if metrics.rtt_s is None else 1000 * metrics.rtt_s,
-                "goodput_bps": metrics.goodput_bps,
-                "condition": metrics.condition and metrics.condition.value,
-            },
-        }
+        return self.get_metrics().detailed(self.profile)
+
+    @property
+    def paused(self) -> bool:
+        """Whether something waits for credit: for acks, or for the socket to take what is being sent."""
+        return self._waiting_for_credit or (self._sender.busy and len(self._outbox) > 0)
 
     async def start_monitoring(self) -> None:
         """Take a reading into `samples` every second."""
@@ -364,6 +288,15 @@ class BackpressureHandler:
             await asyncio.wait([self._task])
             self._task = None
 
+    def _amend(self, field: str, value: object) -> None:
+        # Groups that share a profile go on sharing one: that is how they follow the default.
+        shared = {id(p): replace(p, **{field: value}) for p in self._profiles.values()}  # type: ignore[arg-type]
+        amended = {group: shared[id(profile)] for group, profile in self._profiles.items()}
+        for group, profile in amended.items():
+            self._profiles[group] = profile
+            self._report(self._outbox.set_lane(group, profile))
+        self._wake()
+
     def _start(self) -> None:
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run(), name="vital-writer")
@@ -378,10 +311,10 @@ class BackpressureHandler:
             self._cut(CutReason.BROKEN)
         finally:
             self._task = None
-            for timer in (self._timer, self._watch):
-                if timer is not None:
-                    timer.cancel()
-            self._timer, self._watch, self._timer_due = None, None, math.inf
+            self._sender.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer, self._timer_due = None, math.inf
 
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when there is nothing, or no credit for it."""
@@ -390,10 +323,10 @@ class BackpressureHandler:
         budget: float = MAX_BUNDLE_BYTES
         critical_budget: float | None = None
         asking: Item | None = None
-        if outbox.control_overflow:
-            self._cut(CutReason.CONTROL_OVERFLOW)
-        elif window is not None:
-            if window.stalled(now) or window.silent(now):
+        if window is not None:
+            if outbox.control_overflow:
+                self._cut(CutReason.CONTROL_OVERFLOW)
+            elif window.stalled(now) or window.silent(now):
                 self._cut(CutReason.SILENT if window.silent(now) else CutReason.STALLED)
             elif self._keepalive and not len(outbox) and window.keepalive_due(now):
                 asking = self._keepalive()
@@ -418,23 +351,19 @@ class BackpressureHandler:
         for item in items:
             classes[item.priority - 1] += 1
         messages = self._pack(items)
-        if self._watch is None:
-            self._watch = asyncio.get_running_loop().call_later(SEND_DEADLINE_S, self._watch_send)
         try:
             for index, message in enumerate(messages, 1):
-                self._send_began, self._overdue_seen = self._clock(), 0
                 if self.window is not None:
                     # Items are acked with the last message of their batch.
                     held = tuple(classes) if index == len(messages) else ()
-                    self.window.on_sent(len(message), self._send_began, held, keepalive=keepalive)
+                    self.window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
                 await self._sender.send(message, max_retries=self.config.MAX_RETRIES)
-        except (OSError, RuntimeError) as error:
-            # How servers say that the socket is closed; anything else is a fault of ours, and ends `_run`.
+        except Exception as error:
+            if not says_closed(error):
+                raise
             log.debug("send failed: %r", error)
             self._cut(CutReason.BROKEN)
             return
-        finally:
-            self._send_began = None
         self._sent += len(items)
         self._rate.add(len(items), self._clock())
         if self.window is None:
@@ -474,22 +403,10 @@ class BackpressureHandler:
         self._timer, self._timer_due = None, math.inf
         self._wake()
 
-    def _watch_send(self) -> None:
-        """Once per deadline while a send is under way: count the attempt, and give up after the last."""
-        self._watch = None
-        if self._send_began is None:
-            return
-        elapsed = self._clock() - self._send_began
-        attempts = int((elapsed + _TIMER_STEP_S) / SEND_DEADLINE_S)
-        self._sender.retries += min(attempts, self.config.MAX_RETRIES) - self._overdue_seen
-        self._overdue_seen = min(attempts, self.config.MAX_RETRIES)
-        if attempts > self.config.MAX_RETRIES:
-            self._cut(CutReason.SEND_DEADLINE)
-            if self._task is not None:
-                self._task.cancel()
-            return
-        delay = (attempts + 1) * SEND_DEADLINE_S - elapsed
-        self._watch = asyncio.get_running_loop().call_later(delay, self._watch_send)
+    def _on_overdue(self) -> None:
+        self._cut(CutReason.SEND_DEADLINE)
+        if self._task is not None:
+            self._task.cancel()
 
     def _sample(self) -> None:
         self.samples.append(self.get_metrics())
@@ -525,40 +442,6 @@ class BackpressureHandler:
             self._sampler = None
         self._answer_direct(False)
         self._wake()
-
-
-_T = TypeVar("_T")
-
-
-class _Setting(Generic[_T]):
-    """A field of the handler's profile under the name that the documentation gives it."""
-
-    def __init__(self, field: str) -> None:
-        self._field = field
-
-    def __get__(self, config: BackpressureConfig, owner: type[BackpressureConfig]) -> _T:
-        value: _T = getattr(config.handler.profile, self._field)
-        return value
-
-    def __set__(self, config: BackpressureConfig, value: _T) -> None:
-        config.handler.amend_profiles(**{self._field: value})
-
-
-class BackpressureConfig:
-    """Settings of a running handler, to read and assign; ProfileError (a ValueError) when out of bounds.
-
-    An assignment governs every group of the handler, each until its next `set_profile`.
-    """
-
-    MAX_BUFFER_SIZE = _Setting[int]("max_buffer_size")
-    HIGH_WATERMARK = _Setting[float]("high_watermark")
-    LOW_WATERMARK = _Setting[float]("low_watermark")
-    CRITICAL_WATERMARK = _Setting[float]("critical_watermark")
-    MAX_RETRIES = _Setting[int]("max_retries")
-    PRIORITY_QUOTAS = _Setting[Mapping[MessagePriority, float]]("quotas")
-
-    def __init__(self, handler: BackpressureHandler) -> None:
-        self.handler = handler
 
 
 def _one_message_each(items: list[Item]) -> list[bytes | str]:

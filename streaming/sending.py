@@ -1,4 +1,4 @@
-"""How one message gets onto a socket: by which method, and after which errors it is tried again."""
+"""How one message gets onto a socket: by which method, in what time, and after which errors again."""
 
 from __future__ import annotations
 
@@ -8,35 +8,85 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+SEND_DEADLINE_S = 3.0
+"""One attempt; with the three retries a send may take 12 s, as long as the oldest byte of a window."""
 _RETRY_DELAY_S = 0.05
+_CLOSED = {"WebSocketDisconnect", "ConnectionClosedOK", "ConnectionClosedError", "Disconnected"}
+"""What Starlette, websockets and autobahn raise; by name, because none of them is needed here."""
+_TIMER_STEP_S = 0.001
 _TRANSIENT = {errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM, errno.ETIMEDOUT}
 
 
 class SocketSender:
-    """Sends to whatever `websocket` is: Starlette and FastAPI, or a Channels consumer."""
+    """Sends to whatever `websocket` is: Starlette and FastAPI, or a Channels consumer.
 
-    def __init__(self, websocket: Any) -> None:
+    One send at a time. `on_overdue` is called when one has used up all its deadlines.
+    """
+
+    def __init__(self, websocket: Any, *, clock: Callable[[], float], on_overdue: Callable[[], None]) -> None:
+        self.retries = 0
+        """Attempts after the first: calls after a transient error, and deadlines that passed."""
         self._websocket = websocket
         self._send_bytes, self._send_text = _methods(websocket)
-        self.retries = 0
+        self._clock = clock
+        self._on_overdue = on_overdue
+        self._began: float | None = None
+        self._max_retries = 0
+        self._deadlines_passed = 0
+        self._watch: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a send is under way."""
+        return self._began is not None
 
     async def send(self, message: bytes | str, *, max_retries: int) -> None:
         """Send one message; a transient error is tried again, any other one is raised at once.
 
-        Raises the last error. A send that merely takes long is never repeated: the server may have
-        written it already, and a second copy would put every later ack off by one.
+        Raises the last error. A send that merely takes long is waited for anew, not repeated: the server
+        may have written it already, and a second copy would put every later ack off by one.
         """
+        self._began, self._max_retries, self._deadlines_passed = self._clock(), max_retries, 0
+        if self._watch is None:
+            # One timer serves many messages: it looks at the one that it finds under way.
+            self._watch = asyncio.get_running_loop().call_later(SEND_DEADLINE_S, self._on_deadline)
+        try:
+            await self._attempt(message)
+        finally:
+            self._began = None
+
+    def close(self) -> None:
+        """Stop the watch."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    async def _attempt(self, message: bytes | str) -> None:
         send = self._send_text if isinstance(message, str) else self._send_bytes
         attempt = 0
         while True:
             try:
                 return await send(message)
             except OSError as error:
-                if attempt >= max_retries or not _is_transient(error) or self._is_closed():
+                if attempt >= self._max_retries or not _is_transient(error) or self._is_closed():
                     raise
             await asyncio.sleep(_RETRY_DELAY_S * 2**attempt)
             attempt += 1
             self.retries += 1
+
+    def _on_deadline(self) -> None:
+        self._watch = None
+        if self._began is None:
+            return
+        elapsed_s = self._clock() - self._began
+        passed = int((elapsed_s + _TIMER_STEP_S) / SEND_DEADLINE_S)
+        self.retries += min(passed, self._max_retries) - self._deadlines_passed
+        self._deadlines_passed = min(passed, self._max_retries)
+        if passed > self._max_retries:
+            self._on_overdue()
+            return
+        delay_s = (passed + 1) * SEND_DEADLINE_S - elapsed_s
+        self._watch = asyncio.get_running_loop().call_later(delay_s, self._on_deadline)
 
     def _is_closed(self) -> bool:
         states = (getattr(self._websocket, name, None) for name in ("client_state", "application_state"))
@@ -59,6 +109,11 @@ def as_message(data: Any) -> bytes | str:
         raise ValueError("an empty message cannot be sent")
     message: bytes | str = data
     return message
+
+
+def says_closed(error: Exception) -> bool:
+    """Whether a send failed because of the socket, as servers and frameworks say it, and not by our fault."""
+    return isinstance(error, OSError | RuntimeError) or type(error).__name__ in _CLOSED
 
 
 def _plain(value: Any) -> Any:

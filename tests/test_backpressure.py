@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosedOK
 
 from streaming import backpressure
 from streaming.backpressure import (
@@ -211,7 +211,7 @@ class TestSending:
 
         def pack(items: list[Item]) -> list[bytes | str]:
             batches.append(len(items))
-            return [b"".join(each.payload for each in items if isinstance(each.payload, bytes))]
+            return bundle(items)
 
         socket = FakeSocket()
         handler = handler_of(socket, pack=pack)
@@ -256,9 +256,14 @@ class TestErrors:
         assert cuts == [CutReason.BROKEN]
         assert accounted(handler.get_metrics())
 
-    @pytest.mark.parametrize("error", [ConnectionResetError(), BrokenPipeError(), RuntimeError("closed")])
+    @pytest.mark.parametrize(
+        "error",
+        [ConnectionResetError(), BrokenPipeError(), RuntimeError("closed"), ConnectionClosedOK(None, None)],
+    )
     @virtual_time
-    async def test_never_tries_again_on_a_closed_socket(self, error: Exception) -> None:
+    async def test_never_tries_again_on_a_closed_socket(
+        self, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
         socket = FakeSocket()
         socket.errors.append(error)
         handler = handler_of(socket)
@@ -267,6 +272,7 @@ class TestErrors:
         assert socket.calls == 1
         assert handler.cut is CutReason.BROKEN
         assert handler.get_metrics().abandoned_messages == 2
+        assert caplog.text == ""
 
     @virtual_time
     async def test_never_tries_again_once_starlette_says_disconnected(self) -> None:
@@ -414,6 +420,16 @@ class TestWindow:
         assert [drop.reason for drop in handler.offer(frame(0))] == [DropReason.ABANDONED]
 
     @virtual_time
+    async def test_critical_is_always_queued_without_a_window(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket)
+        for _ in range(200):
+            handler.offer(item(b"x" * 1000, CRITICAL))
+        await turns(100)
+        assert len(socket.sent) == 200
+        await handler.aclose()
+
+    @virtual_time
     async def test_an_idle_client_is_asked_for_an_ack_every_3_seconds(self) -> None:
         socket = FakeSocket()
         handler = handler_of(
@@ -555,6 +571,7 @@ class TestConfig:
         await fill(handler)
         for group in ("follows", "own"):
             handler.offer(frame(0), group)
+        handler.config.HIGH_WATERMARK = 0.7
         handler.set_profile("default", BackpressureProfile(max_buffer_size=10))
         states = [handler.group_state(group) for group in ("follows", "own")]
         assert [state and state.utilization for state in states] == [1 / 10, 1 / 50]
@@ -679,7 +696,9 @@ class TestBackpressureLoad:
         self, ack_messages: int, worst_s: float
     ) -> None:
         link = ThrottledLink(64_000, ack_messages=ack_messages)
-        handler = handler_of(link, SendWindow(), pack=lambda items: [b"".join(map(payload_of, items))])
+        handler = handler_of(
+            link, SendWindow(), pack=lambda items: [b"".join(bytes_of(each.payload) for each in items)]
+        )
         link.on_ack = handler.on_ack
         rung: dict[bytes, float] = {}
         for tick in range(600):
@@ -690,7 +709,7 @@ class TestBackpressureLoad:
                 rung[b"alarm%04d" % tick] = now()
                 handler.offer(item(b"alarm%04d" % tick, CRITICAL), "ward")
             await asyncio.sleep(0.067)
-        delays = [at - rung[data[:9]] for at, data in link.received if data[:9] in rung]
+        delays = [at - rung[name] for at, data in link.received if (name := bytes_of(data)[:9]) in rung]
         metrics = handler.get_metrics()
         assert len(delays) == len(rung)
         assert max(delays) < worst_s
@@ -736,6 +755,10 @@ class TestBackpressureLoad:
         await handler.aclose()
 
 
-def payload_of(item: Item) -> bytes:
-    assert isinstance(item.payload, bytes)
-    return item.payload
+def bundle(items: list[Item]) -> list[bytes | str]:
+    return [b"".join(bytes_of(each.payload) for each in items)]
+
+
+def bytes_of(data: bytes | str) -> bytes:
+    assert isinstance(data, bytes)
+    return data

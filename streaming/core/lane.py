@@ -4,80 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from streaming.core.items import Item, Span
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import BackpressureProfile
-
-
-class DropReason(StrEnum):
-    """Why an offered item was not, or will not be, sent."""
-
-    EXPIRED = "expired"
-    """It waited longer than its class may."""
-    DROPPED = "dropped"
-    """Backpressure was active, and its class gives way (NORMAL and LOW by chance, BULK always)."""
-    QUOTA = "quota"
-    """Its class, or the connection, is full."""
-    EMERGENCY = "emergency"
-    """The lane keeps only what is critical."""
-    COALESCED = "coalesced"
-    """A newer item with its key took its place, or a neighbouring gap took it in: nothing is missing."""
-    ABANDONED = "abandoned"
-    """It was queued when its lane, or the connection, ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Samples `first` (inclusive) to `stop` (exclusive) of one epoch of a stream."""
-
-    stream: str
-    epoch: int
-    first: int
-    stop: int
-
-    def same_epoch(self, other: Span) -> bool:
-        """Whether both count samples from the same start."""
-        return self.epoch == other.epoch and self.stream == other.stream
-
-    def touches(self, other: Span) -> bool:
-        """Whether the two overlap or meet, so that one span says the same as both."""
-        return self.same_epoch(other) and self.first <= other.stop and other.first <= self.stop
-
-    def join(self, other: Span) -> Span:
-        """The span from the first sample of either to the last of either."""
-        return Span(self.stream, self.epoch, min(self.first, other.first), max(self.stop, other.stop))
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """One logical message on its way out. Never changed once offered, so viewers may share it.
-
-    `offered_at` is in seconds of the outbox's clock. `key`: a newer item with the same key, class and
-    lane takes its place in the queue. `span`: the samples that it carries (data) or speaks for (a GAP).
-    `control` items are never dropped; one with a span stands where the samples it speaks for would
-    stand, and joins a queued control item of the same key whose span it touches if it has a `render`
-    that writes the payload of a longer span.
-    """
-
-    payload: bytes | str
-    priority: MessagePriority
-    offered_at: float
-    size_bytes: int
-    key: Hashable | None = None
-    span: Span | None = None
-    control: bool = False
-    render: Callable[[Span], bytes | str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """One item that will not be sent, and why."""
-
-    item: Item
-    reason: DropReason
 
 
 @dataclass(slots=True)

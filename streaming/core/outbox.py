@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from streaming.core.lane import ClassCounts, ClassQueue, Drop, DropReason, Item, Lane, LaneState, Span, Totals
+from streaming.core.items import Drop, DropReason, Item, Span
+from streaming.core.lane import ClassCounts, ClassQueue, Lane, LaneState, Totals
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 

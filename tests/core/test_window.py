@@ -108,6 +108,8 @@ class TestSize:
     def test_is_one_and_a_half_times_what_fits_the_path_and_one_message(self) -> None:
         window = saturated(64_000, 0.05)
         rate, rtt_s = window.network.delivery_rate, window.network.rtt_min_s
+        assert rate
+        assert rtt_s
         assert rate == pytest.approx(64_000, rel=0.05)
         assert rtt_s == pytest.approx(0.05 + 500 / 64_000, rel=0.05)
         assert window.size == int(1.5 * rate * rtt_s + 500)
