@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tests.browser import Chromium
 
-# No test asserts speed, so no example has a deadline. CI draws the same examples every time, so that a change is
-# judged by what it changed; who runs the tests elsewhere draws new ones.
+# No test asserts speed, so no example has a deadline. CI draws the same examples every time, so that a change
+# is judged by what it changed; whoever runs the tests elsewhere draws new ones.
 settings.register_profile("vital", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 settings.load_profile("vital")
 
