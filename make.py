@@ -412,9 +412,10 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def docs(options: argparse.Namespace) -> int:
-    """Verify the documentation: its links, and that no setting or message is missing from it."""
+    """Verify the documentation: its links, its programs, and that no setting or message is missing."""
     install("test")
-    return run([PYTHON, "-m", "pytest", "-q", "tests/test_docs.py", *options.rest])
+    pages = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_docs*.py"))
+    return run([PYTHON, "-m", "pytest", "-q", *pages, "tests/test_readme.py", *options.rest])
 
 
 def lock(options: argparse.Namespace) -> int:

@@ -113,6 +113,34 @@ def test_taken_port_is_named_with_its_holder_before_anything_is_started(
     assert f"--port {port + 1}" in said
 
 
+@pytest.mark.parametrize(("ci", "status"), [("", None), ("true", 1)], ids=["skips", "fails in CI"])
+def test_missing_npm_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, status: int | None
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(make.shutil, "which", lambda name: None)
+    assert make.check_javascript() == status
+    assert "npm is not installed" in capsys.readouterr().out
+
+
+def test_every_check_runs_though_the_first_one_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[str] = []
+
+    def run(command: list[str], extra: object = None) -> int:
+        ran.append(" ".join(command[-3:]))
+        return int(len(ran) == 1)
+
+    monkeypatch.setattr(make, "install", lambda lock: None)
+    monkeypatch.setattr(make, "run", run)
+    monkeypatch.setattr(make, "check_javascript", lambda: None)
+    assert make.main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert len(ran) == 7
+    assert (said.count("FAILED"), said.count("  ok"), said.count("skipped")) == (1, 6, 1)
+
+
 # -- what is installed
 
 
