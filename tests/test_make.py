@@ -118,7 +118,7 @@ def test_missing_npm_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, status: int | None
 ) -> None:
     monkeypatch.setenv("CI", ci)
-    monkeypatch.setattr(make.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert make.check_javascript() == status
     assert "npm is not installed" in capsys.readouterr().out
 
