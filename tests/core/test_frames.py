@@ -93,6 +93,12 @@ def test_a_frame_that_nobody_would_take_is_not_made(size: int) -> None:
         encode_frame(FrameKind.WAVEFORM, 1, 2, bytes(size))
 
 
+def test_a_longer_frame_is_refused_though_it_is_all_there() -> None:
+    frame = HEADER.pack(FrameKind.WAVEFORM, 0, 1, 2) + bytes(MAX_FRAME_BYTES - HEADER.size + 1)
+    with pytest.raises(ProtocolError, match="out of bounds"):
+        list(decode_bundle(b"\x01\x81\x80\x04" + frame))
+
+
 def test_a_waveform_has_no_text() -> None:
     with pytest.raises(ProtocolError, match="not JSON"):
         frame_text(decode_frame(encode_frame(FrameKind.WAVEFORM, 1, 2, b"{}")))

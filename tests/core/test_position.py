@@ -48,6 +48,17 @@ def test_a_late_chunk_fills_its_hole_once() -> None:
     assert position.holes == (Span(0, 20), Span(30, 50))
 
 
+def test_a_chunk_may_fill_a_hole_to_either_end() -> None:
+    position = StreamPosition(250.0)
+    position.accept(30, 10)
+    position.accept(20, 10)
+    assert position.holes == (Span(0, 20),)
+    position.accept(0, 5)
+    assert position.holes == (Span(5, 20),)
+    position.accept(5, 15)
+    assert position.holes == ()
+
+
 def test_one_chunk_may_fill_several_holes_and_go_on() -> None:
     position = StreamPosition(250.0)
     for first in (10, 30, 50):
@@ -100,8 +111,8 @@ def indices(spans: tuple[Span | None, ...]) -> list[int]:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 120), st.integers(1, 30)), max_size=40),
-    st.integers(0, 40),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=40),
+    st.integers(0, 20),
     st.integers(1, 4),
 )
 def test_agrees_with_a_set_of_samples(chunks: list[tuple[int, int]], start: int, max_holes: int) -> None:

@@ -83,10 +83,13 @@ def test_all_at_once_has_no_rate() -> None:
 
 def test_late_and_repeated_chunks_change_nothing() -> None:
     estimator, other = RateEstimator(), RateEstimator()
-    feed(estimator, 250.0, seconds=30, delay=lambda elapsed: 0.0)
-    feed(other, 250.0, seconds=30, delay=lambda elapsed: 0.0)
-    other.arrived(100, 1030.0)
-    other.arrived(7500, 1030.5)
+    for each in (estimator, other):
+        index = feed(each, 250.0, seconds=30, delay=jitter(7))
+        if each is other:  # where a segment of the window begins, and nothing before it can outweigh them
+            each.arrived(7490, 1030.20)
+            each.arrived(100, 1030.21)
+            each.arrived(7500, 1030.22)
+        feed(each, 250.0, seconds=30, delay=jitter(8), began=1030.15, index=index)
     assert estimator.rate_hz() == other.rate_hz()
 
 
@@ -99,6 +102,6 @@ def test_a_changed_rate_shows_within_the_window() -> None:
 
 def test_a_pause_of_the_device_is_not_a_slow_device() -> None:
     estimator = RateEstimator()
-    index = feed(estimator, 250.0, seconds=100, delay=jitter(5))
-    feed(estimator, 250.0, seconds=20, delay=jitter(6), began=1160.0, index=index)
+    index = feed(estimator, 250.0, seconds=30, delay=jitter(5))
+    feed(estimator, 250.0, seconds=60, delay=jitter(6), began=1050.0, index=index)
     assert estimator.rate_hz() == pytest.approx(250.0, rel=1e-3)

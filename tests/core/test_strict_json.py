@@ -26,6 +26,7 @@ JSON_VALUES = st.recursive(
     [
         ("", "not valid JSON"),
         ("{} x", "not valid JSON"),
+        ('{"a":"' + "[" * 50, "not valid JSON"),
         ("\ufeff{}", "not valid JSON"),
         ('{"a":"\t"}', "not valid JSON"),
         ("[1]", "not a JSON object"),

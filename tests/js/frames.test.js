@@ -40,6 +40,12 @@ test("reads an ArrayBuffer, and a length of three bytes", () => {
   assert.equal(frame.payload.length, size - 8);
 });
 
+test("refuses a frame that is too long though it is all there", () => {
+  const message = new Uint8Array(1 + 3 + 65537);
+  message.set([1, 0x81, 0x80, 0x04, 1]);
+  assert.throws(() => decodeBundle(message), ProtocolError);
+});
+
 test("payloads are views, not copies", () => {
   const bytes = fromHex(valid[0].hex);
   assert.equal(decodeBundle(bytes)[0].payload.buffer, bytes.buffer);
