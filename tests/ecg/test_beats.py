@@ -71,6 +71,14 @@ def test_sample_by_sample_changes_no_bit(hard_signal: Signal) -> None:
     assert detect(hard_signal, 250, chunk=1) == detect(hard_signal, 250, chunk=len(hard_signal))
 
 
+def test_chunks_may_end_on_any_deadline() -> None:
+    """At 50 Hz the refractory time is ten samples, so that peaks often fall on its last one."""
+    noise = np.random.default_rng(4).normal(0.0, 400.0, 50 * 120)
+    whole = detect(noise, 50, chunk=len(noise))
+    assert len(whole) > 100
+    assert detect(noise, 50, chunk=1) == whole
+
+
 def test_nothing_pushed_is_nothing_found() -> None:
     assert BeatDetector(250).push(np.empty(0)) == []
 
@@ -93,6 +101,38 @@ def test_small_and_negative_complexes_are_beats(lead: str) -> None:
     truth = [beat.sample for beat in simulator.beats if beat.sample < len(signal) - 250]
     found = [beat.sample for beat in detect(signal, 250) if beat.sample < len(signal) - 250]
     assert score(truth, found, 250) == (len(truth), 0, 0)
+
+
+def complexes(times_s: list[float], heights_uv: list[float], seconds: float) -> Signal:
+    """Bare R waves, 30 ms wide, at 250 Hz."""
+    grid = np.arange(round(seconds * 250)) / 250
+    bells = np.exp(-0.5 * ((grid - np.array(times_s)[:, np.newaxis]) / 0.013) ** 2)
+    wave: Signal = np.array(heights_uv) @ bells
+    return wave
+
+
+def test_tall_pointed_t_waves_are_no_beats() -> None:
+    r_waves = [0.5 + 0.8 * i for i in range(25)]
+    t_waves = [at + 0.28 for at in r_waves]
+    signal = complexes(r_waves + t_waves, [1000.0] * 25 + [420.0] * 25, 21)
+    assert [round(beat.sample / 250, 2) for beat in detect(signal, 250)] == pytest.approx(r_waves, abs=0.01)
+
+
+def test_small_premature_beat_is_found_when_the_next_one_is_late() -> None:
+    """At a quarter of the height it lies below the threshold, and the next beat ends the wait by itself."""
+    times, heights = [0.5], [1000.0]
+    for i in range(1, 40):
+        premature = i % 8 == 0
+        times.append(times[-1] + (0.39 if premature else 0.54 if i % 8 == 1 else 0.6))
+        heights.append(250.0 if premature else 1000.0)
+    found = detect(complexes(times, heights, times[-1] + 1), 250)
+    assert [beat.sample / 250 for beat in found] == pytest.approx(times, abs=0.01)
+
+
+def test_a_recording_that_begins_within_a_complex_has_no_beat_before_its_start() -> None:
+    for start in range(20):
+        found = detect(complexes([0.5, 1.3, 2.1], [1000.0] * 3, 3)[115 + start :], 250)
+        assert all(beat.sample >= 0 for beat in found)
 
 
 def test_a_beat_is_known_within_half_a_second() -> None:
