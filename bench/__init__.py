@@ -1,0 +1,1 @@
+"""One script per claim; peers run beside us in the same run."""

@@ -1,0 +1,48 @@
+"""The peer of bench/fanout.py: Channels as its tutorial shows it, one consumer per client in one group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["daphne", "channels"],
+    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
+    LOGGING_CONFIG=None,
+    SECRET_KEY="for a benchmark on loopback",
+)
+django.setup()
+
+from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path  # noqa: E402
+
+GROUP = "patient"
+
+
+class Device(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+    """Sends each message it gets to the group."""
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
+        """One frame."""
+        await self.channel_layer.group_send(GROUP, {"type": "frame", "data": bytes_data})
+
+
+class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Sends each message of the group to its client."""
+
+    async def connect(self) -> None:
+        """Join."""
+        await self.channel_layer.group_add(GROUP, self.channel_name)
+        await self.accept()
+
+    async def frame(self, event: dict[str, Any]) -> None:
+        """One frame."""
+        await self.send(bytes_data=event["data"])
+
+
+application = ProtocolTypeRouter(
+    {"websocket": URLRouter([path("ws/device/", Device.as_asgi()), path("ws/viewer/", Viewer.as_asgi())])}
+)

@@ -1,0 +1,185 @@
+"""Many cheap viewers in one process: they count what they get, and ack as vital.v1 asks.
+
+Run as `python -m bench.viewers URL COUNT [TOKEN,TOKEN... STREAM]`. Prints "ready" once each of them
+has got a frame; then, for each line on its standard input, a JSON line of the counts so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import struct
+import sys
+from dataclasses import asdict, dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+ACK_MESSAGES = 4
+ACK_S = 0.1
+
+
+@dataclass(slots=True)
+class Counts:
+    """What all viewers of this process got; `frames` are the logical waveform messages."""
+
+    messages: int = 0
+    frames: int = 0
+    payload_bytes: int = 0
+    closed: int = 0
+
+
+class Viewer(asyncio.Protocol):
+    """One WebSocket (RFC 6455) with as little work per message as Python allows."""
+
+    def __init__(self, url: str, counts: Counts, token: str, stream: str) -> None:
+        self._url = urlsplit(url)
+        self._counts = counts
+        self._token = token
+        self._stream = stream
+        self._buffer = bytearray()
+        self._open = False
+        self._welcomed = not token
+        self._received = 0
+        self._acked = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.ready = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Shake hands."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        key = base64.b64encode(os.urandom(16)).decode()
+        protocol = "Sec-WebSocket-Protocol: vital.v1\r\n" if self._token else ""
+        lines = (
+            f"GET {self._url.path} HTTP/1.1\r\nHost: {self._url.netloc}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{protocol}\r\n"
+        )
+        transport.write(lines.encode())
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Count it: nobody should be cut in a benchmark."""
+        self._counts.closed += 1
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError("the server closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        """Take every whole frame out of the buffer."""
+        self._buffer += data
+        if not self._open:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            if b" 101 " not in self._buffer[:32]:
+                raise ConnectionError(bytes(self._buffer[:80]).decode("latin-1"))
+            del self._buffer[: end + 4]
+            self._open = True
+            if self._token:
+                self._send({"type": "hello", "protocol": "vital.v1", "token": self._token})
+        at, end, buffer = 0, len(self._buffer), self._buffer
+        while end - at >= 2:
+            size, head = buffer[at + 1] & 0x7F, 2
+            if size == 126:
+                if end - at < 4:
+                    break
+                size, head = int.from_bytes(buffer[at + 2 : at + 4], "big"), 4
+            elif size == 127:
+                if end - at < 10:
+                    break
+                size, head = int.from_bytes(buffer[at + 2 : at + 10], "big"), 10
+            if end - at < head + size:
+                break
+            self._message(buffer[at] & 0x0F, buffer, at + head, size)
+            at += head + size
+        del buffer[:at]
+
+    def _message(self, opcode: int, buffer: bytearray, at: int, size: int) -> None:
+        if opcode == PING:
+            self._write(PONG, bytes(buffer[at : at + size]))
+            return
+        if opcode == CLOSE:
+            self._transport.close()
+            return
+        counts = self._counts
+        if not self._welcomed:
+            self._welcomed = True
+            self._send({"type": "subscribe", "streams": [self._stream], "focus": None})
+            return
+        counts.messages += 1
+        counts.payload_bytes += size
+        if opcode == BINARY:
+            counts.frames += _frames_in(buffer, at, size) if self._token else 1
+            if not self.ready.done():
+                self.ready.set_result(None)
+        if self._token:
+            self._received += 1
+            if self._received - self._acked >= ACK_MESSAGES:
+                self._ack()
+            elif self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(ACK_S, self._ack)
+
+    def _ack(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._acked = self._received
+        self._send({"type": "ack", "n": self._acked, "decoded_ms": 0, "backlog": 0})
+
+    def _send(self, message: dict[str, object]) -> None:
+        self._write(TEXT, json.dumps(message).encode())
+
+    def _write(self, opcode: int, payload: bytes) -> None:
+        size = len(payload)
+        if size < 126:
+            head = struct.pack(">BB", 0x80 | opcode, 0x80 | size)
+        else:
+            head = struct.pack(">BBH", 0x80 | opcode, 0xFE, size)
+        # A mask of zeros leaves the payload as it is; browsers must not do this, a benchmark may.
+        self._transport.write(head + bytes(4) + payload)
+
+
+def _frames_in(buffer: bytearray, at: int, size: int) -> int:
+    """Waveform frames of a bundle: version, then (varint length, frame) pairs."""
+    end, count = at + size, 0
+    at += 1
+    while at < end:
+        length = shift = 0
+        while True:
+            byte = buffer[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        count += buffer[at] == 1
+        at += length
+    return count
+
+
+async def run(url: str, count: int, tokens: list[str], stream: str) -> None:
+    """Connect them all, then answer each line of standard input with the counts."""
+    loop = asyncio.get_running_loop()
+    counts = Counts()
+    place = urlsplit(url)
+    assert place.hostname is not None
+    assert place.port is not None
+    viewers = []
+    for number in range(count):
+        new = partial(Viewer, url, counts, tokens[number % len(tokens)], stream)
+        _, viewer = await loop.create_connection(new, place.hostname, place.port)
+        viewers.append(viewer.ready)
+    await asyncio.gather(*viewers)
+    print("ready", flush=True)
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.readline():
+        print(json.dumps(asdict(counts)), flush=True)
+
+
+if __name__ == "__main__":
+    url, count, *access = sys.argv[1:]
+    tokens, stream = access or ("", "")
+    asyncio.run(run(url, int(count), tokens.split(","), stream))
