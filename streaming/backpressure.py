@@ -131,6 +131,8 @@ class BackpressureHandler:
         self._direct: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
+        self._timer_fired = False
+        self._asking: Item | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
     async def send_with_backpressure(
@@ -162,10 +164,12 @@ class BackpressureHandler:
         drops = outbox.put(item, group, self._clock())
         if drops:
             self._report(drops)
-        if self._sleep is None:
+        if outbox.control_overflow and self.window is not None:
+            self._cut(CutReason.CONTROL_OVERFLOW)
+        elif self._sleep is None:
             if self._task is None:
                 self._start()
-        elif not self._waiting_for_credit or outbox.critical_waiting or outbox.control_overflow:
+        elif not self._waiting_for_credit or outbox.critical_waiting:
             self._wake()
         elif outbox.next_due < self._timer_due:
             self._arm(outbox.next_due)
@@ -184,7 +188,6 @@ class BackpressureHandler:
             return acked
         for index, count in enumerate(acked.classes):
             self._acked[index] += count
-        self.window.network.assess(now, waiting_s=self.window.oldest_age(now))
         if self._waiting_for_credit:
             self._wake()
         elif self._keepalive and self._sleep is not None and self.window.next_due < self._timer_due:
@@ -317,47 +320,54 @@ class BackpressureHandler:
             self._timer, self._timer_due = None, math.inf
 
     async def _turn(self) -> bool:
-        """Send one batch of the most urgent; False when there is nothing, or no credit for it."""
+        """Send one batch of the most urgent; False when nothing more can be sent now."""
         now, outbox, window = self._clock(), self._outbox, self.window
-        self._report(outbox.expire(now))
-        budget: float = MAX_BUNDLE_BYTES
-        critical_budget: float | None = None
-        asking: Item | None = None
+        if now >= outbox.next_due:
+            self._report(outbox.expire(now))
+        budget = critical_budget = MAX_BUNDLE_BYTES
         if window is not None:
-            if outbox.control_overflow:
-                self._cut(CutReason.CONTROL_OVERFLOW)
-            elif window.stalled(now) or window.silent(now):
-                self._cut(CutReason.SILENT if window.silent(now) else CutReason.STALLED)
-            elif self._keepalive and not len(outbox) and window.keepalive_due(now):
-                asking = self._keepalive()
-                outbox.put(asking, DEFAULT_GROUP, now)
-            room, limit = window.room, window.bundle_limit()
+            if self._timer_fired:
+                self._timer_fired = False
+                self._mind_silence(window, now)
+            room, limit = window.room, window.bundle_limit
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
-        if self._closed:
-            return False
         items, drops = outbox.take(budget, now, critical_budget_bytes=critical_budget)
         self._report(drops)
         if items:
-            await self._write(items, keepalive=items == [asking])
-            if len(outbox):
-                # A server whose send never waits (Daphne) would otherwise not let others run.
-                await asyncio.sleep(0)
-        elif window is not None and budget > 0:
-            window.on_nothing_to_send()
+            await self._write(items)
+        if not len(outbox):
+            if window is not None and window.room > 0:
+                window.on_nothing_to_send()
+            return False
+        if items:
+            # A server whose send never waits (Daphne) would otherwise not let others run.
+            await asyncio.sleep(0)
         return bool(items)
 
-    async def _write(self, items: list[Item], *, keepalive: bool) -> None:
+    def _mind_silence(self, window: SendWindow, now: float) -> None:
+        """Cut a client that does not ack, and ask one for an ack that has had nothing to ack."""
+        if window.silent(now):
+            self._cut(CutReason.SILENT)
+        elif window.stalled(now):
+            self._cut(CutReason.STALLED)
+        elif self._keepalive and not len(self._outbox) and window.keepalive_due(now):
+            self._asking = self._keepalive()
+            self._outbox.put(self._asking, DEFAULT_GROUP, now)
+
+    async def _write(self, items: list[Item]) -> None:
+        window, messages = self.window, self._pack(items)
         classes = [0] * len(MessagePriority)
         for item in items:
             classes[item.priority - 1] += 1
-        messages = self._pack(items)
+        keepalive = items[0] is self._asking
+        last = len(messages) - 1
         try:
-            for index, message in enumerate(messages, 1):
-                if self.window is not None:
+            for index, message in enumerate(messages):
+                if window is not None:
                     # Items are acked with the last message of their batch.
-                    held = tuple(classes) if index == len(messages) else ()
-                    self.window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
-                await self._sender.send(message, max_retries=self.config.MAX_RETRIES)
+                    held = tuple(classes) if index == last else ()
+                    window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
+                await self._sender.send(message, max_retries=self.profile.max_retries)
         except Exception as error:
             if not says_closed(error):
                 raise
@@ -366,7 +376,7 @@ class BackpressureHandler:
             return
         self._sent += len(items)
         self._rate.add(len(items), self._clock())
-        if self.window is None:
+        if window is None:
             for index, count in enumerate(classes):
                 self._acked[index] += count
         self._answer_direct(True)
@@ -400,7 +410,7 @@ class BackpressureHandler:
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer, self._timer_due = None, math.inf
+        self._timer, self._timer_due, self._timer_fired = None, math.inf, True
         self._wake()
 
     def _on_overdue(self) -> None:

@@ -50,8 +50,18 @@ class SocketSender:
         if self._watch is None:
             # One timer serves many messages: it looks at the one that it finds under way.
             self._watch = asyncio.get_running_loop().call_later(SEND_DEADLINE_S, self._on_deadline)
+        send = self._send_text if isinstance(message, str) else self._send_bytes
+        attempt = 0
         try:
-            await self._attempt(message)
+            while True:
+                try:
+                    return await send(message)
+                except OSError as error:
+                    if attempt >= max_retries or not _is_transient(error) or self._is_closed():
+                        raise
+                await asyncio.sleep(_RETRY_DELAY_S * 2**attempt)
+                attempt += 1
+                self.retries += 1
         finally:
             self._began = None
 
@@ -60,19 +70,6 @@ class SocketSender:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-
-    async def _attempt(self, message: bytes | str) -> None:
-        send = self._send_text if isinstance(message, str) else self._send_bytes
-        attempt = 0
-        while True:
-            try:
-                return await send(message)
-            except OSError as error:
-                if attempt >= self._max_retries or not _is_transient(error) or self._is_closed():
-                    raise
-            await asyncio.sleep(_RETRY_DELAY_S * 2**attempt)
-            attempt += 1
-            self.retries += 1
 
     def _on_deadline(self) -> None:
         self._watch = None

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedOK
 
 from streaming import backpressure
@@ -521,6 +523,56 @@ class TestDrops:
         assert handler.group_state("ecg.a") is None
         assert reported == []
         await handler.aclose()
+
+
+class TestAccounting:
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.lists(
+            st.one_of(
+                st.tuples(st.sampled_from(MessagePriority), st.integers(1, 3000), st.integers(1, 8)),
+                st.floats(0.0, 2.0),
+                st.sampled_from(["stop reading", "read", "slow", "fast", "shrink", "grow", "drop"]),
+            ),
+            max_size=30,
+        ),
+        st.booleans(),
+    )
+    def test_every_message_offered_is_accounted_for(self, steps: list[Any], monitored: bool) -> None:
+        @virtual_time
+        async def run() -> None:
+            link = ThrottledLink(20_000, ack_messages=2)
+            handler = handler_of(link, SendWindow(), keepalive=lambda: item("t", CRITICAL, control=True))
+            link.on_ack = handler.on_ack
+            offered = 0
+            if monitored:
+                await handler.start_monitoring()
+            for step in steps:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif isinstance(step, tuple):
+                    priority, size, count = step
+                    for _ in range(count):
+                        handler.offer(item(b"x" * size, priority), f"group{size % 3}")
+                        offered += 1
+                elif step == "drop":
+                    handler.drop_group("group0")
+                elif step in {"shrink", "grow"}:
+                    handler.set_profile(
+                        "group1", BackpressureProfile(max_buffer_size=10 if step == "shrink" else 1000)
+                    )
+                elif step in {"slow", "fast"}:
+                    link.rate = 2000 if step == "slow" else 200_000
+                else:
+                    link.reading = step == "read"
+                metrics = handler.get_metrics()
+                assert accounted(metrics)
+                assert metrics.in_flight_messages >= 0
+                assert metrics.offered_messages >= offered
+            await handler.aclose()
+            assert accounted(handler.get_metrics())
+
+        run()
 
 
 class TestConfig:

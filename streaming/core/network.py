@@ -119,7 +119,7 @@ class SlidingRate:
 
     def add(self, amount: float, now: float) -> None:
         """Count `amount` at `now`."""
-        second = math.floor(now)
+        second = int(now)
         if self._buckets and self._buckets[-1][0] == second:
             self._buckets[-1][1] += amount
             return

@@ -194,8 +194,9 @@ class Outbox:
             if ring:
                 break
             budget = budget_bytes
-        for lane in list(self._pressed):
-            self._relax(lane, now)
+        if self._pressed:
+            for lane in list(self._pressed):
+                self._relax(lane, now)
         return taken, drops
 
     def pressure(self, now: float) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from operator import add
+from typing import NamedTuple
 
 from streaming.core.network import NetworkEstimator, SlidingRate
 from streaming.core.profiles import ConnectionProfile
@@ -29,8 +31,7 @@ ClassMessages = tuple[int, ...]
 """Logical messages by priority, less 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acked:
+class Acked(NamedTuple):
     """What one ack took out of flight; `rtt_s` is that of the newest message it names."""
 
     messages: int
@@ -75,6 +76,10 @@ class SendWindow:
         """WebSocket messages sent since `welcome`, which is number 0."""
         self.acked = 0
         self.in_flight_bytes = 0
+        self.size = INITIAL_WINDOW_BYTES
+        """The window in bytes."""
+        self.bundle_limit = INITIAL_WINDOW_BYTES // 2
+        """The most bytes to put into one WebSocket message."""
         self._flight: deque[_Sent] = deque()
         self._delivered = 0
         self._delivered_at = 0.0
@@ -109,8 +114,12 @@ class SendWindow:
             )
         )
         self.in_flight_bytes += size_bytes
-        # The largest of the recent messages: each one that is smaller takes a sixteenth of the difference.
-        self._message_bytes = max(size_bytes, self._message_bytes - (self._message_bytes - size_bytes) / 16)
+        if size_bytes > self._message_bytes:
+            self._message_bytes = size_bytes
+            self._resize()
+        else:
+            # The largest of the recent messages: each smaller one takes a sixteenth of the difference.
+            self._message_bytes -= (self._message_bytes - size_bytes) / 16
         self.sent += 1
         return self.sent
 
@@ -124,10 +133,13 @@ class SendWindow:
         self._heard_at = now
         if n <= self.acked:
             return Acked(0, 0, (), None)
-        acked = [self._flight.popleft() for _ in range(n - self.acked)]
-        newest = acked[-1]
-        size_bytes = sum(sent.size_bytes for sent in acked)
-        classes = tuple(map(sum, zip(*(sent.classes for sent in acked if sent.classes), strict=True)))
+        messages = n - self.acked
+        newest = self._flight.popleft()
+        size_bytes, classes = newest.size_bytes, newest.classes
+        for _ in range(messages - 1):
+            newest = self._flight.popleft()
+            size_bytes += newest.size_bytes
+            classes = _sum(classes, newest.classes)
         self.acked = n
         self.in_flight_bytes -= size_bytes
         self._delivered += size_bytes
@@ -143,23 +155,12 @@ class SendWindow:
             rate = (self._delivered - newest.delivered) / took_s
             self.network.on_delivery(rate, now, app_limited=newest.app_limited)
         self._probe(now)
-        return Acked(len(acked), size_bytes, classes, rtt_s)
+        self._resize()
+        return Acked(messages, size_bytes, classes, rtt_s)
 
     def on_nothing_to_send(self) -> None:
         """Note that there is room and nothing to fill it: the next to leave measures the sender."""
         self._app_limited_until = self._delivered + self.in_flight_bytes
-
-    @property
-    def size(self) -> int:
-        """The window in bytes."""
-        two = 2 * self._message_bytes
-        rate, rtt_s = self.network.delivery_rate, self.network.rtt_min_s
-        if rate is None or rtt_s is None:
-            return int(max(two, INITIAL_WINDOW_BYTES))
-        if self._draining or self._probe_number is not None:
-            return int(two)
-        ideal = _GAIN * rate * max(rtt_s, _MIN_RTT_S) + self._message_bytes
-        return int(min(max(ideal, two), max(self.max_bytes, two)))
 
     @property
     def room(self) -> int:
@@ -170,13 +171,6 @@ class SendWindow:
     def critical_room(self) -> int:
         """Bytes that CRITICAL may send now."""
         return self.room + CRITICAL_CREDIT_BYTES
-
-    def bundle_limit(self) -> int:
-        """The most bytes to put into one WebSocket message."""
-        rate = self.network.delivery_rate
-        if rate is None:
-            return INITIAL_WINDOW_BYTES // 2
-        return max(1, int(min(MAX_BUNDLE_BYTES, _BUNDLE_S * rate)))
 
     def oldest_age(self, now: float) -> float:
         """For how long the oldest unacked message has been on its way; 0 when there is none."""
@@ -206,6 +200,19 @@ class SendWindow:
         """Bytes acked a second, over the last 10 s."""
         return self._goodput.per_second(now)
 
+    def _resize(self) -> None:
+        two = 2 * self._message_bytes
+        rate, rtt_s = self.network.delivery_rate, self.network.rtt_min_s
+        if rate is None or rtt_s is None:
+            self.size = int(max(two, INITIAL_WINDOW_BYTES))
+            return
+        self.bundle_limit = max(1, int(min(MAX_BUNDLE_BYTES, _BUNDLE_S * rate)))
+        if self._draining or self._probe_number is not None:
+            self.size = int(two)
+        else:
+            ideal = _GAIN * rate * max(rtt_s, _MIN_RTT_S) + self._message_bytes
+            self.size = int(min(max(ideal, two), max(self.max_bytes, two)))
+
     def _probe(self, now: float) -> None:
         """Shrink when the smallest round trip is old; grow again after one on a nearly empty path."""
         if self._draining:
@@ -218,3 +225,9 @@ class SendWindow:
             # Saturated; with nothing more to send, the path would empty by itself.
             age_s = min(self.network.rtt_min_age_s(now), now - self._probed_at)
             self._draining = age_s >= _PROBE_AFTER_S
+
+
+def _sum(some: ClassMessages, more: ClassMessages) -> ClassMessages:
+    if some and more:
+        return tuple(map(add, some, more))
+    return some or more

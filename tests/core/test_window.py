@@ -165,16 +165,16 @@ class TestSize:
 class TestBundles:
     def test_are_50_ms_of_the_delivery_rate(self) -> None:
         window = saturated(64_000, 0.05)
-        assert window.bundle_limit() == pytest.approx(3200, rel=0.05)
+        assert window.bundle_limit == pytest.approx(3200, rel=0.05)
 
     def test_are_16_kib_at_most(self) -> None:
-        assert saturated(50e6, 0.1, message=16 * KIB).bundle_limit() == 16 * KIB
+        assert saturated(50e6, 0.1, message=16 * KIB).bundle_limit == 16 * KIB
 
     def test_are_half_the_window_until_a_rate_is_known(self) -> None:
-        assert SendWindow().bundle_limit() == 2 * KIB
+        assert SendWindow().bundle_limit == 2 * KIB
 
     def test_have_room_for_something_on_any_link(self) -> None:
-        assert saturated(10, 0.1, seconds=30, message=10).bundle_limit() >= 1
+        assert saturated(10, 0.1, seconds=30, message=10).bundle_limit >= 1
 
 
 class TestEnd:
