@@ -16,6 +16,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from streaming.models import ApiToken, AuditEntry, DeviceToken, Patient, Stream
 from streaming.store import access, audit, tokens
 from tests.store.people import NAMES, Hospital, hospital
+from tests.store.tampering import remove
 
 TOKEN = re.compile(r"vt[da]_[a-z2-7]{8}_[A-Za-z0-9_-]{43}")
 
@@ -295,5 +296,5 @@ class TestAudit:
         assert "1 chains are whole." in self.verify(reader, entry)
 
     def test_broken_chain_is_named(self, reader: Client, entry: AuditEntry) -> None:
-        AuditEntry.objects.filter(seq=1)._raw_delete("default")
+        remove(1)
         assert f"{entry.writer[1:]}/1: missing" in self.verify(reader, entry)

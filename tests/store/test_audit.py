@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from typing import Any
 
@@ -16,26 +15,13 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from streaming.models import AuditEntry
 from streaming.store import audit
 from streaming.store.audit import GENESIS, AuditProblem, AuditWriter, Head
-
-TRIGGERS = importlib.import_module("streaming.migrations.0002_audit_append_only")
+from tests.store.tampering import TRIGGERS, remove, tamper
 
 
 def write(writer: AuditWriter, count: int) -> None:
     """Append some entries."""
     for number in range(count):
         writer.append("user:1", "stream.subscribe", f"stream:{number}", "allowed", {"n": number})
-
-
-def tamper(seq: int, **changes: Any) -> None:
-    """Change a row as somebody with access to the file would."""
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER streaming_auditentry_no_update")
-    AuditEntry.objects.filter(seq=seq).update(**changes)
-
-
-def remove(seq: int) -> None:
-    """Delete a row likewise."""
-    AuditEntry.objects.filter(seq=seq)._raw_delete("default")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_token_with_one_wrong_letter_is_not_found(at: int, device: Device) -> No
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # the examples only read
 @given(text=st.text(max_size=80) | st.from_regex(r"vtd_[a-z2-7]{8}_[A-Za-z0-9_-]{43}", fullmatch=True))
 def test_anything_else_is_not_found(text: str, place: Hospital) -> None:
