@@ -56,7 +56,7 @@ def test_a_chunk_may_fill_a_hole_to_either_end() -> None:
     position.accept(0, 5)
     assert position.holes == (Span(5, 20),)
     position.accept(5, 15)
-    assert position.holes == ()
+    assert not position.holes
 
 
 def test_one_chunk_may_fill_several_holes_and_go_on() -> None:
