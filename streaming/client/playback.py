@@ -96,10 +96,11 @@ def section(
             f"record {recording.name} has the leads {', '.join(names)}, not {', '.join(unknown) or 'none'}"
         )
     rows = [names.index(name) for name in chosen]
-    length_s = recording.samples.shape[1] / recording.rate_hz
+    total = recording.samples.shape[1]
+    length_s = total / recording.rate_hz
     if not 0 <= start_s < length_s or (duration_s is not None and not duration_s > 0):
         raise RecordingError(f"record {recording.name} is {length_s:.1f} s long: nothing of it lies there")
-    first = int(start_s * recording.rate_hz)
+    first = min(round(start_s * recording.rate_hz), total - 1)
     end_s = length_s if duration_s is None else min(length_s, start_s + duration_s)
     stop = max(first + 1, round(end_s * recording.rate_hz))
     return replace(

