@@ -117,7 +117,7 @@ class Subscriber:
 
     def acked(self, ack: messages.Ack) -> None:
         """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent."""
-        self.handler.on_ack(ack.n)
+        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000)
 
     def apply_profiles(self, profiles: ProfileSet) -> None:
         """Govern each lane by the new settings; what no longer fits is dropped and becomes GAPs."""
@@ -226,7 +226,8 @@ def _gap_item(span: Span, reason: GapReason, now: float) -> Item:
             first=span.first,
             stop=span.stop,
             reason=reason,
-            recoverable=False,
+            # The device may still send what its own connection held up; nobody else has it.
+            recoverable=reason is GapReason.SOURCE,
         )
 
     text = render(span)

@@ -194,7 +194,7 @@ def client_texts() -> dict[str, str]:
         "viewer hello with token": client_messages.viewer_hello(token="t" * 40),
         "subscribe": client_messages.subscribe(["bed-7", "bed-8"], focus="bed-8"),
         "subscribe to nothing": client_messages.subscribe([]),
-        "ack": client_messages.ack(4, decoded_ms=1.25, backlog=0),
+        "ack": client_messages.ack(4, decoded_ms=1.25, backlog=0, held_ms=40),
         "time": client_messages.time_request(12.5),
         "bye": client_messages.client_bye(),
         "device hello": client_messages.device_hello(

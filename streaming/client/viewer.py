@@ -199,6 +199,7 @@ class _Acks:
         self._queue = queue
         self._taken = 0
         self._acked = 0
+        self._taken_at = 0.0
         self._decoded_ms = 0.0
         self._deadline: float | None = None
 
@@ -214,11 +215,12 @@ class _Acks:
     async def taken(self, decoded_ms: float) -> None:
         """Count one more message as decoded and handed over."""
         self._taken += 1
+        self._taken_at = asyncio.get_running_loop().time()
         self._decoded_ms += decoded_ms
         if self._taken - self._acked >= self._every:
             await self.flush()
         elif self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._within_s
+            self._deadline = self._taken_at + self._within_s
 
     async def flush(self) -> None:
         """Acknowledge all that was taken."""
@@ -226,4 +228,7 @@ class _Acks:
         if self._taken > self._acked and not self.line.leaving:
             self._acked = self._taken
             decoded_ms, self._decoded_ms = self._decoded_ms, 0.0
-            await self.line.send(ack(self._taken, decoded_ms=decoded_ms, backlog=self._queue.qsize()))
+            held_ms = 1000 * (asyncio.get_running_loop().time() - self._taken_at)
+            await self.line.send(
+                ack(self._taken, decoded_ms=decoded_ms, backlog=self._queue.qsize(), held_ms=held_ms)
+            )

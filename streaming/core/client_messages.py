@@ -33,9 +33,12 @@ def subscribe(streams: Iterable[str], *, focus: str | None = None) -> str:
     return _message("subscribe", streams=list(streams), focus=focus)
 
 
-def ack(n: int, *, decoded_ms: float, backlog: int) -> str:
-    """Every WebSocket message up to number `n` since `welcome` is decoded, in `decoded_ms` all told."""
-    return _message("ack", n=n, decoded_ms=round(decoded_ms, 3), backlog=backlog)
+def ack(n: int, *, decoded_ms: float, backlog: int, held_ms: float = 0.0) -> str:
+    """Every WebSocket message up to number `n` since `welcome` is decoded, in `decoded_ms` all told.
+
+    `held_ms` is how long ago message `n` was decoded.
+    """
+    return _message("ack", n=n, decoded_ms=round(decoded_ms, 3), backlog=backlog, held_ms=round(held_ms, 3))
 
 
 def time_request(t0: float) -> str:

@@ -76,11 +76,15 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """All WebSocket messages up to number `n` since `welcome` are decoded; `backlog` wait for it."""
+    """All WebSocket messages up to number `n` since `welcome` are decoded; `backlog` wait for it.
+
+    `held_ms` is how long message `n` had been decoded when this was sent: it is not the network's delay.
+    """
 
     n: int
     decoded_ms: float
     backlog: int
+    held_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ def _ack(fields: Fields) -> Ack:
         fields.integer("n", 0, MAX_SAFE_INTEGER),
         fields.number("decoded_ms", 0),
         fields.integer("backlog", 0, MAX_SAFE_INTEGER),
+        fields.number("held_ms", 0) if fields.has("held_ms") else 0.0,
     )
 
 

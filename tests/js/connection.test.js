@@ -256,11 +256,11 @@ test("acks are due after four messages or half of the allowed time", () => {
   acks.handled(1, 0.002);
   assert.equal(acks.isDue(1.04), false);
   assert.equal(acks.isDue(1.05), true);
-  assert.deepEqual(acks.take(), { type: "ack", n: 1, decoded_ms: 2, backlog: 0 });
+  assert.deepEqual(acks.take(1.05), { type: "ack", n: 1, decoded_ms: 2, backlog: 0, held_ms: 50 });
   assert.equal(acks.isDue(9), false);
   for (let i = 0; i < 4; i++) acks.handled(9, 0.001);
   assert.equal(acks.isDue(9), true);
-  assert.equal(acks.take().n, 5);
+  assert.equal(acks.take(9).n, 5);
 });
 
 test("full jitter: between nothing and the cap, which is 30 s", () => {

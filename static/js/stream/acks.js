@@ -11,6 +11,7 @@ export class AckCadence {
   #handled = 0;
   #acked = 0;
   #oldest = 0;
+  #newest = 0;
   #spentS = 0;
 
   /** @param {{messages: number, ms: number}} cadence as `welcome` gave it */
@@ -30,6 +31,7 @@ export class AckCadence {
       this.#spentS = 0;
     }
     this.#handled++;
+    this.#newest = now;
     this.#spentS += spentS;
   }
 
@@ -39,9 +41,15 @@ export class AckCadence {
     return waiting >= this.#messages || (waiting > 0 && now - this.#oldest >= this.#holdS);
   }
 
-  /** The `ack` for all that was handled. `decoded_ms` is the time that decoding it took. */
-  take() {
+  /**
+   * The `ack` for all that was handled. `decoded_ms` is the time that decoding it took; `held_ms` the time
+   * since the newest was decoded, which the server takes off the round trip.
+   * @param {number} now
+   */
+  take(now) {
     this.#acked = this.#handled;
-    return { type: "ack", n: this.#acked, decoded_ms: Math.round(this.#spentS * 1e5) / 100, backlog: 0 };
+    const decoded_ms = Math.round(this.#spentS * 1e5) / 100;
+    const held_ms = Math.round(Math.max(0, now - this.#newest) * 1e5) / 100;
+    return { type: "ack", n: this.#acked, decoded_ms, backlog: 0, held_ms };
   }
 }

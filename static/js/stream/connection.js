@@ -116,7 +116,7 @@ export class Connection {
     if (this.phase === "waiting" && now >= this.retryAt) this.connect();
     if (!this.#socket) return;
     if (this.#acks) {
-      if (this.#acks.isDue(now)) this.#send(this.#acks.take());
+      if (this.#acks.isDue(now)) this.#send(this.#acks.take(now));
       if (now - this.#askedAt >= ASK_TIME_S) {
         this.#askedAt = now;
         this.#send({ type: "time", t0: now });
@@ -147,7 +147,7 @@ export class Connection {
     const now = this.#now();
     if (!welcomed || !this.#acks) return;
     this.#acks.handled(began, now - began);
-    if (this.#acks.isDue(now)) this.#send(this.#acks.take());
+    if (this.#acks.isDue(now)) this.#send(this.#acks.take(now));
   }
 
   /**
