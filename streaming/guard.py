@@ -28,10 +28,10 @@ class InboundLimits:
     """What one WebSocket peer may send.
 
     A sixteen-lead device at 2 kHz and twentyfold speed sends 200 chunks and about 1 MB a second,
-    so that the defaults leave it room for a resend.
+    so that the defaults leave it room for a resend. No valid message is longer than 64 KiB.
     """
 
-    message_bytes: int = 256 * 1024
+    message_bytes: int = 64 * 1024
     queue_messages: int = 256
     queue_bytes: int = 1024 * 1024
     messages_per_s: float = 500.0

@@ -17,7 +17,7 @@ from streaming.compression import CompressionHandler
 from streaming.core import messages
 from streaming.core.bundle import Bundle, Event, Gap, WaveFrame
 from streaming.core.frames import Frame, FrameKind
-from streaming.core.messages import GapReason, SignalState
+from streaming.core.messages import MAX_CHUNK_S, GapReason, SignalState
 from streaming.core.position import Span, StreamPosition
 from streaming.core.priority import MessagePriority
 from streaming.core.rate import RateEstimator
@@ -242,7 +242,9 @@ class _Epoch:
     def _check_values(self, samples: Samples) -> None:
         if samples.shape[0] != len(self.info.leads):
             raise ProtocolError("chunk does not have the leads of the hello")
-        if (np.abs(samples.astype(np.int64)) > self._limits).any():
+        if samples.shape[1] > MAX_CHUNK_S * self.info.rate_hz:
+            raise ProtocolError(f"chunk is longer than {MAX_CHUNK_S} s")
+        if (np.abs(samples.astype(np.int64)) >= self._limits).any():
             raise ProtocolError("a sample does not fit the signal's adc_bits")
 
     def _note_hole(self, hole: Span) -> None:

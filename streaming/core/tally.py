@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streaming.core.outbox import DropReason, Item
 from streaming.core.network import SlidingRate
+from streaming.core.outbox import DropReason, Item
 
 
 class GroupTally:
