@@ -1,0 +1,1 @@
+"""Real processes: Daphne, uvicorn, Valkey, devices and viewers, over real sockets."""
