@@ -94,6 +94,7 @@ class Device:
         self._idle.set()
         self._welcomed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def next_sample(self) -> int:
@@ -263,6 +264,7 @@ class Device:
             self._give_up(lost)
 
     async def _stop(self) -> None:
+        self._closing = True
         if self._line is not None:
             await self._line.leave()
         if self._task is not None:
@@ -270,7 +272,7 @@ class Device:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        while True:  # once per session; each ends only where the indices would overflow
+        while not self._closing:  # once per session, of which most devices have one
             await self._connector.run(self._talk)
 
     async def _talk(self, line: Line) -> None:

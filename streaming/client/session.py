@@ -82,7 +82,9 @@ class Session:
         self.next_sample, self.hole = stop, 0
 
     def report_leads_off(self, names: tuple[str, ...]) -> None:
-        """Add a report about the samples from here on."""
+        """Add a report about the samples from here on; it replaces one that no sample has followed."""
+        if self._unsent and isinstance(self._unsent[-1], _LeadsOff):
+            self._unsent.pop()
         self._unsent.append(_LeadsOff(self.next_sample, names))
 
     def skip(self, count: int) -> None:

@@ -106,6 +106,14 @@ def test_a_report_that_got_lost_on_the_way_is_sent_again() -> None:
     assert take_all(session) == [DeviceQuality(11, ("II",)), DeviceQuality(11, ())]
 
 
+def test_of_reports_without_samples_between_them_the_last_one_counts() -> None:
+    session = session_of(10)
+    for names in (("II",), (), ("V1",)):
+        session.report_leads_off(names)
+        session.skip(5)
+    assert take_all(session)[1:] == [DeviceQuality(20, ("V1",))]
+
+
 def test_giving_up_takes_whole_chunks_from_the_oldest_on() -> None:
     session = session_of(10, 10, 10)
     session.report_leads_off(("II",))
