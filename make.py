@@ -177,8 +177,7 @@ def progress(text: str, *, in_log: bool) -> None:
 
 def demo(options: argparse.Namespace) -> int:
     """Start Daphne with eight demo patients, after all that it needs, and print where to look."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    listen_to_signals()
     require_free(options.port)
     install("demo")
     say("Preparing the database")
@@ -199,6 +198,15 @@ def demo(options: argparse.Namespace) -> int:
     finally:
         crew.stop()
     return 1
+
+
+def listen_to_signals() -> None:
+    """End as Ctrl-C does on SIGTERM and SIGHUP too; a shell's `&` ignores Ctrl-C for us, `nohup` SIGHUP."""
+    ending = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    for number in ending:
+        signal.signal(number, interrupt)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

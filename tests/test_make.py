@@ -232,9 +232,14 @@ def test_demo_serves_the_page_and_ends_all_it_started(tmp_path: Path, number: si
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # As a user runs it, but with the packages of this run.
-    script = f"import make, sys; make.PYTHON = {sys.executable!r}; make.install = lambda lock: None; "
-    script += f"sys.exit(make.main(['demo', '--port', '{port}']))"
+    # As a user runs it, but with the packages of this run; and by `&`, for which a shell ignores SIGINT.
+    script = f"""
+import make, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+make.PYTHON = {sys.executable!r}
+make.install = lambda lock: None
+sys.exit(make.main(["demo", "--port", "{port}"]))
+"""
     output = tmp_path / "output"
     with output.open("wb") as log:
         demo = subprocess.Popen(
