@@ -412,6 +412,18 @@ class TestWindow:
         assert accounted(handler.get_metrics())
 
     @virtual_time
+    async def test_a_light_load_says_nothing_about_the_link(self) -> None:
+        link, window = ThrottledLink(1e6), SendWindow()
+        handler = handler_of(link, window)
+        link.on_ack = handler.on_ack
+        for index in range(50):
+            handler.offer(frame(index))
+            await asyncio.sleep(0.1)
+        assert window.network.delivery_rate is None
+        assert window.size == 4096
+        await handler.aclose()
+
+    @virtual_time
     async def test_too_much_control_cuts_the_client(self) -> None:
         cuts: list[CutReason] = []
         handler = handler_of(FakeSocket(), SendWindow(), on_slow=cuts.append)
@@ -485,6 +497,21 @@ class TestDrops:
         assert len(drops) == 11
         assert {drop.reason for _, drop in drops} == {DropReason.EXPIRED}
         assert all(at - began == pytest.approx(1, abs=0.01) for at, _ in drops)
+        await handler.aclose()
+
+    @virtual_time
+    async def test_what_ages_is_noticed_even_behind_what_does_not(self) -> None:
+        drops: list[tuple[float, Drop]] = []
+        handler = handler_of(
+            FakeSocket(), SendWindow(), on_drops=lambda dropped: drops.extend((now(), d) for d in dropped)
+        )
+        for _ in range(3):
+            handler.offer(item(b"x" * 5000, BULK))
+        await turns()
+        offered_at = now()
+        handler.offer(frame(0))
+        await asyncio.sleep(2)
+        assert [at - offered_at for at, _ in drops] == [pytest.approx(1, abs=0.01)]
         await handler.aclose()
 
     @virtual_time

@@ -201,8 +201,8 @@ class TestQuotas:
         box = outbox(max_buffer_size=10, emergency_mode=False)
         for _ in range(10):
             assert box.put(item(CRITICAL), "a", 0.0) == []
-        refused = item(NORMAL)
-        assert box.put(refused, "a", 0.0)[0].item is refused
+        refused = item(HIGH)
+        assert box.put(refused, "a", 0.0) == [Drop(refused, DropReason.QUOTA)]
         assert box.put(item(CRITICAL), "a", 0.0) == []
         assert len(box) == 11
 
@@ -288,6 +288,17 @@ class TestBackpressure:
         assert box.next_due == pytest.approx(0.8)
         assert box.expire(0.81) == []
         assert box.backpressure_active
+
+    def test_age_activates_it_again_after_it_ended(self) -> None:
+        box = outbox(max_buffer_size=100)
+        for _ in range(16):
+            box.put(item(NORMAL), "a", 0.0)
+        box.expire(0.0)
+        box.expire(8.5)
+        assert box.next_due == 10.0
+        box.take(1300, 0.0)
+        assert not box.backpressure_active
+        assert box.next_due == 8.0
 
     def test_always_drops_offered_bulk(self) -> None:
         box = outbox(max_buffer_size=100)
@@ -400,6 +411,12 @@ class TestEmergency:
         for _ in range(60):
             box.put(item(HIGH), "a", 0.0)
         assert not box.emergency
+
+    def test_ends_when_it_is_switched_off(self) -> None:
+        box = self.stay()
+        box.set_lane("a", BackpressureProfile(max_buffer_size=100, emergency_mode=False))
+        assert not box.emergency
+        assert box.put(item(HIGH), "a", 0.0) == []
 
     def test_control_survives_it(self) -> None:
         box = outbox(max_buffer_size=100)
