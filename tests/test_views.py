@@ -9,18 +9,21 @@ from typing import Any
 
 import pytest
 from channels.layers import get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.migrations.executor import MigrationExecutor
 from django.shortcuts import render
 from django.test import AsyncClient, Client
 from pytest_django import Settings
+from redis.asyncio import Redis
 
 from streaming import views
 from streaming.conf import NOTICE
 from streaming.store import readiness
 from tests.pages import inline_code
 from tests.store.people import Hospital, hospital
+from vital import env
 
 
 @pytest.fixture
@@ -234,6 +237,22 @@ class TestProbes:
         monkeypatch.setattr(MigrationExecutor, "__init__", fail)
         reasons = (await AsyncClient().get("/readyz")).json()["reasons"]
         assert reasons == {"database": "the database does not answer (OperationalError)"}
+
+
+@pytest.mark.valkey
+async def test_probes_leave_no_subscription_in_a_real_valkey(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = RedisPubSubChannelLayer(**env.channel_layer(valkey_url)["CONFIG"], prefix="probes")
+    monkeypatch.setattr(views, "get_channel_layer", lambda: layer)
+    monkeypatch.setattr(views, "database_fault", lambda: None)
+    try:
+        for _ in range(3):
+            assert (await AsyncClient().get("/readyz")).json() == {"status": "ok"}
+        async with Redis.from_url(valkey_url) as redis:
+            assert await redis.pubsub_channels("probes*") == []
+    finally:
+        await layer.flush()
 
 
 @pytest.mark.django_db

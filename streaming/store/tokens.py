@@ -26,7 +26,7 @@ API_KIND = "vta"
 ROTATION_OVERLAP = timedelta(minutes=10)
 """How long a device may go on with its old token after a new one was issued."""
 
-_TOKEN = re.compile(r"(vtd|vta)_([a-z2-7]{8})_([A-Za-z0-9_-]{43})")
+_TOKEN = re.compile(r"vt[da]_([a-z2-7]{8})_[A-Za-z0-9_-]{43}")
 _NO_DIGEST = "0" * 64
 _BASE32_LOWER = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -94,18 +94,18 @@ def revoke(token: DeviceToken | ApiToken, *, actor: str) -> None:
 
 def find_device_token(text: str) -> DeviceToken | None:
     """The valid device token that `text` is, with its device; else None. One query."""
-    return _find(DeviceToken, DEVICE_KIND, text, "device")
+    return _find(DeviceToken, text, "device")
 
 
 def find_api_token(text: str) -> ApiToken | None:
     """The valid API token that `text` is, with its user; else None. One query."""
-    return _find(ApiToken, API_KIND, text, "user")
+    return _find(ApiToken, text, "user")
 
 
-def _find(model: type[T], kind: str, text: str, owner: str) -> T | None:
+def _find(model: type[T], text: str, owner: str) -> T | None:
     """Look the prefix up, then compare digests in constant time, also when nothing was found."""
     match = _TOKEN.fullmatch(text)
-    prefix = match[2] if match and match[1] == kind else ""
+    prefix = match[1] if match else ""
     token = model._default_manager.select_related(owner).filter(prefix=prefix).first()
     same = compare_digest(_digest(text), token.digest if token else _NO_DIGEST)
     return token if token and same and token.is_valid(timezone.now()) else None

@@ -321,6 +321,7 @@ class TestRecheck:
     def test_session_of_another_user(self, place: Hospital) -> None:
         principal = _of("a")(place)
         other = place.user("other", "b")
+        User.objects.update(password="the same")  # the session's hash covers the password alone
         stolen = Principal(PrincipalKind.SESSION, user_id=other.pk, session_key=principal.session_key)
         assert not access.recheck([stolen])[stolen].valid
 
