@@ -115,7 +115,7 @@ class BackpressureHandler:
         self._on_drops = on_drops
         self._on_slow = on_slow
         self._keepalive = keepalive
-        rng = rng or random.Random()  # nosec B311 (chance, not secrecy)
+        rng = rng or random.Random()  # nosec B311
         self._outbox = Outbox(rng=rng, max_total_bytes=max_total_bytes)
         self._profiles = {DEFAULT_GROUP: profile or _DEFAULTS}
         self._outbox.set_lane(DEFAULT_GROUP, self._profiles[DEFAULT_GROUP])
