@@ -55,7 +55,8 @@ class Hub:
         self._rooms: dict[str, Room] = {}
         self._subscribers: set[Subscriber] = set()
         self._tallies: dict[str, GroupTally] = {}
-        self._aliases = Aliases()
+        self._aliases = Aliases(self._evict)
+        self._skewed: set[str] = set()
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -132,9 +133,27 @@ class Hub:
         if message.get("origin") == self.process_id:
             return
         if message["type"] == MESSAGE_TYPE:
-            self._deliver(Bundle.from_message(message))
+            bundle = self._read(message)
+            if bundle is not None:
+                self._deliver(bundle)
         elif self._on_notice is not None:
             self._on_notice(message)
+
+    def _read(self, message: LayerMessage) -> Bundle | None:
+        """The bundle of another process; None when that process runs a version which writes them otherwise."""
+        try:
+            return Bundle.from_message(message)
+        except (KeyError, TypeError, ValueError) as error:
+            origin = message["origin"]
+            if origin not in self._skewed:
+                self._skewed.add(origin)
+                logger.warning("process %s sends bundles that cannot be read: %r", origin, error)
+            return None
+
+    def _evict(self, subscriber: Subscriber) -> None:
+        """Ask a viewer to connect again; nothing more goes to it, so that its aliases are free at once."""
+        subscriber.cut(CloseCode.GOING_AWAY, "aliases are used up, reconnect")
+        self.remove(subscriber)
 
     def _deliver(self, bundle: Bundle) -> None:
         room = self._rooms.get(bundle.info.stream)
@@ -147,11 +166,12 @@ class Hub:
             now = self._clock()
             for subscriber in self._subscribers:
                 subscriber.report()
-            idle = [room for room in self._rooms.values() if room.idle_since(now) > LINGER_S]
-            for room in idle:
-                del self._rooms[room.stream]
-                room.close()
-                await self.link.leave(room.group)
+            for room in list(self._rooms.values()):
+                # Asked anew for each: leaving the one before takes time, in which somebody may enter.
+                if room.idle_s(now) > LINGER_S:
+                    del self._rooms[room.stream]
+                    room.close()
+                    await self.link.leave(room.group)
 
 
 class Room:
@@ -177,8 +197,10 @@ class Room:
         if subscriber in self.viewers:
             self.viewers.discard(subscriber)
             self._empty_since = now
+            if not self.viewers:
+                self._next_sample = None  # What comes while nobody watches is nobody's gap.
 
-    def idle_since(self, now: float) -> float:
+    def idle_s(self, now: float) -> float:
         """Seconds since the last viewer left; 0 while there is one."""
         return 0.0 if self.viewers else now - self._empty_since
 
@@ -194,10 +216,11 @@ class Room:
         announcement = self._announcement
         assert announcement is not None, "a room with an epoch has announced it"
         for gap in bundle.gaps:
+            self._expect(bundle.info, gap.first, gap.stop, now)
             self._offer_gap(bundle.info, gap, now)
         for frame in bundle.frames:
             if frame.kind is FrameKind.WAVEFORM:
-                self._expect(bundle.info, frame, now)
+                self._expect(bundle.info, frame.first, frame.first + frame.count, now)
             item = _frame_item(bundle.info, announcement.alias, frame, now)
             for viewer in self.viewers:
                 viewer.offer(item, announcement)
@@ -218,24 +241,28 @@ class Room:
             alias, info, messages.stream(info, alias), self.tally, self._aliases.hold
         )
 
-    def _expect(self, info: StreamInfo, frame: WaveFrame, now: float) -> None:
-        if self._next_sample is not None and frame.first > self._next_sample:
-            self._offer_gap(info, Gap(self._next_sample, frame.first, GapReason.DROPPED), now)
-        self._next_sample = frame.first + frame.count
+    def _expect(self, info: StreamInfo, first: int, stop: int, now: float) -> None:
+        """Samples `first` to `stop` are accounted for; what lies before them was lost on the way."""
+        if self._next_sample is not None and first > self._next_sample:
+            self._offer_gap(info, Gap(self._next_sample, first, GapReason.DROPPED), now)
+        self._next_sample = stop
 
     def _offer_gap(self, info: StreamInfo, gap: Gap, now: float) -> None:
         announcement = self._announcement
         assert announcement is not None, "gaps follow the announcement"
-        self._next_sample = max(self._next_sample or 0, gap.stop)
         span = Span(info.stream, info.epoch, gap.first, gap.stop)
         for viewer in self.viewers:
             viewer.offer_gap(announcement, span, gap.reason, now)
 
 
 class Aliases:
-    """The process's u16 names for (stream, epoch, rendition), free again when no connection knows them."""
+    """The process's u16 names for (stream, epoch, rendition), free again when no connection knows them.
 
-    def __init__(self) -> None:
+    `evict(subscriber)` must release what the subscriber holds.
+    """
+
+    def __init__(self, evict: Callable[[Subscriber], None]) -> None:
+        self._evict = evict
         self._free: deque[int] = deque()
         self._next = 0
         self._holders: dict[int, set[Subscriber]] = {}
@@ -254,8 +281,7 @@ class Aliases:
         else:
             alias = next(iter(self._retired))
             for subscriber in list(self._holders[alias]):
-                subscriber.cut(CloseCode.GOING_AWAY, "aliases are used up, reconnect")
-                self.release(subscriber)
+                self._evict(subscriber)
             self._free.remove(alias)
         self._holders[alias] = set()
         return alias
