@@ -294,7 +294,7 @@ class ApiTokenAdmin(_ModelAdmin):
 class AuditEntryAdmin(_ModelAdmin):
     """The audit trail, to be read and checked."""
 
-    list_display = ("at", "actor", "action", "object", "outcome", "writer", "seq")
+    list_display = ("at", "actor", "action", "object", "outcome", "entry")
     list_filter = ("action", "outcome")
     search_fields = ("=actor", "=object")
     show_full_result_count = False  # it would count a table that only grows, on every page
@@ -311,6 +311,11 @@ class AuditEntryAdmin(_ModelAdmin):
     def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
         """Nobody deletes from it."""
         return False
+
+    @admin.display(description="writer/seq")
+    def entry(self, entry: AuditEntry) -> str:
+        """Its place in its chain."""
+        return str(entry)
 
     @admin.action(description="Verify the chains of the selected entries", permissions=["view"])
     def verify_chains(self, request: HttpRequest, entries: QuerySet[AuditEntry]) -> None:
