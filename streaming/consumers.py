@@ -17,7 +17,13 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from streaming.core import messages
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
-from streaming.exceptions import AuthenticationError, CloseCode, ProtocolError, RateLimitError
+from streaming.exceptions import (
+    RETRY_AFTER_MS,
+    AuthenticationError,
+    CloseCode,
+    ProtocolError,
+    RateLimitError,
+)
 from streaming.ingest import Intake
 from streaming.runtime import Runtime
 from streaming.store import access
@@ -32,13 +38,6 @@ DEVICE_ACK_S = 0.5
 CONNECTIONS_PER_PRINCIPAL = 64
 MAX_REASON_BYTES = 123
 """RFC 6455, 5.5: a close frame holds 125 bytes, two of them the code."""
-
-RETRY_AFTER_MS = {
-    CloseCode.SLOW: 2000,
-    CloseCode.STREAM_BUSY: 2000,
-    CloseCode.GOING_AWAY: 1000,
-    CloseCode.RATE_LIMIT: 5000,
-}
 
 
 class VitalConsumer(AsyncWebsocketConsumer):

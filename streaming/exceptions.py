@@ -34,6 +34,15 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403
 
 
+RETRY_AFTER_MS = {
+    CloseCode.SLOW: 2000,
+    CloseCode.STREAM_BUSY: 2000,
+    CloseCode.GOING_AWAY: 1000,
+    CloseCode.RATE_LIMIT: 5000,
+}
+"""The time that the `bye` before a close names; for all other codes the client's own jitter does."""
+
+
 class VitalError(Exception):
     """Root of everything that VITAL raises on purpose."""
 

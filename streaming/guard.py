@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from streaming.exceptions import CloseCode
+from streaming.core import messages
+from streaming.exceptions import RETRY_AFTER_MS, CloseCode
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -89,7 +90,7 @@ class Guard:
         inbound = _Inbound(self._limits, self._clock)
         drain = asyncio.create_task(inbound.drain(receive, send))
         try:
-            await self._app(scope, inbound.receive, send)
+            await self._app(scope, inbound.receive, inbound.unless_refused(send))
         finally:
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
@@ -132,6 +133,7 @@ class _Inbound:
         self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
+        self._refused = False
         self._messages_left = limits.messages_per_s * limits.burst_s
         self._bytes_left = limits.bytes_per_s * limits.burst_s
         self._refilled_at = clock()
@@ -144,8 +146,13 @@ class _Inbound:
                 refusal = self._refusal(_size(message))
                 if refusal is not None:
                     code, reason = refusal
-                    self._end({"type": "websocket.disconnect", "code": int(code)})
+                    self._refused = True
+                    # Daphne sends no reason with a close, so that the bye is where it is read.
+                    bye = messages.bye(code, reason, retry_after_ms=RETRY_AFTER_MS.get(code))
+                    await send({"type": "websocket.send", "text": bye})
                     await send({"type": "websocket.close", "code": int(code), "reason": reason})
+                    # Last, because the application's end is the end of this task.
+                    self._end({"type": "websocket.disconnect", "code": int(code)})
                     return
             self._put(message)
             if message["type"] == "websocket.disconnect":
@@ -159,6 +166,15 @@ class _Inbound:
         message = self._queue.popleft()
         self._queued_bytes -= _size(message)
         return message
+
+    def unless_refused(self, send: Send) -> Send:
+        """The application's `send`, which says nothing more to a peer that is being cut."""
+
+        async def send_unless_refused(message: Message) -> None:
+            if not self._refused:
+                await send(message)
+
+        return send_unless_refused
 
     def _refusal(self, size: int) -> tuple[CloseCode, str] | None:
         limits = self._limits
