@@ -145,12 +145,11 @@ async def watch(peer: Peer, *streams: str) -> None:
 
 
 def hello(token: str, session: str = "session-1", **changes: Any) -> dict[str, Any]:
-    """A device's hello, one lead at 250 Hz; `changes` replace its fields, None takes one away."""
+    """A device's hello, one lead at 250 Hz; `changes` replace its fields."""
     text = device_hello(
         token=token, session=session, next_sample=0, source=Source.SIM, rate_hz=RATE_HZ, leads=[LEAD]
     )
-    merged = json.loads(text) | changes
-    return {name: value for name, value in merged.items() if value is not None}
+    return {**json.loads(text), **changes}
 
 
 @asynccontextmanager
