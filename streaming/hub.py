@@ -140,7 +140,7 @@ class Hub:
             self._on_notice(message)
 
     def _read(self, message: LayerMessage) -> Bundle | None:
-        """The bundle of another process; None when that process runs a version which writes them otherwise."""
+        """The bundle of another process; None when that one runs a version which writes them otherwise."""
         try:
             return Bundle.from_message(message)
         except (KeyError, TypeError, ValueError) as error:

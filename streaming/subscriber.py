@@ -129,8 +129,8 @@ class Subscriber:
         """The viewer no longer watches `group`; a `stream` message that never left is due again next time."""
         self._groups.discard(group)
         for drop in self.handler.drop_group(group):
-            if isinstance(drop.item.key, tuple) and drop.item.key[0] == "stream":
-                self._announced.discard(drop.item.key[1])
+            if isinstance(drop.item.key, int):
+                self._announced.discard(drop.item.key)
 
     def report(self) -> None:
         """Queue the viewer's own `stats`, LOW and latest only."""
@@ -153,22 +153,19 @@ class Subscriber:
         await self.handler.aclose()
 
     def _announce(self, announcement: Announcement) -> None:
-        alias = announcement.alias
+        alias, group = announcement.alias, announcement.info.group
+        if group not in self._groups:  # also when it was forgotten and its alias is still known
+            self._groups.add(group)
+            self.handler.set_profile(group, self._profiles.for_group(group).backpressure)
         if alias in self._announced:
             return
         self._announced.add(alias)
         self._tallies[announcement.info.stream] = announcement.tally
         announcement.hold(alias, self)
-        group = announcement.info.group
-        if group not in self._groups:
-            self._groups.add(group)
-            self.handler.set_profile(group, self._profiles.for_group(group).backpressure)
         text = announcement.text
+        # Keyed by the alias, an int: no stream's own message can have that key.
         self.handler.offer(
-            Item(
-                text, MessagePriority.CRITICAL, self._clock(), len(text), key=("stream", alias), control=True
-            ),
-            group,
+            Item(text, MessagePriority.CRITICAL, self._clock(), len(text), key=alias, control=True), group
         )
 
     def _keepalive(self) -> Item:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -30,18 +30,20 @@ GROUP = group_of("a")
 SOURCE = GapReason.SOURCE
 
 
-class RecordingLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels has no types
+class RecordingLayer(InMemoryChannelLayer):
     """An in-memory layer that remembers what was asked of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[str, str]] = []
+        self.before_discard: Callable[[], Coroutine[Any, Any, None]] = turns
 
     async def group_add(self, group: str, channel: str) -> None:
         self.asked.append(("add", group))
         await super().group_add(group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
+        await self.before_discard()
         self.asked.append(("discard", group))
         await super().group_discard(group, channel)
 
@@ -188,6 +190,19 @@ class TestLayer:
             hub.publish(frames_of(INFO, 0))
             assert hub.tallies() == {}
             assert hub.viewers_by_group() == {}
+
+
+class TestEnd:
+    @virtual_time
+    async def test_a_hub_that_was_never_started_can_be_closed(self) -> None:
+        await Hub(RecordingLayer(), process_id="here").aclose()
+
+    @virtual_time
+    async def test_closing_gives_the_memberships_back(self) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            await at.go(hub, await at.watching(hub))
+        assert at.layer.groups == {}
 
 
 class TestFanOut:
@@ -478,19 +493,17 @@ class TestLinger:
 
     @virtual_time
     async def test_who_comes_while_another_group_is_being_left_is_served(self) -> None:
-        """The layer may take its time over a `leave`; the rooms behind it are judged when their turn comes."""
+        """The layer may take its time over a `leave`; the rooms behind it are judged after it."""
         async with place() as at:
             hub = await at.hub()
             await at.go(hub, await at.watching(hub, "a", "b"))
             joined: list[Viewer] = []
-            discard = at.layer.group_discard
 
-            async def slow(group: str, channel: str) -> None:
+            async def enter_b() -> None:
                 if not joined:
                     joined.append(await at.watching(hub, "b"))
-                await discard(group, channel)
 
-            at.layer.group_discard = slow
+            at.layer.before_discard = enter_b
             await asyncio.sleep(LINGER_S + 2 * REPORT_EVERY_S)
             (viewer,) = joined
             hub.publish(frames_of(stream_info("b"), 0))
