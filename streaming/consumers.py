@@ -229,10 +229,16 @@ class ViewerConsumer(VitalConsumer):
         raise ProtocolError("a viewer sends text messages only")
 
     def refresh(self, visible: frozenset[str]) -> None:
-        """Send a new roster if streams have begun or ended."""
-        if self._subscriber is not None and visible != self._visible:
-            self._visible = visible
-            self.spawn(self._send_roster(self._subscriber))
+        """Take leave of streams that have ended, and send a new roster if any has begun or ended."""
+        subscriber = self._subscriber
+        if subscriber is None or visible == self._visible:
+            return
+        self._visible = visible
+        for stream in self.watched - visible:
+            self.runtime.hub.unwatch(subscriber, stream)
+            subscriber.tell(messages.denied(stream), key=f"denied.{stream}")
+        self.watched &= visible
+        self.spawn(self._send_roster(subscriber))
 
     async def closed(self) -> None:
         """Out of the hub; what was queued is abandoned."""
@@ -338,6 +344,11 @@ class DeviceConsumer(VitalConsumer):
                 DEVICE_ACK_S, lambda: self.spawn(self._acknowledge(intake))
             )
 
+    def refresh(self, visible: frozenset[str]) -> None:
+        """A device whose admission has ended has nothing more to write."""
+        if not self.watched <= visible:
+            self.cut(CloseCode.FORBIDDEN, "the admission has ended")
+
     async def closed(self) -> None:
         """The stream falls silent, or is free when the device said bye."""
         if self._ack is not None:
@@ -354,7 +365,7 @@ class DeviceConsumer(VitalConsumer):
     async def _greet(self, hello: messages.DeviceHello) -> None:
         device = await database_sync_to_async(access.authenticate_device)(hello.token)
         stream = await database_sync_to_async(access.admitted_stream)(device.device_id)
-        # A refused session must not leave an epoch behind: the one that writes could not come back to its own.
+        # A refused session must not leave an epoch behind: the one that writes could not come back.
         async with self.runtime.ingest.opening(stream, hello.session):
             info = await database_sync_to_async(access.open_epoch)(
                 device.device_id, hello.session, hello.rate_hz, hello.leads, hello.source

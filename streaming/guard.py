@@ -45,6 +45,7 @@ class Guard:
 
     - Headers that name the client's address, scheme or root path are dropped unless the connection comes
       from a trusted proxy: Daphne believes `Daphne-Root-Path`, and proxies append to what the client wrote.
+      Behind a trusted proxy the client's address is the rightmost one in `X-Forwarded-For` that is not ours.
     - A WebSocket whose `Origin` is present but not ours is refused; without one its cookies are ignored, so
       that it has to authenticate by its first message.
     - WebSocket messages are taken from the server at once into a bounded queue (Daphne's own queue has no
@@ -72,7 +73,9 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if not self._from_trusted_proxy(scope):
+        if self._is_proxy(_address_of(scope)):
+            scope = {**scope, "client": self._forwarded_client(scope)}
+        else:
             scope = {**scope, "root_path": "", "headers": list(_without_forwarded(scope["headers"]))}
         if scope["type"] == "http":
             await self._app(scope, receive, send)
@@ -95,15 +98,24 @@ class Guard:
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
 
-    def _from_trusted_proxy(self, scope: Scope) -> bool:
-        client = scope.get("client")
-        if not self._proxies or not client:
-            return False
+    def _is_proxy(self, address: str) -> bool:
         try:
-            address = ipaddress.ip_address(client[0])
+            parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
-        return any(address in network for network in self._proxies)
+        return any(parsed in network for network in self._proxies)
+
+    def _forwarded_client(self, scope: Scope) -> Any:
+        """The client as the nearest proxy saw it: the rightmost address that is not a proxy of ours.
+
+        What stands further left was written by the client, who may write anything.
+        """
+        hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for hop in reversed(hops.decode("latin-1").split(",")):
+            address = hop.strip()
+            if address and not self._is_proxy(address):
+                return [address, 0]
+        return scope.get("client")
 
     def _origin_is_ours(self, origin: str, host: str | None) -> bool:
         """Same host as the request's, which must itself be allowed; or listed as trusted."""
@@ -206,6 +218,11 @@ class _Inbound:
         self._queue.clear()
         self._queued_bytes = 0
         self._put(message)
+
+
+def _address_of(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _size(message: Message) -> int:

@@ -153,11 +153,13 @@ class Runtime:
         if not connections:
             return
         verdicts = await database_sync_to_async(access.recheck)({c.principal for c in connections})
+        lost = frozenset().union(*(c.watched - verdicts[c.principal].streams for c in connections))
+        ended = await database_sync_to_async(access.ended_streams)(lost) if lost else set()
         for connection in connections:
             verdict = verdicts[connection.principal]
             if not verdict.valid:
                 connection.cut(CloseCode.UNAUTHENTICATED, "sign-in or token is no longer valid")
-            elif not connection.watched <= verdict.streams:
+            elif not connection.watched <= verdict.streams | ended:
                 connection.cut(CloseCode.FORBIDDEN, "permission was withdrawn")
             else:
                 connection.refresh(verdict.streams)

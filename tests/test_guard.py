@@ -80,6 +80,27 @@ async def test_a_trusted_proxy_may_forward() -> None:
     assert (b"x-forwarded-for", b"1.2.3.4") in scope["headers"]
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("6.6.6.6, 198.51.100.7", "198.51.100.7"),
+        ("6.6.6.6, 198.51.100.7, 192.0.2.9", "198.51.100.7"),
+        ("192.0.2.9", "192.0.2.1"),
+        ("", "192.0.2.1"),
+    ],
+)
+async def test_behind_a_proxy_the_client_is_whom_the_nearest_proxy_saw(forwarded: str, client: str) -> None:
+    scope = await scope_behind({"trusted_proxies": ["192.0.2.0/24"]}, websocket(x_forwarded_for=forwarded))
+    assert scope is not None
+    assert scope["client"][0] == client
+
+
+async def test_a_stranger_does_not_choose_its_address() -> None:
+    scope = await scope_behind({}, websocket(x_forwarded_for="6.6.6.6"))
+    assert scope is not None
+    assert scope["client"][0] == "192.0.2.1"
+
+
 async def test_plain_http_loses_the_same_headers() -> None:
     scope = await scope_behind({}, {**websocket(x_real_ip="1.2.3.4"), "type": "http"})
     assert scope is not None

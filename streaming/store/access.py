@@ -241,11 +241,17 @@ def authorize_streams(principal: Principal, stream_ids: Collection[str]) -> tupl
     return allowed, denied
 
 
+def ended_streams(stream_ids: Collection[str]) -> set[str]:
+    """Those of the given streams whose admission has ended. One query."""
+    ended = Stream.objects.filter(pk__in=stream_ids, ended_at__isnull=False)
+    return set(ended.values_list("pk", flat=True))
+
+
 def recheck(principals: Iterable[Principal]) -> dict[Principal, Verdict]:
     """What is left of the rights of all live connections; not audited (what it ends, is).
 
     A session must exist unexpired, its user be active and the password unchanged; an API token be neither
-    revoked nor expired, and its user active; a device token likewise, and the device be admitted.
+    revoked nor expired, and its user active; a device token likewise, and a device sees its admission.
     Seven queries at most, however many principals.
     """
     asked = set(principals)
@@ -316,9 +322,9 @@ class _Facts:
     def _device_verdict(self, principal: Principal) -> Verdict:
         token = self.device_tokens.get(principal.token_id or 0)
         stream = self.stream_of_device.get(principal.device_id or 0)
-        if token is None or not token.is_valid(self.now) or stream is None:
+        if token is None or not token.is_valid(self.now):
             return _INVALID
-        return Verdict(True, frozenset({stream}))
+        return Verdict(True, frozenset({stream} if stream else ()))
 
 
 def _visible(principal: Principal) -> QuerySet[Stream]:

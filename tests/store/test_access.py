@@ -338,7 +338,9 @@ class TestRecheck:
     def test_admission_of_the_device_ended(self, place: Hospital) -> None:
         principal = _device(place)
         feeds.end_admission(place.streams["a"], actor="system:test")
-        assert not access.recheck([principal])[principal].valid
+        assert access.recheck([principal])[principal] == access.Verdict(valid=True, streams=frozenset())
+        both = {stream.pk for stream in place.streams.values()}
+        assert access.ended_streams(both) == {place.streams["a"].pk}
 
     def test_unchanged_rights_stay(self, place: Hospital) -> None:
         principals = [_of("a")(place), _token("b", "b")(place), _device(place)]
