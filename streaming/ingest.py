@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 FRAME_S = 0.1
 """The canonical live frame. Shorter chunks are joined up to it; longer ones travel as they came."""
+MAX_PLAIN_BYTES = 60 * 1024
+"""Samples of 4 bytes that fit a frame (64 KiB) even when our deflate settings gain nothing on them."""
 SILENCE_S = 10.0
 """How long a session must be silent before another may take its stream."""
 FORGET_S = 3600.0
@@ -78,6 +80,8 @@ class Ingest:
         now = self._clock()
         epoch = self._epochs.get(info.stream)
         if epoch is None or epoch.session != session or epoch.info != info:
+            if epoch is not None:
+                epoch.supersede()
             epoch = self._epochs[info.stream] = _Epoch(
                 info, session, next_sample, self._publish, self._compression(info.group), now
             )
@@ -92,7 +96,8 @@ class Ingest:
         return epoch is not None and epoch.is_alive(self._clock())
 
     def _forget_silent(self, now: float) -> None:
-        for stream in [s for s, e in self._epochs.items() if now - e.heard_at > FORGET_S]:
+        silent = [s for s, e in self._epochs.items() if e.writer is None and now - e.heard_at > FORGET_S]
+        for stream in silent:
             del self._epochs[stream]
 
 
@@ -119,7 +124,9 @@ class Intake:
         """Take one chunk. Raises ProtocolError for what is malformed or implausible."""
         self._check_still_writer()
         self._epoch.push(frame, self._clock())
-        if self._epoch.has_pending and self._flush is None:
+        if not self._epoch.has_pending:
+            self._cancel_flush()
+        elif self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(FRAME_S, self._flush_pending)
 
     def report_quality(self, quality: messages.DeviceQuality) -> None:
@@ -135,16 +142,19 @@ class Intake:
             self._epoch.ended = ended
             self._epoch.set_silent(True)
 
-    def _flush_pending(self) -> None:
+    def _cancel_flush(self) -> None:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
+
+    def _flush_pending(self) -> None:
+        self._cancel_flush()
         if self._epoch.writer is self:
             self._epoch.flush()
 
     def _check_still_writer(self) -> None:
         if self._epoch.writer is not self:
-            raise StreamBusyError("the session has connected again and writes there")
+            raise StreamBusyError("another connection of this device writes the stream now")
 
 
 @dataclass(slots=True)
@@ -183,6 +193,7 @@ class _Epoch:
         self._silent: bool | None = None
         self._pending: _Pending | None = None
         self._frame_samples = max(1, round(FRAME_S * info.rate_hz))
+        self._max_frame_samples = MAX_PLAIN_BYTES // (4 * len(info.leads))
         self._baselines = np.array([[lead.baseline] for lead in info.leads])
         self._gains_uv = np.array([[lead.gain_uv] for lead in info.leads])
         self._limits = np.array([[2.0**lead.adc_bits] for lead in info.leads])
@@ -222,6 +233,11 @@ class _Epoch:
                 pending.chunks[0] if len(pending.chunks) == 1 else np.concatenate(pending.chunks, axis=1)
             )
             self._publish_frame(FrameKind.WAVEFORM, pending.first, samples)
+
+    def supersede(self) -> None:
+        """Another session has the stream: what waits is published, and no connection writes here any more."""
+        self.flush()
+        self.writer = None
 
     def report_quality(self, quality: messages.DeviceQuality) -> None:
         """Keep the leads that are off, and tell the viewers."""
@@ -264,22 +280,24 @@ class _Epoch:
             self.flush()
 
     def _publish_frame(self, kind: FrameKind, first: int, samples: Samples) -> None:
-        frame = WaveFrame(kind, first, samples.shape[1], self._compression.compress_samples(samples))
-        events = self._analyse(first, samples) if kind is FrameKind.WAVEFORM else ()
-        self._publish(Bundle(self.info, frames=(frame,), events=events))
+        for at in range(0, samples.shape[1], self._max_frame_samples):
+            part = samples[:, at : at + self._max_frame_samples]
+            frame = WaveFrame(kind, first + at, part.shape[1], self._compression.compress_samples(part))
+            events = self._analyse(first + at, part) if kind is FrameKind.WAVEFORM else ()
+            self._publish(Bundle(self.info, frames=(frame,), events=events))
 
     def _analyse(self, first: int, samples: Samples) -> tuple[Event, ...]:
-        if self._vitals is None:
-            return ()
         stop = first + samples.shape[1]
-        try:
-            self._vitals.push(first, (samples - self._baselines) * self._gains_uv)
-            if stop < self._vitals_due:
-                return ()
-            vitals = self._vitals.value()
-        except Exception:  # the detector may not stop the stream, whatever is wrong with it
-            logger.exception("beat detection of stream %s failed and is off for this epoch", self.info.stream)
-            self._vitals, vitals = None, Vitals(hr=None, source=None)
+        vitals = Vitals(hr=None, source=None)
+        if self._vitals is not None:
+            try:
+                self._vitals.push(first, (samples - self._baselines) * self._gains_uv)
+                vitals = self._vitals.value()
+            except Exception:  # the detector may not stop the stream, whatever is wrong with it
+                logger.exception("beat detection of stream %s is off for this epoch", self.info.stream)
+                self._vitals, self._vitals_due = None, stop
+        if stop < self._vitals_due:
+            return ()
         self._vitals_due = stop + round(self.info.rate_hz)
         text = messages.vitals(
             self.info.stream, epoch=self.info.epoch, sample=stop, hr=vitals.hr, hr_source=vitals.source
