@@ -13,7 +13,7 @@ from streaming import layer_link
 from streaming.layer_link import LayerLink
 
 
-class BreakableLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels has no types
+class BreakableLayer(InMemoryChannelLayer):
     """An in-memory layer that can be made to fail, or to hang, and forgets its members when it fails."""
 
     def __init__(self) -> None:
