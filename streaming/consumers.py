@@ -57,6 +57,7 @@ class VitalConsumer(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self.greeted = False
         self._open = False
+        self._ending = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -98,14 +99,12 @@ class VitalConsumer(AsyncWebsocketConsumer):
             raise StopConsumer
 
     async def send_bytes(self, data: bytes) -> None:
-        """Write one binary message."""
-        if self._open:
-            await self.base_send({"type": "websocket.send", "bytes": data})
+        """Write one binary message; nothing happens when the peer is gone."""
+        await self._write({"type": "websocket.send", "bytes": data})
 
     async def send_text(self, data: str) -> None:
-        """Write one text message."""
-        if self._open:
-            await self.base_send({"type": "websocket.send", "text": data})
+        """Write one text message; nothing happens when the peer is gone."""
+        await self._write({"type": "websocket.send", "text": data})
 
     def cut(self, code: CloseCode, reason: str) -> None:
         """Say why, and close; returns at once."""
@@ -167,14 +166,24 @@ class VitalConsumer(AsyncWebsocketConsumer):
             logger.exception("connection failed")
             await self._end(CloseCode.INTERNAL, "internal error")
 
-    async def _end(self, code: CloseCode, reason: str) -> None:
+    async def _write(self, message: dict[str, Any]) -> None:
         if not self._open:
             return
+        try:
+            await self.base_send(message)
+        except (OSError, RuntimeError):
+            # uvicorn's and Autobahn's word for a peer that left; its `websocket.disconnect` is on the way.
+            self._open = False
+
+    async def _end(self, code: CloseCode, reason: str) -> None:
+        if not self._open or self._ending:
+            return
+        self._ending = True
         retry = RETRY_AFTER_MS.get(code)
         await self.send_text(messages.bye(code, reason, retry_after_ms=retry))
-        self._open = False
         reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        await self.base_send({"type": "websocket.close", "code": int(code), "reason": reason})
+        await self._write({"type": "websocket.close", "code": int(code), "reason": reason})
+        self._open = False
         await self._release()
 
     async def _release(self) -> None:
