@@ -164,7 +164,7 @@ class TestGaps:
     @virtual_time
     @pytest.mark.parametrize("late", [False, True])
     async def test_a_full_class_says_which_samples_are_missing(self, late: bool) -> None:
-        bounds = DEFAULT_CLASS_BOUNDS | {HIGH: ClassBounds(12 * 1024, 1.0), BULK: ClassBounds(12 * 1024)}
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(12 * 1024, 1.0), BULK: ClassBounds(12 * 1024)}
         async with connected(governed(bounds=bounds, emergency_mode=False)) as viewer:
             announcement = announce()
             await stuck(viewer, announcement)
@@ -189,7 +189,7 @@ class TestGaps:
 
     @virtual_time
     async def test_a_dropped_event_leaves_no_gap(self) -> None:
-        bounds = DEFAULT_CLASS_BOUNDS | {NORMAL: ClassBounds(1024, 10.0)}
+        bounds = {**DEFAULT_CLASS_BOUNDS, NORMAL: ClassBounds(1024, 10.0)}
         async with connected(governed(bounds=bounds)) as viewer:
             announcement = announce()
             await stuck(viewer, announcement)
@@ -347,7 +347,7 @@ class TestSettings:
             for index in range(2, 12):
                 viewer.subscriber.offer(frame(index, size=400), announcement)
             tight = BackpressureProfile(
-                bounds=DEFAULT_CLASS_BOUNDS | {HIGH: ClassBounds(1024, 1.0)}, emergency_mode=False
+                bounds={**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(1024, 1.0)}, emergency_mode=False
             )
             viewer.subscriber.apply_profiles(
                 ProfileSet(1, overrides={GROUP: GroupProfile(backpressure=tight)})

@@ -1,0 +1,50 @@
+"""What became of one group's messages, over all viewers."""
+
+from __future__ import annotations
+
+from streaming.core.items import DropReason, Item, Span
+from streaming.core.priority import MessagePriority
+from streaming.core.tally import GroupTally
+
+SPAN = Span("a", 1, 0, 50)
+
+
+def item(size: int = 100, *, span: Span | None = None, control: bool = False) -> Item:
+    return Item(b"", MessagePriority.HIGH, 0.0, size, span=span, control=control)
+
+
+def test_messages_and_bytes_are_counted_as_they_are_sent() -> None:
+    tally = GroupTally()
+    tally.count_sent(item(100, span=SPAN), 0.0)
+    tally.count_sent(item(50), 0.0)
+    assert (tally.sent, tally.sent_bytes, tally.gaps) == (2, 150, 0)
+
+
+def test_only_a_gap_counts_as_a_gap() -> None:
+    tally = GroupTally()
+    tally.count_sent(item(span=SPAN, control=True), 0.0)
+    tally.count_sent(item(control=True), 0.0)
+    assert tally.gaps == 1
+
+
+def test_the_rate_is_over_the_last_ten_seconds() -> None:
+    tally = GroupTally()
+    for second in range(10):
+        for _ in range(5):
+            tally.count_sent(item(), float(second))
+    assert 4.0 <= tally.rate.per_second(10.0) <= 6.0
+    assert tally.rate.per_second(60.0) == 0.0
+
+
+def test_replaced_and_abandoned_messages_are_not_dropped_ones() -> None:
+    tally = GroupTally()
+    tally.offered = 40
+    for count, reason in enumerate(DropReason, start=1):
+        tally.by_reason[reason] = count
+    lost = [DropReason.EXPIRED, DropReason.DROPPED, DropReason.QUOTA, DropReason.EMERGENCY]
+    assert tally.dropped == sum(tally.by_reason[reason] for reason in lost) == 10
+    assert tally.drop_rate == 10 / 40
+
+
+def test_nothing_offered_is_nothing_dropped() -> None:
+    assert GroupTally().drop_rate == 0.0

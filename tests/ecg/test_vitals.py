@@ -1,0 +1,109 @@
+"""The heart rate beside a trace: on which lead it is counted, and when it stops."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streaming.ecg.simulator import Simulator
+from streaming.ecg.vitals import Vitals, VitalsMonitor
+
+RATE_HZ = 250.0
+LEADS = ("II", "V1")
+UNKNOWN = Vitals(None, None)
+
+
+def sinus(seconds: float, heart_rate: float = 75.0) -> npt.NDArray[np.float64]:
+    """Both leads in microvolts."""
+    simulator = Simulator("sinus", rate_hz=RATE_HZ, leads=LEADS, seed=1, heart_rate=heart_rate)
+    return simulator.read(int(seconds * RATE_HZ)) * simulator.gain_uv
+
+
+def follow(
+    monitor: VitalsMonitor, microvolts: npt.NDArray[np.float64], first: int = 0, chunk: int = 25
+) -> int:
+    """Push all in chunks; one past the last sample."""
+    for at in range(0, microvolts.shape[1], chunk):
+        monitor.push(first + at, microvolts[:, at : at + chunk])
+    return first + microvolts.shape[1]
+
+
+def test_nothing_is_known_at_first() -> None:
+    assert VitalsMonitor(RATE_HZ, LEADS).value() == UNKNOWN
+
+
+def test_the_rate_of_a_steady_rhythm_on_the_first_lead() -> None:
+    monitor = VitalsMonitor(RATE_HZ, LEADS)
+    follow(monitor, sinus(15))
+    vitals = monitor.value()
+    assert vitals.source == "II"
+    assert vitals.hr is not None
+    assert abs(vitals.hr - 75) <= 3
+
+
+def test_a_gap_begins_the_count_anew() -> None:
+    monitor = VitalsMonitor(RATE_HZ, LEADS)
+    stop = follow(monitor, sinus(15))
+    again = follow(monitor, sinus(1), stop + 100)
+    assert monitor.value() == UNKNOWN
+    follow(monitor, sinus(15), again)
+    assert monitor.value().hr is not None
+
+
+def test_a_gap_that_was_announced_is_the_same_as_one_that_was_not() -> None:
+    told, untold = VitalsMonitor(RATE_HZ, LEADS), VitalsMonitor(RATE_HZ, LEADS)
+    stop = follow(told, sinus(15))
+    follow(untold, sinus(15))
+    told.reset(stop + 100)
+    for monitor in (told, untold):
+        follow(monitor, sinus(10), stop + 100)
+    assert told.value() == untold.value() != UNKNOWN
+
+
+def test_silence_of_the_heart_ends_the_rate_but_not_at_once() -> None:
+    monitor = VitalsMonitor(RATE_HZ, LEADS)
+    stop = follow(monitor, sinus(15))
+    flat = np.zeros((2, int(2 * RATE_HZ)))
+    stop = follow(monitor, flat, stop)
+    assert monitor.value() != UNKNOWN
+    follow(monitor, np.zeros((2, int(5 * RATE_HZ))), stop)
+    assert monitor.value() == UNKNOWN
+
+
+def test_a_lead_that_falls_off_passes_the_count_to_the_next() -> None:
+    monitor = VitalsMonitor(RATE_HZ, LEADS)
+    stop = follow(monitor, sinus(15))
+    monitor.set_leads_off(["II"])
+    assert monitor.value() == UNKNOWN
+    follow(monitor, sinus(15), stop)
+    assert monitor.value().source == "V1"
+
+
+def test_another_lead_that_falls_off_changes_nothing() -> None:
+    monitor = VitalsMonitor(RATE_HZ, LEADS)
+    follow(monitor, sinus(15))
+    before = monitor.value()
+    monitor.set_leads_off(["V1"])
+    assert monitor.value() == before != UNKNOWN
+
+
+def test_without_any_lead_there_is_no_rate_until_one_is_back() -> None:
+    monitor = VitalsMonitor(RATE_HZ, LEADS)
+    stop = follow(monitor, sinus(15))
+    monitor.set_leads_off(LEADS)
+    stop = follow(monitor, sinus(10), stop)
+    assert monitor.value() == UNKNOWN
+    monitor.set_leads_off([])
+    follow(monitor, sinus(15), stop)
+    assert monitor.value().source == "II"
+
+
+@settings(max_examples=10)
+@given(chunk=st.integers(1, 700))
+def test_the_rate_does_not_depend_on_the_chunks(chunk: int) -> None:
+    whole, parts = VitalsMonitor(RATE_HZ, LEADS), VitalsMonitor(RATE_HZ, LEADS)
+    follow(whole, sinus(8), chunk=50)
+    follow(parts, sinus(8), chunk=chunk)
+    assert whole.value() == parts.value()
