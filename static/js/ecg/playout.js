@@ -48,6 +48,8 @@ export class Playout {
   #lateness = new Float64Array(HISTORY);
   #sorted = new Float64Array(HISTORY);
   #arrivals = 0;
+  /** Number of the first arrival that still says something about the next. */
+  #counted = 0;
   #resuming = false;
   #hurried = false;
   #hurrySince = 0;
@@ -164,18 +166,19 @@ export class Playout {
       this.#leaveHurry(stop, now);
       return;
     }
-    const count = Math.min(this.#arrivals, HISTORY);
+    const count = this.#window;
     let least = Infinity;
     let most = -Infinity;
-    for (let slot = 0; slot < count; slot++) {
-      least = Math.min(least, this.#lateness[slot]);
-      most = Math.max(most, this.#lateness[slot]);
+    for (let k = this.#arrivals - count; k < this.#arrivals; k++) {
+      least = Math.min(least, this.#lateness[k % HISTORY]);
+      most = Math.max(most, this.#lateness[k % HISTORY]);
     }
     if (least < -EARLY_S) {
       this.#early(stop, now, least);
-    } else if (this.#resuming && this.#arrivals >= STEADY_ARRIVALS && most - least < STEADY_S) {
+    } else if (this.#resuming && count === STEADY_ARRIVALS && most - least < STEADY_S) {
       // A queue between us and the source drains faster than real time, so its lateness falls. One that
       // stays is a source that paused and went on counting where it was: its samples are new.
+      this.#counted = this.#arrivals - count;
       this.#resuming = false;
       if (least > PAUSED_S) this.#shift(least);
     } else {
@@ -241,8 +244,13 @@ export class Playout {
 
   /** Forget the arrivals before a silence: they say nothing about those after it. */
   #restart() {
-    this.#arrivals = 0;
+    this.#counted = this.#arrivals;
     this.#resuming = true;
+  }
+
+  /** How many of the last arrivals count: after a silence few, so that a drained queue is soon forgotten. */
+  get #window() {
+    return Math.min(this.#arrivals - this.#counted, this.#resuming ? STEADY_ARRIVALS : HISTORY);
   }
 
   /**
@@ -255,9 +263,9 @@ export class Playout {
   }
 
   #lateQuantile() {
-    const count = Math.min(this.#arrivals, HISTORY);
+    const count = this.#window;
     const sorted = this.#sorted.subarray(0, count);
-    sorted.set(this.#offsets.subarray(0, count));
+    for (let k = 0; k < count; k++) sorted[k] = this.#offsets[(this.#arrivals - count + k) % HISTORY];
     sorted.sort();
     return sorted[Math.max(0, Math.ceil(count * (1 - LATE_SHARE)) - 1)];
   }

@@ -19,15 +19,18 @@ const SEEN_PER_COLUMN = 4;
  * @param {number} dx pixels per sample
  * @param {number} y where a sample of value 0 stands
  * @param {number} dy pixels upward per unit of the samples
+ * @param {boolean} [joined] whether the line goes on from the path's last point
  */
-export function addTrace(path, ring, lead, from, to, x, dx, y, dy) {
+export function addTrace(path, ring, lead, from, to, x, dx, y, dy, joined = false) {
   const { data, mask } = ring;
   const base = lead * ring.capacity;
-  path.moveTo(x, y - data[base + (from & mask)] * dy);
+  const begin = y - data[base + (from & mask)] * dy;
+  if (joined) path.lineTo(x, begin);
+  else path.moveTo(x, begin);
   if (dx * SEEN_PER_COLUMN >= 1) {
     for (let i = from + 1; i < to; i++) path.lineTo(x + (i - from) * dx, y - data[base + (i & mask)] * dy);
     // A single sample between two gaps is a dot, not nothing.
-    if (to - from === 1) path.lineTo(x + 1, y - data[base + (from & mask)] * dy);
+    if (to - from === 1 && !joined) path.lineTo(x + 1, begin);
     return;
   }
   let i = from;

@@ -1,7 +1,7 @@
 // @ts-check
 /** One patient: every lead on one time axis, the large heart rate, signal and network. */
 
-import { ageText } from "../stream/freshness.js";
+import { LATE_S, ageText } from "../stream/freshness.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { NetworkPanel } from "./network.js";
 import { GAINS, SPEEDS, step } from "./scale.js";
@@ -96,7 +96,7 @@ export class PatientView {
     write(parts.mark, feed.source);
     mark(parts.mark, "data-source", feed.source);
     write(parts.age, ageText(feed.shownAge(now)));
-    mark(parts.age, "data-late", state === "live" ? null : "");
+    mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
     const allOff = leads.length > 0 && leads.every((lead) => feed.leadsOff.has(lead.name));
     write(parts.note, state === "live" || state === "late" ? (allOff ? "all leads off" : "") : (wrong?.note ?? ""));
     write(parts.hr, hr === null ? "--" : String(Math.round(hr)));
@@ -157,7 +157,7 @@ export class PatientView {
         return row;
       }),
     );
-    this.element.style.setProperty("--leads", String(leads.length));
+    this.element.style.setProperty("--leads", String(Math.max(leads.length, 1)));
     for (const sweep of this.sweeps) {
       sweep.label = `ECG of bed ${this.#feed.entry.bed}, leads ${leads.map((lead) => lead.name).join(", ")}`;
     }

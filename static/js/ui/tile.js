@@ -1,7 +1,7 @@
 // @ts-check
 /** One bed of the ward: its identity, trace, numbers, and what is wrong with them. */
 
-import { ageText, durationText } from "../stream/freshness.js";
+import { LATE_S, ageText, durationText } from "../stream/freshness.js";
 import { levelOf } from "../stream/rendition.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Sweep } from "./sweep.js";
@@ -20,6 +20,8 @@ export function fault(feed, now) {
   const unplugged = !feed.entry.online;
   if (state === "lost") {
     const note = unplugged ? "device not connected" : "no data";
+    // A device that never was there has not failed.
+    if (unplugged && age === Infinity) return { what: "", note, since: null, alarm: false };
     return { what: "No data", note, since: Number.isFinite(age) ? age : null, alarm: true };
   }
   if (state === "stale") return { what: `No data ${Math.floor(age)} s`, note: "no data", since: null, alarm: false };
@@ -97,7 +99,7 @@ export class Tile {
     write(parts.since, wrong?.alarm && wrong.since !== null ? durationText(wrong.since) : "");
     write(parts.note, wrong?.note ?? "");
     write(parts.age, ageText(feed.shownAge(now)));
-    mark(parts.age, "data-late", state === "live" ? null : "");
+    mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
     write(parts.renditionWord, info?.rendition ?? "");
     mark(parts.rendition, "data-level", String(levelOf(info?.rendition)));
     write(parts.source, source ?? "");

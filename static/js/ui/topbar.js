@@ -40,9 +40,9 @@ export class TopBar {
     const parts = this.#parts;
     const connection = this.#connection;
     const wards = [...new Set(feeds.map((feed) => feed.entry.ward_name))];
-    const live = feeds.filter((feed) => feed.entry.online).length;
+    const live = feeds.filter((feed) => isLive(feed, now)).length;
     write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? "No ward" : `${wards.length} wards`);
-    write(parts.beds, `${feeds.length} ${feeds.length === 1 ? "bed" : "beds"} · ${live} connected`);
+    write(parts.beds, `${feeds.length} ${feeds.length === 1 ? "bed" : "beds"} · ${live} live`);
 
     const down = connection.phase !== "online" && connection.connections > 0;
     parts.offline.hidden = !down || connection.isFinal;
@@ -68,6 +68,16 @@ export class TopBar {
     const time = connection.serverMs;
     write(parts.clock, clockText(new Date(time ?? Date.now())));
   }
+}
+
+/**
+ * By its samples where they are watched; of the other beds the roster tells whether their device is there.
+ * @param {Feed} feed
+ * @param {number} now
+ */
+function isLive(feed, now) {
+  const state = feed.freshness(now);
+  return state === "live" || state === "late" || (feed.info === null && feed.entry.online);
 }
 
 /** @type {Record<import("../stream/connection.js").Phase, string>} */
