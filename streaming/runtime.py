@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault
 
 from streaming.compression import CompressionHandler
 from streaming.core.profiles import ProfileSet
@@ -149,17 +149,18 @@ class Runtime:
             self._profiles_changed.set()
 
     async def _recheck_access(self) -> None:
-        connections = list(self._connections)
-        if not connections:
+        # As of now: what somebody begins to watch meanwhile was allowed later than these verdicts.
+        watched = {connection: connection.watched for connection in self._connections}
+        if not watched:
             return
-        verdicts = await database_sync_to_async(access.recheck)({c.principal for c in connections})
-        lost = frozenset().union(*(c.watched - verdicts[c.principal].streams for c in connections))
+        verdicts = await database_sync_to_async(access.recheck)({c.principal for c in watched})
+        lost = frozenset().union(*(seen - verdicts[c.principal].streams for c, seen in watched.items()))
         ended = await database_sync_to_async(access.ended_streams)(lost) if lost else set()
-        for connection in connections:
+        for connection, seen in watched.items():
             verdict = verdicts[connection.principal]
             if not verdict.valid:
                 connection.cut(CloseCode.UNAUTHENTICATED, "sign-in or token is no longer valid")
-            elif not connection.watched <= verdict.streams | ended:
+            elif not seen <= verdict.streams | ended:
                 connection.cut(CloseCode.FORBIDDEN, "permission was withdrawn")
             else:
                 connection.refresh(verdict.streams)
@@ -189,7 +190,7 @@ class Runtime:
 
 
 async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Run `act` when `changed` is set, and every `every_s` in any case; a failing database is tried again."""
+    """Run `act` when `changed` is set, and every `every_s` in any case; what fails is tried again."""
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(every_s):
@@ -197,5 +198,7 @@ async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[], Awai
         changed.clear()
         try:
             await act()
-        except DatabaseError as error:
+        except DatabaseFault as error:  # also InterfaceError: a connection that the server has closed
             logger.warning("database failed, trying again: %s", type(error).__name__)
+        except Exception:  # a fault of ours; revocation and settings must go on all the same
+            logger.exception("watching for changes failed, trying again")

@@ -1,0 +1,351 @@
+"""One process at work: whose socket is cut, which settings are in force, and how it all ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from channels.layers import InMemoryChannelLayer
+from django.db import InterfaceError, OperationalError
+
+from streaming import runtime as runtime_module
+from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
+from streaming.exceptions import CloseCode, ProfileError
+from streaming.runtime import DRAIN_S, HEAD_LOG_S, POLL_S, Runtime
+from streaming.store import access, audit, profiles
+from streaming.store.access import Principal, PrincipalKind, Verdict
+from tests.fakes import virtual_time
+from tests.viewers import Viewer, frames_of, stream_info, turns
+
+NURSE, OTHER = (Principal(PrincipalKind.SESSION, user_id=n, session_key=f"s{n}") for n in (1, 2))
+SEES_A = Verdict(valid=True, streams=frozenset({"a"}))
+
+
+class Socket:
+    """An accepted socket that goes when it is cut, unless it hangs."""
+
+    def __init__(self, runtime: Runtime, principal: Principal = NURSE, *watched: str) -> None:
+        self.principal = principal
+        self.watched = frozenset(watched)
+        self.hangs = False
+        self.cuts: list[CloseCode] = []
+        self.seen: list[frozenset[str]] = []
+        self._runtime = runtime
+        runtime.add(self)
+
+    def cut(self, code: CloseCode, reason: str) -> None:
+        self.cuts.append(code)
+        if not self.hangs:
+            asyncio.get_running_loop().call_soon(self._runtime.remove, self)
+
+    def refresh(self, visible: frozenset[str]) -> None:
+        self.seen.append(visible)
+
+
+class Store:
+    """What the database says; every answer may be changed, and may be an error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.verdicts: dict[Principal, Verdict] = {NURSE: SEES_A, OTHER: SEES_A}
+        self.ended: set[str] = set()
+        self.version = 0
+        self.loaded: ProfileSet | Exception = ProfileSet()
+        self.faults: list[Exception] = []
+        self.asked: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        monkeypatch.setattr(runtime_module, "database_sync_to_async", _at_once)
+        monkeypatch.setattr(access, "recheck", self._recheck)
+        monkeypatch.setattr(access, "ended_streams", lambda streams: self.ended & set(streams))
+        monkeypatch.setattr(profiles, "current_version", self._current_version)
+        monkeypatch.setattr(profiles, "load", self._load)
+
+    def _recheck(self, principals: set[Principal]) -> dict[Principal, Verdict]:
+        self.asked.append("access")
+        if self.faults:
+            raise self.faults.pop()
+        verdicts = {principal: self.verdicts[principal] for principal in principals}
+        self.meanwhile()
+        return verdicts
+
+    def _current_version(self) -> int:
+        self.asked.append("version")
+        return self.version
+
+    def _load(self) -> ProfileSet:
+        self.asked.append("load")
+        if isinstance(self.loaded, Exception):
+            raise self.loaded
+        return self.loaded
+
+
+def _at_once(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """Where a thread would run it."""
+
+    async def call(*args: Any) -> Any:
+        return function(*args)
+
+    return call
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    return Store(monkeypatch)
+
+
+@asynccontextmanager
+async def running(layer: InMemoryChannelLayer | None = None) -> AsyncIterator[Runtime]:
+    runtime = Runtime(layer or InMemoryChannelLayer(), clock=asyncio.get_running_loop().time)
+    await runtime.start()
+    await turns()
+    try:
+        yield runtime
+    finally:
+        await runtime.stop()
+
+
+def announce_access() -> None:
+    access.access_changed.send(sender=None, reason="test")
+
+
+def level(number: int) -> GroupProfile:
+    return GroupProfile(compression=CompressionProfile(level=number))
+
+
+class TestAccess:
+    @virtual_time
+    async def test_whoever_is_no_longer_valid_is_cut(self, store: Store) -> None:
+        async with running() as runtime:
+            nurse, other = Socket(runtime, NURSE, "a"), Socket(runtime, OTHER, "a")
+            store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
+            announce_access()
+            await turns()
+            assert nurse.cuts == [CloseCode.UNAUTHENTICATED]
+            assert other.cuts == []
+            assert other.seen == [frozenset({"a"})]
+
+    @virtual_time
+    async def test_whoever_watches_what_it_may_no_longer_see_is_cut(self, store: Store) -> None:
+        async with running() as runtime:
+            watching, idle = Socket(runtime, NURSE, "a"), Socket(runtime, NURSE)
+            store.verdicts[NURSE] = Verdict(valid=True, streams=frozenset())
+            announce_access()
+            await turns()
+            assert watching.cuts == [CloseCode.FORBIDDEN]
+            assert idle.cuts == []
+            assert idle.seen == [frozenset()]
+
+    @virtual_time
+    async def test_an_admission_that_ended_cuts_nobody(self, store: Store) -> None:
+        async with running() as runtime:
+            socket = Socket(runtime, NURSE, "a")
+            store.verdicts[NURSE] = Verdict(valid=True, streams=frozenset())
+            store.ended = {"a"}
+            announce_access()
+            await turns()
+            assert socket.cuts == []
+            assert socket.seen == [frozenset()]
+
+    @virtual_time
+    async def test_what_is_watched_since_the_verdict_is_not_judged_by_it(self, store: Store) -> None:
+        async with running() as runtime:
+            socket = Socket(runtime, NURSE, "a")
+
+            def subscribe() -> None:
+                socket.watched |= {"b"}
+
+            store.meanwhile = subscribe
+            announce_access()
+            await turns()
+            assert socket.cuts == []
+
+    @virtual_time
+    async def test_a_change_that_nobody_announced_is_seen_within_two_seconds(self, store: Store) -> None:
+        async with running() as runtime:
+            socket = Socket(runtime, NURSE, "a")
+            store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
+            await turns()
+            assert socket.cuts == []
+            await asyncio.sleep(POLL_S + 0.1)
+            assert socket.cuts == [CloseCode.UNAUTHENTICATED]
+
+    @virtual_time
+    async def test_other_processes_are_told(self, store: Store) -> None:
+        layer = InMemoryChannelLayer()
+        async with running(layer) as here, running(layer) as there:
+            socket = Socket(there, NURSE, "a")
+            store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
+            here.hub.link.publish(
+                runtime_module.CONTROL_GROUP, {"type": "vital.access", "origin": here.process_id}
+            )
+            await turns()
+            assert socket.cuts == [CloseCode.UNAUTHENTICATED]
+
+    @virtual_time
+    async def test_nobody_connected_is_nobody_to_ask_about(self, store: Store) -> None:
+        async with running():
+            announce_access()
+            await turns()
+            assert "access" not in store.asked
+
+    @virtual_time
+    @pytest.mark.parametrize("fault", [OperationalError("locked"), InterfaceError("gone"), KeyError("ours")])
+    async def test_a_failing_look_is_taken_again(
+        self, store: Store, fault: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with running() as runtime:
+            socket = Socket(runtime, NURSE, "a")
+            store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
+            store.faults = [fault]
+            announce_access()
+            await turns()
+            assert socket.cuts == []
+            assert "trying again" in caplog.text
+            await asyncio.sleep(POLL_S + 0.1)
+            assert socket.cuts == [CloseCode.UNAUTHENTICATED]
+
+    @virtual_time
+    async def test_connections_are_counted_by_principal(self, store: Store) -> None:
+        async with running() as runtime:
+            sockets = [Socket(runtime, NURSE), Socket(runtime, NURSE), Socket(runtime, OTHER)]
+            assert runtime.connections_of(NURSE) == 2
+            runtime.remove(sockets[0])
+            assert runtime.connections_of(NURSE) == 1
+
+
+class TestSettings:
+    @virtual_time
+    async def test_they_are_loaded_at_the_start(self, store: Store) -> None:
+        store.version, store.loaded = 3, ProfileSet(3, default=level(2))
+        async with running() as runtime:
+            assert runtime.hub.profiles.version == 3
+            assert runtime.compression_for("ecg.a").profile.level == 2
+
+    @virtual_time
+    async def test_a_change_governs_what_runs(self, store: Store) -> None:
+        async with running() as runtime:
+            mine, theirs = runtime.compression_for("ecg.a"), runtime.compression_for("ecg.b")
+            assert runtime.compression_for("ecg.a") is mine
+            store.version = 4
+            store.loaded = ProfileSet(4, default=level(3), overrides={"ecg.a": level(9)})
+            profiles.profiles_changed.send(sender=None)
+            await turns()
+            assert (mine.profile.level, theirs.profile.level) == (9, 3)
+            assert runtime.hub.profiles.version == 4
+
+    @virtual_time
+    async def test_an_unchanged_version_is_not_loaded_again(self, store: Store) -> None:
+        store.version, store.loaded = 3, ProfileSet(3)
+        async with running():
+            await asyncio.sleep(5 * POLL_S)
+            assert store.asked.count("load") == 1
+            assert store.asked.count("version") >= 5
+
+    @virtual_time
+    async def test_bad_settings_keep_the_last_good_ones_and_are_said_once(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.WARNING)
+        store.version, store.loaded = 3, ProfileSet(3, default=level(2))
+        async with running() as runtime:
+            store.version, store.loaded = 4, ProfileError("profile ecg.a: level is 12")
+            await asyncio.sleep(5 * POLL_S)
+            assert runtime.hub.profiles.version == 3
+            assert [r.message for r in caplog.records] == [
+                "settings version 4 is not usable, the former stays in force: profile ecg.a: level is 12"
+            ]
+            store.version, store.loaded = 5, ProfileSet(5, default=level(7))
+            await asyncio.sleep(2 * POLL_S)
+            assert runtime.compression_for("ecg.a").profile.level == 7
+
+    @virtual_time
+    async def test_other_processes_are_told(self, store: Store) -> None:
+        layer = InMemoryChannelLayer()
+        async with running(layer) as here, running(layer) as there:
+            store.version, store.loaded = 9, ProfileSet(9)
+            message = {"type": "vital.profiles", "origin": here.process_id}
+            here.hub.link.publish(runtime_module.CONTROL_GROUP, message)
+            await turns()
+            assert there.hub.profiles.version == 9
+
+    @virtual_time
+    async def test_a_notice_that_this_version_does_not_know_is_passed_over(self, store: Store) -> None:
+        layer = InMemoryChannelLayer()
+        async with running(layer) as here, running(layer) as there:
+            asked = len(store.asked)
+            here.hub.link.publish(
+                runtime_module.CONTROL_GROUP, {"type": "vital.new", "origin": here.process_id}
+            )
+            await turns()
+            assert len(store.asked) == asked
+            assert there.hub.link.healthy
+
+    @virtual_time
+    async def test_the_announcement_reaches_the_layer(self, store: Store) -> None:
+        layer = InMemoryChannelLayer()
+        async with running(layer) as here:
+            await layer.group_add(runtime_module.CONTROL_GROUP, "specific.listener")
+            announce_access()
+            profiles.profiles_changed.send(sender=None)
+            told = [await asyncio.wait_for(layer.receive("specific.listener"), 5) for _ in range(2)]
+            assert [message["type"] for message in told] == ["vital.access", "vital.profiles"]
+            assert {message["origin"] for message in told} == {here.process_id}
+
+
+class TestEnd:
+    @virtual_time
+    async def test_a_stop_cuts_everybody_and_waits_until_they_are_gone(self, store: Store) -> None:
+        async with running() as runtime:
+            sockets = [Socket(runtime, NURSE, "a"), Socket(runtime, OTHER)]
+            began = asyncio.get_running_loop().time()
+            await runtime.stop()
+            assert [socket.cuts for socket in sockets] == [[CloseCode.GOING_AWAY]] * 2
+            assert runtime.stopping
+            assert asyncio.get_running_loop().time() - began < DRAIN_S
+
+    @virtual_time
+    async def test_a_socket_that_hangs_does_not_hold_up_the_stop(self, store: Store) -> None:
+        async with running() as runtime:
+            socket = Socket(runtime)
+            socket.hangs = True
+            began = asyncio.get_running_loop().time()
+            await runtime.stop()
+            assert asyncio.get_running_loop().time() - began == pytest.approx(DRAIN_S)
+            runtime.remove(socket)
+
+    @virtual_time
+    async def test_after_the_stop_changes_are_nobodys_business(self, store: Store) -> None:
+        async with running() as runtime:
+            await runtime.stop()
+            asked = len(store.asked)
+            announce_access()
+            profiles.profiles_changed.send(sender=None)
+            await asyncio.sleep(5 * POLL_S)
+            assert len(store.asked) == asked
+
+
+@virtual_time
+async def test_the_head_of_the_audit_trail_is_logged_hourly(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(audit, "head", lambda: ("w1", 17, "abcd"))
+    async with running():
+        await asyncio.sleep(2 * HEAD_LOG_S + 1)
+    heads = [r.message for r in caplog.records if "audit head" in r.message]
+    assert heads == ["audit head of writer w1: 17 abcd"] * 2
+
+
+@virtual_time
+async def test_figures_are_those_of_its_hub_and_its_codecs(store: Store) -> None:
+    async with running() as runtime:
+        viewer = Viewer()
+        runtime.hub.add(viewer.subscriber)
+        await runtime.hub.watch(viewer.subscriber, "a")
+        runtime.hub.publish(frames_of(stream_info(), 0))
+        runtime.compression_for("ecg.b")
+        assert [(each.group, each.viewers) for each in runtime.stats()] == [("ecg.a", 1), ("ecg.b", 0)]
+        await viewer.subscriber.aclose()
