@@ -24,6 +24,17 @@ settings.register_profile("vital", deadline=None, derandomize=bool(os.environ.ge
 settings.load_profile("vital")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs in real time, by what it asks for: `make test` runs it with nothing beside it."""
+    for item in items:
+        asked = getattr(item, "fixturenames", ())
+        if "migrated_var" in asked:
+            item.add_marker(pytest.mark.server)
+        if "chromium" in asked:
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """The test database, without the trigger that keeps audit entries from being deleted.
