@@ -127,7 +127,8 @@ class Hub:
     def publish(self, bundle: Bundle) -> None:
         """Take a bundle of a local device: to the viewers here at once, to other processes over the layer."""
         self._deliver(bundle)
-        self.link.publish(bundle.info.group, bundle.to_message(self.process_id))
+        size_bytes = sum(len(frame.payload) for frame in bundle.frames)
+        self.link.publish(bundle.info.group, bundle.to_message(self.process_id), size_bytes)
 
     def _on_layer_message(self, message: LayerMessage) -> None:
         if message.get("origin") == self.process_id:

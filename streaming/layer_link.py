@@ -13,7 +13,12 @@ logger = logging.getLogger(__name__)
 PUBLISH_DEADLINE_S = 1.0
 """One stalled Redis blocks every publisher of its layer; a second is what a tick may wait."""
 MAX_OUTBOUND = 1000
-"""Messages that may wait for the layer; beyond it the oldest is lost and counted (viewers see a GAP)."""
+MAX_OUTBOUND_BYTES = 4 * 1024 * 1024
+"""What may wait for the layer; beyond either the oldest is lost and counted (viewers see a GAP).
+
+A second of a thousand streams is 3 MB. Four devices that push all they may (61 KB a chunk) filled the
+count alone with 60 MB.
+"""
 RENEW_S = 3600.0
 """Layers forget memberships after `group_expiry`, a day by default."""
 RETRY_S = 0.5
@@ -32,7 +37,8 @@ class LayerLink:
         self._layer = layer
         self._on_message = on_message
         self._groups: set[str] = set()
-        self._outbound: deque[tuple[str, LayerMessage]] = deque()
+        self._outbound: deque[tuple[str, LayerMessage, int]] = deque()
+        self._outbound_bytes = 0
         self._outbound_ready = asyncio.Event()
         self._membership = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,19 +75,27 @@ class LayerLink:
             self._groups.discard(group)
             await self._attempt(self._layer.group_discard(group, self._channel))
 
-    def publish(self, group: str, message: LayerMessage) -> None:
-        """Queue `message` for every process that joined `group`."""
-        if len(self._outbound) >= MAX_OUTBOUND:
-            self._outbound.popleft()
+    def publish(self, group: str, message: LayerMessage, size_bytes: int = 0) -> None:
+        """Queue `message` for every process that joined `group`; `size_bytes` is that of its payloads."""
+        while self._outbound and (
+            len(self._outbound) >= MAX_OUTBOUND or self._outbound_bytes + size_bytes > MAX_OUTBOUND_BYTES
+        ):
+            self._take_outbound()
             self.lost_messages += 1
-        self._outbound.append((group, message))
+        self._outbound.append((group, message, size_bytes))
+        self._outbound_bytes += size_bytes
         self._outbound_ready.set()
+
+    def _take_outbound(self) -> tuple[str, LayerMessage]:
+        group, message, size_bytes = self._outbound.popleft()
+        self._outbound_bytes -= size_bytes
+        return group, message
 
     async def _publish(self) -> None:
         while True:
             await self._outbound_ready.wait()
             while self._outbound:
-                group, message = self._outbound.popleft()
+                group, message = self._take_outbound()
                 if not await self._attempt(self._layer.group_send(group, message)):
                     self.lost_messages += 1
             self._outbound_ready.clear()

@@ -128,6 +128,13 @@ async def test_a_full_queue_loses_the_oldest_and_counts(layer: BreakableLayer, i
     assert link.lost_messages == 3
 
 
+async def test_a_queue_full_of_bytes_loses_the_oldest_too(layer: BreakableLayer, inbox: Inbox) -> None:
+    link = LayerLink(layer, inbox)
+    for number in range(6):
+        link.publish("ecg.a", {"type": "x", "n": number}, layer_link.MAX_OUTBOUND_BYTES // 4)
+    assert link.lost_messages == 2
+
+
 async def test_memberships_that_the_layer_forgot_come_back(
     layer: BreakableLayer, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
