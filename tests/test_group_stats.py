@@ -1,0 +1,164 @@
+"""The figures of a group are put together from its viewers, its counters and its codec."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from channels.layers import InMemoryChannelLayer
+
+from streaming.compression import CompressionHandler
+from streaming.core.bundle import Bundle, WaveFrame
+from streaming.core.frames import FrameKind
+from streaming.core.profiles import BackpressureProfile, CompressionProfile, GroupProfile, ProfileSet
+from streaming.core.stats import GroupStats
+from streaming.core.streams import group_of
+from streaming.group_stats import group_stats
+from streaming.hub import Hub
+from tests.fakes import virtual_time
+from tests.viewers import FRAME, Viewer, frames_of, stream_info
+
+INFO = stream_info()
+GROUP = group_of("a")
+
+
+def big(index: int) -> Bundle:
+    """A frame that fills a fresh viewer's window by itself, and two more do for certain."""
+    return Bundle(INFO, frames=(WaveFrame(FrameKind.WAVEFORM, FRAME * index, FRAME, b"x" * 5000),))
+
+
+@asynccontextmanager
+async def watched(
+    viewers: int, profiles: ProfileSet | None = None
+) -> AsyncIterator[tuple[Hub, list[Viewer]]]:
+    """A hub, and so many viewers of stream a."""
+    hub = Hub(
+        InMemoryChannelLayer(),
+        process_id="here",
+        profiles=profiles,
+        clock=asyncio.get_running_loop().time,
+    )
+    await hub.start()
+    watching = [Viewer(profiles) for _ in range(viewers)]
+    for viewer in watching:
+        hub.add(viewer.subscriber)
+        await hub.watch(viewer.subscriber, "a")
+    try:
+        yield hub, watching
+    finally:
+        for viewer in watching:
+            await viewer.subscriber.aclose()
+        await hub.aclose()
+
+
+def read(hub: Hub, compression: Mapping[str, CompressionHandler] | None = None) -> dict[str, GroupStats]:
+    stats = group_stats(hub, compression or {}, clock=asyncio.get_running_loop().time)
+    assert [each.group for each in stats] == sorted(each.group for each in stats)
+    return {each.group: each for each in stats}
+
+
+@virtual_time
+async def test_a_process_at_rest_has_no_groups() -> None:
+    async with watched(0) as (hub, _):
+        assert read(hub) == {}
+
+
+@virtual_time
+async def test_counters_are_sums_over_the_viewers() -> None:
+    async with watched(3) as (hub, viewers):
+        hub.publish(frames_of(INFO, 0, 1))
+        for viewer in viewers:
+            await viewer.catch_up()
+        stats = read(hub)[GROUP]
+        assert (stats.viewers, stats.sent_messages, stats.dropped_messages, stats.gaps) == (3, 6, 0, 0)
+        assert stats.detail["offered_messages"] == 6
+        assert stats.bytes_sent == 3 * sum(len(part.frame.payload) + 8 for part in viewers[0].frames)
+        assert stats.messages_per_second > 0
+
+
+@virtual_time
+async def test_queues_are_those_of_the_group_alone() -> None:
+    async with watched(2) as (hub, viewers):
+        hub.publish(frames_of(INFO, 0))
+        viewers[0].subscriber.tell("{}")
+        stats = read(hub)[GROUP]
+        assert stats.buffer_size == 4  # for each viewer the stream message and a frame
+        assert stats.buffer_utilization == 2 / 10_000
+
+
+@virtual_time
+async def test_the_fullest_viewer_and_any_state_are_told() -> None:
+    tight = GroupProfile(backpressure=BackpressureProfile(max_buffer_size=20, high_watermark=0.5))
+    async with watched(2, ProfileSet(5, overrides={GROUP: tight})) as (hub, (slow, fast)):
+        for index in range(3):
+            hub.publish(big(index))
+        await fast.catch_up()
+        for index in range(3, 30):
+            hub.publish(frames_of(INFO, index))
+            await fast.catch_up()
+        stats = read(hub)[GROUP]
+        slow_lane = slow.subscriber.handler.group_state(GROUP)
+        assert slow_lane is not None
+        assert stats.buffer_utilization == slow_lane.utilization > 0
+        assert stats.high_watermark == 0.5
+        assert stats.paused
+        assert stats.backpressure_active
+        assert stats.dropped_messages > 0
+        assert stats.drop_rate == stats.dropped_messages / stats.detail["offered_messages"]
+        assert sum(stats.detail["dropped_by_reason"].values()) >= stats.dropped_messages
+        assert stats.detail["settings_version"] == 5
+        await slow.catch_up()
+        assert read(hub)[GROUP].gaps == len(slow.gaps)
+        assert fast.gaps == []
+
+
+@virtual_time
+async def test_an_emergency_is_told() -> None:
+    tight = GroupProfile(backpressure=BackpressureProfile(max_buffer_size=20, critical_watermark=0.9))
+    async with watched(1, ProfileSet(overrides={GROUP: tight})) as (hub, (viewer,)):
+        for index in range(8):  # HIGH may hold 0.4 of 20; at eight it is beyond 0.9 of that
+            assert not read(hub)[GROUP].emergency_mode
+            hub.publish(big(index))
+        assert read(hub)[GROUP].emergency_mode
+        await viewer.catch_up()
+
+
+@virtual_time
+async def test_a_group_that_is_encoded_here_and_watched_nowhere_has_its_codecs_figures() -> None:
+    async with watched(1) as (hub, _):
+        handler = CompressionHandler(CompressionProfile(level=4))
+        handler.compress_samples(np.zeros((1, 50), np.int16))
+        stats = read(hub, {"ecg.b": handler})
+        assert stats["ecg.b"].viewers == 0
+        assert stats["ecg.b"].current_level == 4
+        assert stats["ecg.b"].messages_processed == 1
+        assert stats["ecg.b"].ratio_vs_json == handler.get_compression_stats()["ratio_vs_json"]
+        assert stats["ecg.b"].average_compression_ratio == pytest.approx(
+            handler.get_compression_stats()["average_compression_ratio"]
+        )
+        assert stats["ecg.b"].average_latency_ms is not None
+        assert stats["ecg.b"].space_saved_mb > 0
+        assert (stats[GROUP].current_level, stats[GROUP].average_compression_ratio) == (0, None)
+
+
+@virtual_time
+async def test_what_viewers_that_left_got_stays_counted() -> None:
+    async with watched(1) as (hub, (viewer,)):
+        hub.publish(frames_of(INFO, 0))
+        await viewer.catch_up()
+        hub.remove(viewer.subscriber)
+        stats = read(hub)[GROUP]
+        assert (stats.viewers, stats.sent_messages, stats.paused) == (0, 1, False)
+
+
+@virtual_time
+async def test_epochs_of_a_stream_count_together() -> None:
+    async with watched(1) as (hub, (viewer,)):
+        for epoch in (1, 2):
+            hub.publish(frames_of(replace(INFO, epoch=epoch), 0))
+        await viewer.catch_up()
+        assert read(hub)[GROUP].sent_messages == 2
