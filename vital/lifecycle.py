@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -74,13 +75,23 @@ class Lifecycle:
         from twisted.internet.defer import Deferred
 
         def start() -> None:
-            self._starting = asyncio.ensure_future(self.start())
+            self._starting = asyncio.ensure_future(self._start_or_exit())
 
         def stop() -> Deferred[None]:
             return Deferred.fromFuture(asyncio.ensure_future(self.stop()))
 
         reactor.callWhenRunning(start)
         reactor.addSystemEventTrigger("before", "shutdown", stop)  # type: ignore[arg-type]  # a wrong stub
+
+    async def _start_or_exit(self) -> None:
+        try:
+            await self.start()
+        except SystemExit as refusal:
+            # Not by raising: a request in flight has a thread that waits for this loop, and the interpreter
+            # would wait for that thread for ever.
+            sys.stderr.write(f"{refusal}\n")
+            sys.stderr.flush()
+            os._exit(1)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()

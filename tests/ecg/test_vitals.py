@@ -18,7 +18,8 @@ UNKNOWN = Vitals(None, None)
 def sinus(seconds: float, heart_rate: float = 75.0) -> npt.NDArray[np.float64]:
     """Both leads in microvolts."""
     simulator = Simulator("sinus", rate_hz=RATE_HZ, leads=LEADS, seed=1, heart_rate=heart_rate)
-    return simulator.read(int(seconds * RATE_HZ)) * simulator.gain_uv
+    steps = simulator.read(int(seconds * RATE_HZ))
+    return steps.astype(np.float64) * simulator.gain_uv
 
 
 def follow(
@@ -27,7 +28,7 @@ def follow(
     """Push all in chunks; one past the last sample."""
     for at in range(0, microvolts.shape[1], chunk):
         monitor.push(first + at, microvolts[:, at : at + chunk])
-    return first + microvolts.shape[1]
+    return first + len(microvolts[0])
 
 
 def test_nothing_is_known_at_first() -> None:

@@ -1,0 +1,208 @@
+"""Background work begins with the server and ends with it, under Daphne and elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.layers import InMemoryChannelLayer
+from twisted.internet import defer
+
+from streaming.core.stats import GroupStats
+from streaming.runtime import Runtime
+from tests.servers import DaphneServer
+from vital import lifecycle
+from vital.lifecycle import Lifecycle
+
+
+class Order:
+    """What was started and stopped, in order, with a Runtime and a SnapshotWriter that do nothing else."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told: list[str] = []
+        self.refusal: SystemExit | None = None
+        order = self
+
+        class QuietRuntime(Runtime):
+            async def start(self) -> None:
+                order.told.append("runtime starts")
+
+            async def stop(self) -> None:
+                order.told.append("runtime stops")
+
+        class QuietSnapshots:
+            def __init__(
+                self, stats: Callable[[], list[GroupStats]], *, interval_s: float, process_id: str
+            ) -> None:
+                assert stats() == []
+                assert interval_s > 0
+                assert process_id
+
+            def start(self) -> None:
+                order.told.append("snapshots start")
+
+            async def aclose(self) -> None:
+                order.told.append("snapshots end")
+
+        monkeypatch.setattr(lifecycle, "Runtime", QuietRuntime)
+        monkeypatch.setattr(lifecycle, "SnapshotWriter", QuietSnapshots)
+        monkeypatch.setattr(lifecycle, "get_channel_layer", InMemoryChannelLayer)
+        monkeypatch.setattr(lifecycle, "database_sync_to_async", sync_to_async)
+        monkeypatch.setattr(lifecycle, "require_migrated", self._require_migrated)
+
+    def _require_migrated(self) -> None:
+        self.told.append("database checked")
+        if self.refusal is not None:
+            raise self.refusal
+
+
+STARTED = ["database checked", "runtime starts", "snapshots start"]
+STOPPED = ["runtime stops", "snapshots end"]
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> Order:
+    return Order(monkeypatch)
+
+
+class App:
+    """The application behind the lifecycle: remembers the scopes that reached it."""
+
+    def __init__(self) -> None:
+        self.scopes: list[dict[str, Any]] = []
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+
+
+async def nothing(*_: Any) -> None:
+    """A receive or send that nobody uses."""
+
+
+async def test_the_lifespan_starts_and_ends_it_all(order: Order) -> None:
+    app = App()
+    inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    outbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    server = asyncio.create_task(Lifecycle(app)({"type": "lifespan"}, inbox.get, outbox.put))
+    inbox.put_nowait({"type": "lifespan.startup"})
+    assert await outbox.get() == {"type": "lifespan.startup.complete"}
+    assert order.told == STARTED
+    inbox.put_nowait({"type": "lifespan.shutdown"})
+    assert await outbox.get() == {"type": "lifespan.shutdown.complete"}
+    assert order.told == STARTED + STOPPED
+    await server
+    assert app.scopes == []
+
+
+async def test_an_unmigrated_database_fails_the_startup_with_what_to_do(order: Order) -> None:
+    order.refusal = SystemExit("VITAL cannot run: Run: python manage.py migrate")
+    sent: list[dict[str, str]] = []
+
+    async def send(message: dict[str, str]) -> None:
+        sent.append(message)
+
+    await Lifecycle(App())({"type": "lifespan"}, nothing, send)
+    assert sent == [
+        {
+            "type": "lifespan.startup.failed",
+            "message": "VITAL cannot run: Run: python manage.py migrate",
+        }
+    ]
+    assert order.told == ["database checked"]
+
+
+async def test_a_websocket_waits_for_the_start_and_finds_the_runtime(order: Order) -> None:
+    app = App()
+    wrapped = Lifecycle(app)
+    early = asyncio.create_task(wrapped({"type": "websocket", "path": "/"}, nothing, nothing))
+    await asyncio.sleep(0)
+    assert app.scopes == []
+    await wrapped.start()
+    await early
+    assert isinstance(app.scopes[0]["vital"], Runtime)
+    assert app.scopes[0]["path"] == "/"
+    await wrapped.stop()
+
+
+async def test_http_is_answered_while_the_start_is_under_way(order: Order) -> None:
+    app, scope = App(), {"type": "http"}
+    await Lifecycle(app)(scope, nothing, nothing)
+    assert app.scopes == [{"type": "http", "vital": None}]
+    assert scope == {"type": "http"}
+
+
+async def test_a_stop_before_the_start_has_nothing_to_end(order: Order) -> None:
+    await Lifecycle(App()).stop()
+    assert order.told == []
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> dict[Any, Callable[[], Any]]:
+    """What was hooked into the reactor of a Daphne that is not there."""
+    hooked: dict[Any, Callable[[], Any]] = {}
+    reactor = SimpleNamespace(
+        callWhenRunning=lambda start: hooked.update(running=start),
+        addSystemEventTrigger=lambda phase, event, stop: hooked.update({(phase, event): stop}),
+    )
+    monkeypatch.setitem(sys.modules, "daphne.server", ModuleType("daphne.server"))
+    monkeypatch.setattr("twisted.internet.reactor", reactor, raising=False)
+    monkeypatch.setattr(lifecycle, "limit_daphne", lambda: None)
+    return hooked
+
+
+class TestReactor:
+    def test_without_daphne_there_is_no_reactor_to_hook_into(
+        self, order: Order, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delitem(sys.modules, "daphne.server", raising=False)
+        monkeypatch.setattr(lifecycle, "limit_daphne", lambda: order.told.append("limited"))
+        Lifecycle(App()).hook_into_daphne()
+        assert order.told == []
+
+    async def test_it_starts_with_the_reactor_and_holds_up_its_shutdown(
+        self, order: Order, hooks: dict[Any, Callable[[], Any]]
+    ) -> None:
+        app = App()
+        wrapped = Lifecycle(app)
+        wrapped.hook_into_daphne()
+        hooks["running"]()
+        await wrapped({"type": "websocket"}, nothing, nothing)
+        assert order.told == STARTED
+        held = hooks["before", "shutdown"]()
+        assert isinstance(held, defer.Deferred)
+        await held.asFuture(asyncio.get_running_loop())
+        assert order.told == STARTED + STOPPED
+
+    async def test_a_refusal_ends_the_process_though_a_thread_may_wait_for_its_loop(
+        self,
+        order: Order,
+        hooks: dict[Any, Callable[[], Any]],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        order.refusal = SystemExit("VITAL cannot run")
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(os, "_exit", status.set_result)
+        Lifecycle(App()).hook_into_daphne()
+        hooks["running"]()
+        assert await status == 1
+        assert capsys.readouterr().err == "VITAL cannot run\n"
+
+
+@pytest.mark.server
+def test_daphne_refuses_an_unmigrated_database_and_exits(tmp_path: Path) -> None:
+    server = DaphneServer(tmp_path)
+    with pytest.raises(AssertionError, match="ended with status 1"):
+        server.start()  # asks /readyz meanwhile, as a load balancer would
+    log = server.log
+    assert re.search(
+        r"VITAL cannot run: the database lacks \d+ migrations\. Run: python manage\.py migrate", log
+    )
