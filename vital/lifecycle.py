@@ -16,7 +16,6 @@ from django.conf import settings
 from monitoring.snapshots import SnapshotWriter
 from streaming.runtime import Runtime
 from streaming.store.readiness import require_migrated
-from vital.engine import limit_daphne
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,6 @@ class Lifecycle:
         """Start and stop with Twisted's reactor, if Daphne has installed one."""
         if "daphne.server" not in sys.modules:
             return
-        limit_daphne()
         from twisted.internet import reactor
         from twisted.internet.defer import Deferred
 

@@ -370,7 +370,8 @@ class TestDevice:
         before = _peak_bytes(place.server)
         async with device(place.server, place.bed["token"], "frames-1") as peer:
             sending = asyncio.create_task(peer.socket.send(bytes(100_000_000)))
-            assert (await peer.ended()).code == 1009
+            # Daphne's own limit, 1 MiB: 1009 where its close frame still arrives, else nothing does.
+            assert (await peer.ended()).code in (1006, 1009)
             await asyncio.gather(sending, return_exceptions=True)
         assert _peak_bytes(place.server) - before < 8 * 2**20
 
