@@ -95,4 +95,8 @@ def snapshots(group: str) -> list[dict[str, Any]]:
     from monitoring.models import MetricsSnapshot
 
     rows = MetricsSnapshot.objects.filter(group=group).order_by("at", "pk")
-    return list(rows.values("process", "viewers", "current_level", "sent_messages", "bytes_sent", "detail"))
+    return list(
+        rows.values(
+            "process", "viewers", "high_watermark", "current_level", "sent_messages", "bytes_sent", "detail"
+        )
+    )

@@ -45,8 +45,10 @@ class Steady:
 
 
 @asynccontextmanager
-async def steady(server: Server, stream: str, device_token: str, viewer_token: str) -> AsyncIterator[Steady]:
-    """Both at work; leaving checks once more that they still are."""
+async def steady(
+    server: Server, stream: str, device_token: str, viewer_token: str, *, watch_at: Server | None = None
+) -> AsyncIterator[Steady]:
+    """Both at work, the viewer perhaps at another server; leaving checks once more that they still are."""
     patient = Simulator("sinus", rate_hz=250.0, seed=1)
     watched = Steady()
     async with (
@@ -57,7 +59,7 @@ async def steady(server: Server, stream: str, device_token: str, viewer_token: s
             rate_hz=patient.rate_hz,
             source=Source.SIM,
         ) as device,
-        Viewer(server.ws_url, token=viewer_token) as viewer,
+        Viewer((watch_at or server).ws_url, token=viewer_token) as viewer,
     ):
         await viewer.subscribe([stream])
         tasks = [
