@@ -46,7 +46,6 @@ class Seen:
 
     stops: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    delays_ms: list[float] = field(default_factory=list)
 
     async def take(self, page: Page) -> int:
         """Fetch what was drawn since the last time; the animation frames so far. RuntimeError for a gap."""
@@ -57,7 +56,6 @@ class Seen:
         for stream in told["streams"]:
             if len(stream["spans"]) != 1:
                 raise RuntimeError(f"samples of {stream['stream']} are missing: {stream['spans']}")
-            self.delays_ms.append(stream["delay"] * 1000)
         return int(told["frames"])
 
     def drawn_at(self, stream: str, stop: int) -> float:
@@ -100,7 +98,6 @@ async def measure(beds: Ward, seconds: float) -> list[Figure]:
     return [
         Figure("chunks", len(latencies_ms), ""),
         Figure("animation frames", frames / (ended - began), "Hz"),
-        Figure("playout delay, median", float(np.median(seen.delays_ms)), "ms"),
         Figure("sample to screen, median", float(median), "ms"),
         at_most("sample to screen, 95th percentile", float(p95), 250, "ms", against=conditions),
         Figure("sample to screen, longest", float(latencies_ms.max()), "ms"),
