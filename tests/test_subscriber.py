@@ -367,11 +367,14 @@ class TestSettings:
 
     @virtual_time
     async def test_the_connection_belongs_to_the_default_profile(self) -> None:
-        connection = ConnectionProfile(max_window_bytes=8192, stall_s=4.0)
+        connection = ConnectionProfile(max_window_bytes=8192, max_total_bytes=64 * 1024, stall_s=4.0)
         profiles = ProfileSet(default=GroupProfile(connection=connection))
         async with connected(profiles) as viewer:
             assert viewer.subscriber.window.max_bytes == 8192
             await stuck(viewer, announce())
+            for index in range(2, 22):
+                viewer.subscriber.offer(frame(index, size=5000), announce())
+            assert 0 < viewer.subscriber.handler.get_metrics().buffer_bytes <= 64 * 1024
             await asyncio.sleep(4.5)
             assert [code for code, _ in viewer.cuts] == [CloseCode.SLOW]
 
