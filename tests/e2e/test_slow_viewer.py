@@ -1,0 +1,117 @@
+"""A viewer that stops reading is cut, costs no memory, and harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from streaming.core.frames import FrameKind, encode_bundle, encode_frame
+from streaming.exceptions import CloseCode
+from tests.e2e.peers import Peer, device, payload, viewer
+from tests.e2e.shell import Shell
+from tests.e2e.steady import steady
+from tests.servers import Server, StartServer
+
+pytestmark = pytest.mark.server
+
+OFFERED_BYTES = 100_000_000
+MAX_GROWTH_BYTES = 8 * 2**20
+LEADS, RATE_HZ, SAMPLES = 16, 2000.0, 960
+"""Noise of 32 bits, which no codec makes smaller: 61,440 bytes in a chunk, as much as a message may hold."""
+FEEDS = 4
+MAX_VIEWERS = 6
+PACE_BYTES_PER_S = 3_800_000
+"""A feed's share, below the 4 MiB/s from which on the server cuts a device."""
+SIGNALS = [{"name": f"L{n}", "unit": "uV", "gain": 1.0, "baseline": 0, "adc_bits": 32} for n in range(LEADS)]
+ESTABLISHED = 1
+"""Of the states in Linux's tcp_info (include/net/tcp_states.h)."""
+
+
+class _Hose:
+    """A device that pushes noise as fast as it is allowed."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._socket = peer.socket
+        noise = np.random.default_rng(1).integers(-(2**31), 2**31, (LEADS, SAMPLES), np.int32)
+        self._payload = payload(noise)
+        self.taken_bytes = 0
+        """What the server has acknowledged: by then it has been offered to every viewer of the stream."""
+
+    async def push(self) -> None:
+        """Until cancelled; each chunk takes the next sample indices."""
+        began = time.monotonic()
+        number = 0
+        while True:
+            frame = encode_frame(FrameKind.WAVEFORM, number & 0xFFFF, number * SAMPLES, self._payload)
+            await self._socket.send(encode_bundle([frame]))
+            number += 1
+            due = began + number * len(self._payload) / PACE_BYTES_PER_S
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def read_acks(self) -> None:
+        """Until cancelled."""
+        async for message in self._socket:
+            self.taken_bytes = json.loads(message).get("next_sample", 0) // SAMPLES * len(self._payload)
+
+
+async def test_viewer_that_stops_reading_while_100_mb_are_offered(daphne: StartServer) -> None:
+    server = daphne()
+    with Shell(server) as shell:
+        calm = shell.run("admit", "calm")
+        beds = [shell.run("admit", f"noise {n}") for n in range(FEEDS)]
+        token = shell.run("employ", "nurse", "Ward a")
+        shell.run("set_profile", mem_level=8)  # noise costs deflate half the time then
+    async with contextlib.AsyncExitStack() as stack:
+        others = await stack.enter_async_context(steady(server, calm["stream"], calm["token"], token))
+        hoses = [
+            _Hose(
+                await stack.enter_async_context(
+                    device(server, bed["token"], f"firehose-{n}", signals=SIGNALS, rate_hz=RATE_HZ)
+                )
+            )
+            for n, bed in enumerate(beds)
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(work) for hose in hoses for work in (hose.push(), hose.read_acks())]
+            # Whatever the devices alone need in memory is there before the first reading.
+            await others.goes_on(20)
+            rss_before, offered, grown = server.rss_bytes(), 0, 0
+            # One on a free machine; where the server gets half a core, others do the same until it is enough.
+            for _ in range(MAX_VIEWERS):
+                if offered >= OFFERED_BYTES:
+                    break
+                began = time.monotonic()
+                async with viewer(server, token, calm["stream"], *(bed["stream"] for bed in beds)) as stuck:
+                    taken_before = sum(hose.taken_bytes for hose in hoses)
+                    stuck.socket.transport.pause_reading()
+                    grown = max(grown, await _watch_memory(server, stuck) - rss_before)
+                    lasted = time.monotonic() - began
+                    offered += sum(hose.taken_bytes for hose in hoses) - taken_before
+                    stuck.socket.transport.resume_reading()
+                    ending = await stuck.ended()
+                figures = f"{offered / 1e6:.0f} MB, {grown / 2**20:.1f} MiB grown, cut after {lasted:.1f} s"
+                assert (ending.code, "not acked in time" in ending.reason) == (CloseCode.SLOW, True), figures
+                # Cut after 10 to 12 s; the engine waits 1 s for the other close frame before it hangs up.
+                assert 10 <= lasted < 15, figures
+                assert grown < MAX_GROWTH_BYTES, figures
+            for task in running:
+                task.cancel()
+        await others.goes_on()
+    assert offered >= OFFERED_BYTES
+
+
+async def _watch_memory(server: Server, stuck: Peer) -> int:
+    """The most memory that the server has resident until it has hung up on the viewer."""
+    raw = stuck.socket.transport.get_extra_info("socket")
+    most = 0
+    async with asyncio.timeout(30):
+        while raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED:
+            most = max(most, server.rss_bytes())
+            await asyncio.sleep(0.05)  # a reading of memory is a sample: there is no event to wait for
+    return most
