@@ -95,8 +95,13 @@ def snapshots(group: str) -> list[dict[str, Any]]:
     from monitoring.models import MetricsSnapshot
 
     rows = MetricsSnapshot.objects.filter(group=group).order_by("at", "pk")
-    return list(
-        rows.values(
-            "process", "viewers", "high_watermark", "current_level", "sent_messages", "bytes_sent", "detail"
-        )
+    columns = (
+        "process",
+        "viewers",
+        "high_watermark",
+        "current_level",
+        "sent_messages",
+        "bytes_sent",
+        "detail",
     )
+    return [{name: getattr(row, name) for name in columns} for row in rows]

@@ -78,12 +78,14 @@ class Peer:
 
     async def ended(self) -> Ending:
         """Read on until the server has closed."""
-        try:
-            async with asyncio.timeout(DEADLINE_S):
+        code = 1006
+        async with asyncio.timeout(DEADLINE_S):
+            try:
                 while True:
                     await self._next()
-        except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else 1006
+            except ConnectionClosed as closed:
+                if closed.rcvd:
+                    code = closed.rcvd.code
         byes = [item for item in self.heard if item["type"] == "bye"]
         return Ending(code, byes[-1] if byes else None, time.monotonic())
 

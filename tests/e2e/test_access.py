@@ -139,7 +139,9 @@ class TestThroughTheApp:
             await boss.post("/admin/streaming/apitoken/", form)
             await _cut(peer, since, WITHIN_APP_S, CloseCode.UNAUTHENTICATED)
 
-    async def test_ended_admission_cuts_the_device_and_leaves_the_roster(self, place: Place, boss: Browser) -> None:
+    async def test_ended_admission_cuts_the_device_and_leaves_the_roster(
+        self, place: Place, boss: Browser
+    ) -> None:
         bed = (await place.shell.do("admit", "discharged")).result
         _, token = await place.nurse()
         form = await boss.form("/admin/streaming/stream/", "action")

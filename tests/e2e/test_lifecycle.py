@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_not_ready_while_the_layer_is_away(daphne: StartServer) -> None:
     assert _probe(server, "healthz")[0] == 200
 
 
-def _probe(server: Server, name: str) -> tuple[int, dict[str, object]]:
+def _probe(server: Server, name: str) -> tuple[int, dict[str, Any]]:
     try:
         with urllib.request.urlopen(f"{server.url}/{name}", timeout=20) as answer:
             return answer.status, json.load(answer)
