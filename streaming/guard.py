@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from streaming.core import messages
+from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import RETRY_AFTER_MS, CloseCode
 
 Scope = dict[str, Any]
@@ -146,9 +147,9 @@ class _Inbound:
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
         self._refused = False
-        self._messages_left = limits.messages_per_s * limits.burst_s
-        self._bytes_left = limits.bytes_per_s * limits.burst_s
-        self._refilled_at = clock()
+        now = clock()
+        self._messages = TokenBucket(limits.messages_per_s, limits.messages_per_s * limits.burst_s, now)
+        self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_per_s * limits.burst_s, now)
 
     async def drain(self, receive: Receive, send: Send) -> None:
         """Take every message at once; end at the disconnect, or when the peer breaks a limit."""
@@ -195,16 +196,7 @@ class _Inbound:
         if len(self._queue) >= limits.queue_messages or self._queued_bytes + size > limits.queue_bytes:
             return CloseCode.RATE_LIMIT, "messages arrive faster than they can be read"
         now = self._clock()
-        elapsed, self._refilled_at = now - self._refilled_at, now
-        self._messages_left = min(
-            self._messages_left + elapsed * limits.messages_per_s, limits.messages_per_s * limits.burst_s
-        )
-        self._bytes_left = min(
-            self._bytes_left + elapsed * limits.bytes_per_s, limits.bytes_per_s * limits.burst_s
-        )
-        self._messages_left -= 1
-        self._bytes_left -= size
-        if self._messages_left < 0 or self._bytes_left < 0:
+        if not self._messages.take(1, now) or not self._bytes.take(size, now):
             return CloseCode.RATE_LIMIT, "rate limit"
         return None
 

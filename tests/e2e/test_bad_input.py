@@ -442,6 +442,12 @@ class TestDevice:
         async with device(place.server, bed["token"]) as peer:
             _refused(await _flooded(peer, message), CloseCode.RATE_LIMIT, "")
 
+    async def test_too_many_chunks(self, place: Place) -> None:
+        bed = (await place.shell.do("admit", "tiny chunks")).result
+        bundle = encode_bundle([encode_frame(FrameKind.WAVEFORM, 0, 0, GOOD)] * 1000)
+        async with device(place.server, bed["token"]) as peer:
+            _refused(await _flooded(peer, bundle), CloseCode.RATE_LIMIT, "")
+
 
 def _peak_bytes(server: Server) -> int:
     """The most memory that the server has ever had resident."""
@@ -449,7 +455,7 @@ def _peak_bytes(server: Server) -> int:
     return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 
 
-async def _flooded(peer: Peer, message: str) -> Ending:
+async def _flooded(peer: Peer, message: str | bytes) -> Ending:
     """Send the same for as long as the server takes it."""
     ending = asyncio.create_task(peer.ended())
     with contextlib.suppress(ConnectionClosed):
