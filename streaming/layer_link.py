@@ -109,7 +109,10 @@ class LayerLink:
                 await asyncio.sleep(RETRY_S)
                 await self._rejoin()
                 continue
-            self._on_message(message)
+            try:
+                self._on_message(message)
+            except Exception:  # our fault, and one message's: the next must still be heard
+                logger.exception("a message of the channel layer could not be handled")
 
     async def _renew(self) -> None:
         while True:

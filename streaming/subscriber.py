@@ -109,11 +109,15 @@ class Subscriber:
     def tell(
         self, text: str, *, priority: MessagePriority = MessagePriority.CRITICAL, key: str | None = None
     ) -> None:
-        """Queue a message about the connection; CRITICAL ones are control and never dropped."""
+        """Queue a message about the connection; CRITICAL ones are control and never dropped.
+
+        A long one is deflated here, so that its bounds are those of the bytes that leave: control over
+        64 KiB cuts the viewer, and the roster of a large hospital is longer than that.
+        """
+        payload = self._deflated(text) or text
         control = priority is MessagePriority.CRITICAL
-        self.handler.offer(
-            Item(text, priority, self._clock(), len(text), key=key, control=control), CONTROL_GROUP
-        )
+        item = Item(payload, priority, self._clock(), len(payload), key=key, control=control)
+        self.handler.offer(item, CONTROL_GROUP)
 
     def acked(self, ack: messages.Ack) -> None:
         """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent."""
@@ -209,10 +213,13 @@ class Subscriber:
 
     def _pack_texts(self, texts: list[str]) -> bytes | str:
         text = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+        frame = self._deflated(text)
+        return text if frame is None else encode_bundle([frame])
+
+    def _deflated(self, text: str) -> bytes | None:
+        """`text` as a JSON frame, where deflating pays."""
         payload, deflated = self._compression.compress_json(text)
-        if not deflated:
-            return text
-        return encode_bundle([encode_frame(FrameKind.JSON, 0, 0, payload, FrameFlag.DEFLATED)])
+        return encode_frame(FrameKind.JSON, 0, 0, payload, FrameFlag.DEFLATED) if deflated else None
 
 
 def _gap_item(span: Span, reason: GapReason, now: float) -> Item:

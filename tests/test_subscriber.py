@@ -246,6 +246,18 @@ class TestWire:
             assert len(message) < len(text) / 4
 
     @virtual_time
+    async def test_a_roster_of_a_thousand_patients_does_not_count_as_overflowing_control(self) -> None:
+        async with connected() as viewer:
+            text = json.dumps(
+                {"type": "roster", "streams": [{"stream": f"s{n}", "name": "x" * 80} for n in range(1000)]}
+            )
+            assert len(text) > 64 * 1024
+            viewer.subscriber.tell(text, key="roster")
+            await turns()
+            assert viewer.received == [json.loads(text)]
+            assert viewer.subscriber.handler.cut is None
+
+    @virtual_time
     async def test_acks_count_websocket_messages_and_free_the_window(self) -> None:
         async with connected() as viewer:
             announcement = announce()
