@@ -23,8 +23,8 @@ from statistics import median
 
 from playwright.async_api import CDPSession, Page
 
-from bench.page import VIEWPORT, Ward, ward
-from bench.report import Figure, at_least, at_most, parser, report
+from bench.support.page import VIEWPORT, Ward, ward
+from bench.support.report import Figure, at_least, at_most, parser, report
 from tests.browser import Chromium
 
 ROUNDS = 2

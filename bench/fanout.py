@@ -24,7 +24,7 @@ from typing import Self
 import numpy as np
 from websockets.asyncio.client import connect
 
-from bench.report import Figure, at_least, parser, report
+from bench.support.report import Figure, at_least, parser, report
 from streaming.client import Device, Lead, Source
 from streaming.ecg.codec import encode_planes
 from tests.servers import DaphneServer, Server, migrated
@@ -53,7 +53,16 @@ class NaiveServer(Server):
     """Daphne with the peer's application."""
 
     def __init__(self, var_dir: Path) -> None:
-        command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", "0", "bench.naive:application"]
+        command = [
+            sys.executable,
+            "-m",
+            "daphne",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            "0",
+            "bench.support.naive:application",
+        ]
         super().__init__(command, re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)"), var_dir, {})
 
     def __enter__(self) -> Self:
@@ -85,7 +94,7 @@ class Swarm:
 async def swarm(url: str, *access: str) -> AsyncIterator[Swarm]:
     """The viewers, once each of them has got a frame; ended whatever happens."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.viewers", url, str(VIEWERS), *access),
+        *(sys.executable, "-m", "bench.support.viewers", url, str(VIEWERS), *access),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

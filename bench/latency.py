@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from playwright.async_api import Page
 
-from bench.page import Ward, ward
-from bench.report import Figure, at_most, parser, report
+from bench.support.page import Ward, ward
+from bench.support.report import Figure, at_most, parser, report
 from streaming.client.playback import CHUNK_S
 
 RATE_HZ = 250.0

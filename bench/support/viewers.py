@@ -1,6 +1,6 @@
 """Many cheap viewers in one process: they count what they get, and ack as vital.v1 asks.
 
-Run as `python -m bench.viewers URL COUNT [TOKEN,TOKEN... STREAM]`. Prints "ready" once each of them
+Run as `python -m bench.support.viewers URL COUNT [TOKEN,TOKEN... STREAM]`. Prints "ready" once each of them
 has got a frame; then, for each line on its standard input, a JSON line of the counts so far.
 """
 
