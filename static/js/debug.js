@@ -70,6 +70,15 @@ export function expose({ feeds, connection, loop, sweeps }) {
         Array.from({ length: stop - first }, (_, at) => (ring.has(first + at) ? ring.at(lead, first + at) : null)),
       );
     },
+    /**
+     * The pixel columns at which samples of a stream stand on its canvas.
+     * @param {string} stream
+     * @param {number[]} indices
+     */
+    columns: (stream, indices) => {
+      const sweep = sweeps().find((shown) => shown.feed.id === stream);
+      return sweep ? indices.map((index) => sweep.columnOf(index)) : null;
+    },
     /** What the page did so far. */
     stats: () => ({
       phase: connection.phase,

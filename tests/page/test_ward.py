@@ -1,0 +1,175 @@
+"""What a person sees of a ward and does with it: fresh, stale and lost beds, patients, keys, phones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Page, expect
+
+from streaming.client import Device, Pacer
+from streaming.client.playback import play, simulated, simulated_leads
+from streaming.ecg.simulator import Simulator
+from tests.page.scene import DEADLINE_MS, RATE_HZ, Bed, Scene, stop_of, traced
+
+pytestmark = [pytest.mark.server, pytest.mark.browser]
+
+expect.set_options(timeout=DEADLINE_MS)
+
+_NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@asynccontextmanager
+async def _watched(
+    ward: Scene, page: Page, bed: Bed, leads: tuple[str, ...] = ("II",)
+) -> AsyncIterator[Device]:
+    """A bed whose first seconds are on the page."""
+    patient = Simulator("sinus", rate_hz=RATE_HZ, leads=leads, seed=1)
+    async with ward.device(bed, signals=simulated_leads(patient)) as device:
+        await play(device, simulated(patient, 3.0), Pacer())
+        await stop_of(page, bed.stream, round(2.5 * RATE_HZ))
+        yield device
+
+
+async def test_a_ward_without_beds_says_how_to_get_some(ward: Scene) -> None:
+    page = await ward.open()
+    await expect(page.locator("h1")).to_have_text("No beds yet")
+    await expect(page.locator("pre")).to_contain_text("manage.py simulate")
+
+
+async def test_a_bed_shows_who_where_from_and_a_trace(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open()
+    async with _watched(ward, page, bed):
+        tile = page.locator(".tile")
+        await expect(tile.locator(".bed")).to_have_text("01")
+        await expect(tile.locator(".pseud")).to_contain_text("monitor")
+        await expect(tile.locator(".mark")).to_have_text("SIM")
+        await expect(tile.locator(".lead")).to_have_text("II")
+        await expect(tile.locator(".rend")).to_have_text("lossless")
+        await expect(tile.locator(".age")).to_have_text(re.compile(r"^\d\.\d s$"))
+        await expect(page.locator(".place b")).to_have_text(ward.ward)
+        assert await traced(page, ".tile") > 150
+    await expect(page.locator(".notice")).to_contain_text("Not a medical device.")
+    await expect(page.locator(".notice")).to_contain_text("25 mm/s · 10 mm/mV · not to scale")
+
+
+async def test_data_that_stops_is_late_then_stale_then_lost_and_no_rate_is_held(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open()
+    tile = page.locator(".tile")
+    async with _watched(ward, page, bed):
+        await expect(tile).to_have_attribute("data-state", "late")
+        await expect(tile.locator(".age")).to_have_attribute("data-late", "")
+        await expect(tile).to_have_attribute("data-state", "stale")
+        await expect(tile.locator(".what")).to_have_text(re.compile(r"^No data \d+ s$"))
+        await expect(tile.locator(".wave-note")).to_have_text("no data")
+        await expect(tile.locator(".hr-val")).to_have_text("--")
+        assert await traced(page, ".tile") == 0, "the trace is dim"
+        await expect(tile).to_have_attribute("data-state", "lost")
+        await expect(tile).to_have_attribute("data-alarm", "tech")
+        await expect(page.locator(".sum-n")).to_contain_text("Bed 01")
+
+
+async def test_a_lead_that_is_off_has_no_trace_and_says_so(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open()
+    async with _watched(ward, page, bed) as device:
+        await device.report_leads_off(["II"])
+        patient = Simulator("sinus", rate_hz=RATE_HZ, seed=1)
+        await play(device, simulated(patient, 1.0), Pacer())
+        await expect(page.locator(".tile .what")).to_have_text("Lead off II")
+        await expect(page.locator(".tile .wave-note")).to_contain_text("Lead II off")
+        await expect(page.locator(".tile")).to_have_attribute("data-alarm", "tech")
+        await page.evaluate(_NEXT_FRAME)
+        # The cursor has the trace's colour too, dimmed.
+        assert await traced(page, ".tile") <= 2
+
+
+async def test_a_click_opens_the_patient_and_escape_comes_back(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open()
+    async with _watched(ward, page, bed, leads=("II", "V1", "V5")):
+        await page.click(".tile")
+        await expect(page).to_have_url(f"{ward.server.url}/patients/{bed.stream}/")
+        await expect(page.locator(".row-labels li")).to_have_text(["II", "V1", "V5"])
+        await expect(page.locator(".phead .bed")).to_have_text("01")
+        await stop_of(page, bed.stream, round(2.5 * RATE_HZ))
+        assert await traced(page, ".waves") > 150
+        await page.keyboard.press("]")
+        await expect(page.locator(".notice .scale")).to_contain_text("50 mm/s · 10 mm/mV")
+        await page.reload()
+        await expect(page.locator(".phead .bed")).to_have_text("01")
+        await page.keyboard.press("Escape")
+        await expect(page).to_have_url(f"{ward.server.url}/")
+        await expect(page.locator(".tile")).to_be_focused()
+        await page.go_back()
+        await expect(page.locator(".phead .bed")).to_have_text("01")
+
+
+async def test_a_patient_that_one_may_not_see_is_like_one_that_does_not_exist(ward: Scene) -> None:
+    page = await ward.open("/patients/aaaaaaaaaaaa/")
+    await expect(page.locator("h1")).to_have_text("No such patient for you")
+
+
+async def test_arrows_move_between_beds_and_enter_opens_one(ward: Scene) -> None:
+    beds = [ward.admit(f"monitor{number}") for number in range(3)]
+    page = await ward.open()
+    await expect(page.locator(".tile")).to_have_count(3)
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator(f'[data-stream="{beds[1].stream}"]')).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.locator(f'[data-stream="{beds[0].stream}"]')).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(f"{ward.server.url}/patients/{beds[0].stream}/")
+
+
+async def test_the_theme_is_kept_and_keys_can_be_switched_off(ward: Scene) -> None:
+    page = await ward.open()
+    await page.keyboard.press("t")
+    await page.reload()
+    root = page.locator("html")
+    await expect(root).to_have_attribute("data-theme", "light")
+    await page.wait_for_function("() => window.vital !== undefined")
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog.help")).to_be_visible()
+    await page.uncheck("dialog.help input")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("t")
+    await expect(root).to_have_attribute("data-theme", "light")
+
+
+async def test_more_than_sixteen_beds_are_on_pages(ward: Scene) -> None:
+    for number in range(17):
+        ward.admit(f"monitor{number:02}")
+    page = await ward.open(viewport={"width": 1920, "height": 1080})
+    await expect(page.locator(".tile")).to_have_count(16)
+    await expect(page.locator(".ward")).to_have_attribute("data-columns", "2")
+    await page.click('[data-action="next"]')
+    await expect(page.locator(".tile .bed")).to_have_text(["17"])
+    await expect(page.locator(".pager span")).to_have_text("17–17 of 17")
+
+
+async def test_a_phone_shows_everything_within_its_width(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open(viewport={"width": 390, "height": 844}, device_scale_factor=2, has_touch=True)
+    async with _watched(ward, page, bed):
+        await expect(page.locator(".nav")).to_be_visible()
+        await expect(page.locator(".notice .scale")).to_contain_text("12.5 mm/s · 5 mm/mV")
+        assert await page.evaluate("() => document.documentElement.scrollWidth") == 390
+        canvas = await page.evaluate(
+            "() => { const c = document.querySelector('canvas.trace'); return c.width / c.clientWidth; }"
+        )
+        assert canvas == pytest.approx(2, abs=0.02), "a canvas has the pixels of its screen"
+        await page.click(".tile")
+        await expect(page.locator(".waves canvas.trace")).to_be_visible()
+        assert await page.evaluate("() => document.documentElement.scrollWidth") == 390
+
+
+async def test_signing_out_leads_to_the_login(ward: Scene) -> None:
+    page = await ward.open()
+    await page.click('.tools form button[type="submit"]')
+    await expect(page).to_have_url(re.compile("/accounts/login/"))
