@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import FrameType
+    from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("VITAL_VENV") or ROOT / ".venv")
@@ -195,9 +196,12 @@ def demo(options: argparse.Namespace) -> int:
         crew.start("feed", [PYTHON, "manage.py", "feed_demo", "--url", f"ws://{address}"])
         say(f"\n  VITAL runs at  http://{address}/\n  Logs are in    {logs}\n  Ctrl-C ends it\n")
         crew.wait_for_an_end()
+    except KeyboardInterrupt:  # the way it is meant to end
+        crew.stop()
+        say("Stopped.")
+        return 0
     finally:
         crew.stop()
-    return 1
 
 
 def listen_to_signals() -> None:
@@ -270,8 +274,8 @@ class Crew:
                 raise MakeError(f"{url} is not ready after {timeout_s:.0f} s.\n{self._tail('daphne')}")
             time.sleep(0.1)
 
-    def wait_for_an_end(self) -> None:
-        """Wait until a process ends; raises MakeError with the end of its log."""
+    def wait_for_an_end(self) -> NoReturn:
+        """Wait until a process ends, which it should not: raises MakeError with the end of its log."""
         while True:
             self._require_all_alive()
             time.sleep(0.2)
