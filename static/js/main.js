@@ -12,7 +12,7 @@ import { recall, remember } from "./ui/preferences.js";
 import { Screen } from "./ui/screen.js";
 import { TopBar } from "./ui/topbar.js";
 
-const UPDATE_S = 0.2; // texts change at most five times a second
+const UPDATE_S = 0.25; // texts change at most four times a second: a rate and an age are read, not watched
 
 const now = () => performance.now() / 1000;
 const address = new URL("/ws/viewer/", location.href);

@@ -44,11 +44,11 @@ export class Connection {
   #clock = new ServerClock();
   #heardAt = 0;
   #askedAt = 0;
-  #notBeforeS = 0;
+  /** @type {number | null} what this socket's `bye` named */ #retryAfterMs = null;
   /** @type {Phase} */ phase = "connecting";
   /** When the phase began, or, while not online, when the page was last online. */
   since = 0;
-  /** Failed attempts in a row. */
+  /** Failures in a row; while waiting, also the number of the next attempt, from 1. */
   attempt = 0;
   retryAt = 0;
   /** Sockets that got a welcome. */
@@ -91,6 +91,7 @@ export class Connection {
     const socket = this.#open();
     this.#socket = socket;
     this.#acks = null;
+    this.#retryAfterMs = null;
     this.#heardAt = this.#now();
     this.#enter("connecting");
     socket.binaryType = "arraybuffer";
@@ -100,7 +101,7 @@ export class Connection {
   }
 
   /**
-   * The streams to be sent from now on, and the one that goes first when the way is narrow.
+   * The streams to be sent from now on, and the one that the user looks at.
    * @param {string[]} streams
    * @param {string | null} focus
    */
@@ -161,7 +162,6 @@ export class Connection {
         this.#clock = new ServerClock();
         this.#askedAt = now;
         this.connections++;
-        this.#notBeforeS = 0;
         this.#enter("online");
         this.#handlers.welcomed();
         this.#send({ type: "time", t0: now });
@@ -172,7 +172,7 @@ export class Connection {
         return;
       case "bye":
         this.reason = message.reason;
-        this.#notBeforeS = (message.retry_after_ms ?? 0) / 1000;
+        this.#retryAfterMs = message.retry_after_ms ?? null;
         return;
       default:
         this.#handlers.message(message, now);
@@ -193,8 +193,9 @@ export class Connection {
       this.#enter(final);
       return;
     }
-    this.attempt = this.phase === "online" && now - this.since > STABLE_S ? 0 : this.attempt + 1;
-    this.retryAt = now + delayOf(this.attempt, this.#notBeforeS, this.#random());
+    const lived = this.phase === "online" && now - this.since > STABLE_S;
+    this.attempt = lived ? 1 : this.attempt + 1;
+    this.retryAt = now + delayOf(code, this.attempt - 1, this.#retryAfterMs, this.#random());
     this.#enter("waiting");
   }
 

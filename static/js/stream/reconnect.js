@@ -3,6 +3,7 @@
 
 const FIRST_S = 0.5;
 const CAP_S = 30;
+const RETRY_AFTER_DEFAULT_S = 1; // when the `bye` before a 4000-4099 got lost
 
 /** @typedef {"signed-out" | "forbidden" | "refused"} Final  why trying again is of no use */
 
@@ -19,10 +20,14 @@ export function finalState(code) {
 
 /**
  * Seconds until the next attempt: full jitter, so that a thousand pages do not come back in one second.
- * @param {number} attempt failed attempts so far
- * @param {number} notBeforeS what the server asked for in its `bye`, or 0
+ * A close of 4000-4099 adds it to the time that the server's `bye` named.
+ * @param {number} code the close code
+ * @param {number} attempt number of the attempt in a row of failures, from 0
+ * @param {number | null} retryAfterMs of the `bye`; null when none came, or it named no time
  * @param {number} random uniform in [0, 1)
  */
-export function delayOf(attempt, notBeforeS, random) {
-  return notBeforeS + random * Math.min(CAP_S, FIRST_S * 2 ** attempt);
+export function delayOf(code, attempt, retryAfterMs, random) {
+  const jitterS = random * Math.min(CAP_S, FIRST_S * 2 ** attempt);
+  if (code < 4000 || code > 4099) return jitterS;
+  return (retryAfterMs === null ? RETRY_AFTER_DEFAULT_S : retryAfterMs / 1000) + jitterS;
 }
