@@ -162,7 +162,14 @@ test("a lost connection is tried again with growing, jittered pauses", () => {
     bench.pass(bench.connection.retryAt - bench.now + 0.1);
     assert.equal(bench.connection.phase, "connecting");
   }
-  assert.deepEqual(pauses.map((pause) => Math.round(pause * 100) / 100), [0.5, 1, 2, 4]);
+  assert.deepEqual(pauses.map((pause) => Math.round(pause * 100) / 100), [0.25, 0.5, 1, 2]);
+});
+
+test("the first attempt after a failure is number 1 to the user, and has the shortest pause", () => {
+  const bench = new Bench().online();
+  bench.lose(1006);
+  assert.equal(bench.connection.attempt, 1);
+  assert.equal(bench.connection.retryAt - bench.now, 0.25);
 });
 
 test("a connection that lived makes the next pause short again", () => {
@@ -181,8 +188,24 @@ test("a server that names a time is not asked before it", () => {
   const bench = new Bench().online();
   bench.receive({ type: "bye", code: 4012, reason: "going away", retry_after_ms: 3000 });
   bench.lose(4012);
-  assert.ok(bench.connection.retryAt - bench.now >= 3);
+  assert.equal(bench.connection.retryAt - bench.now, 3.25);
   assert.equal(bench.connection.reason, "going away");
+});
+
+test("a server whose bye got lost is not asked for a second", () => {
+  const bench = new Bench().online();
+  bench.lose(4012);
+  assert.equal(bench.connection.retryAt - bench.now, 1.25);
+});
+
+test("the time that a bye named holds for its own connection only", () => {
+  const bench = new Bench().online();
+  bench.receive({ type: "bye", code: 4012, reason: "going away", retry_after_ms: 3000 });
+  bench.lose(4012);
+  bench.pass(3.3);
+  assert.equal(bench.connection.phase, "connecting");
+  bench.lose(1006);
+  assert.equal(bench.connection.retryAt - bench.now, 0.5);
 });
 
 for (const [code, phase] of /** @type {[number, string][]} */ ([[4401, "signed-out"], [4403, "forbidden"], [4400, "refused"]])) {
@@ -264,10 +287,17 @@ test("acks are due after four messages or half of the allowed time", () => {
 });
 
 test("full jitter: between nothing and the cap, which is 30 s", () => {
-  assert.equal(delayOf(0, 0, 0), 0);
-  assert.equal(delayOf(3, 0, 0.5), 2);
-  assert.equal(delayOf(50, 0, 1), 30);
-  assert.equal(delayOf(1, 2, 0), 2);
+  assert.equal(delayOf(1006, 0, null, 0), 0);
+  assert.equal(delayOf(1006, 3, null, 0.5), 2);
+  assert.equal(delayOf(1006, 50, null, 1), 30);
+});
+
+test("4000-4099 add the jitter to the time that the server named, or to a second", () => {
+  assert.equal(delayOf(4009, 1, 2000, 0), 2);
+  assert.equal(delayOf(4009, 1, 2000, 0.5), 2.5);
+  assert.equal(delayOf(4009, 1, 0, 0.5), 0.5);
+  assert.equal(delayOf(4008, 0, null, 0), 1);
+  assert.equal(delayOf(4100, 1, 2000, 0.5), 0.5);
 });
 
 test("close codes outside 4400-4499 ask for another attempt", () => {
