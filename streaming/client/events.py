@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.client.connection import refuse_unknown
-from streaming.core.client_messages import MAX_SERVER_TEXT_BYTES, parse_server_messages
+from streaming.core.client_messages import parse_server_messages
 from streaming.core.fields import Fields
 from streaming.core.frames import Frame as WireFrame
-from streaming.core.frames import FrameFlag, FrameKind, decode_bundle
+from streaming.core.frames import FrameKind, decode_bundle, frame_text
 from streaming.core.messages import SAMPLE_LIMIT, GapReason, RosterEntry, SignalState
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import MAX_SAFE_INTEGER
@@ -156,7 +155,7 @@ class Decoder:
         events: list[Event] = []
         for frame in decode_bundle(message):
             if frame.kind is FrameKind.JSON:
-                events += self.decode_items(_inflated(frame))
+                events += self.decode_items(parse_server_messages(frame_text(frame)))
             else:
                 events.append(self._frame(frame))
         return events
@@ -206,22 +205,6 @@ class Decoder:
             case _:
                 refuse_unknown(item)
         return None
-
-
-def _inflated(frame: WireFrame) -> list[dict[str, Any]]:
-    payload = frame.payload
-    if frame.flags & FrameFlag.DEFLATED:
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            payload = inflate.decompress(payload, MAX_SERVER_TEXT_BYTES)
-        except zlib.error:
-            raise ProtocolError("JSON frame is not raw deflate") from None
-        if not inflate.eof:
-            raise ProtocolError("JSON frame is cut off, or too large when inflated")
-    try:
-        return parse_server_messages(payload.decode())
-    except UnicodeDecodeError:
-        raise ProtocolError("JSON frame is not UTF-8") from None
 
 
 def _format(fields: Fields) -> StreamFormat:
