@@ -86,7 +86,8 @@ class BackpressureHandler:
     `pack` turns the items of one turn into WebSocket messages (default: one each). `on_drops` hears of
     every item that a bound dropped, and may offer others from within. `on_slow` is called once, when the
     owner has to close the connection; from then on nothing is sent. `keepalive` makes the message that
-    asks an idle client for an ack.
+    asks an idle client for an ack. `tick_s`: once all that waited is sent, what comes within that time
+    leaves together; CRITICAL does not wait for it.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class BackpressureHandler:
         on_slow: Callable[[CutReason], None] | None = None,
         keepalive: Callable[[], Item] | None = None,
         max_total_bytes: int = ConnectionProfile().max_total_bytes,
+        tick_s: float = 0.0,
     ) -> None:
         self.window = window
         self.cut: CutReason | None = None
@@ -126,6 +128,9 @@ class BackpressureHandler:
         self._closed = False
         self._stopping = False
         self._waiting_for_credit = False
+        self._waiting_for_tick = False
+        self._tick_s = tick_s
+        self._tick_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
@@ -169,7 +174,7 @@ class BackpressureHandler:
         elif self._sleep is None:
             if self._task is None:
                 self._start()
-        elif not self._waiting_for_credit or outbox.critical_waiting:
+        elif not (self._waiting_for_credit or self._waiting_for_tick) or outbox.critical_waiting:
             self._wake()
         elif outbox.next_due < self._timer_due:
             self._arm(outbox.next_due)
@@ -207,6 +212,13 @@ class BackpressureHandler:
             self._profiles[name] = profile
             self._report(self._outbox.set_lane(name, profile))
         self._wake()
+
+    def set_connection(self, connection: ConnectionProfile) -> None:
+        """Govern what belongs to the connection as a whole: the window, all bytes, the time until 4008."""
+        self._outbox.limit_total(connection.max_total_bytes)
+        if self.window is not None:
+            self.window.max_bytes = connection.max_window_bytes
+            self.window.stall_s = connection.stall_s
 
     def drop_group(self, group: str) -> list[Drop]:
         """Forget a group and all it has queued, without a word to `on_drops`."""
@@ -331,6 +343,8 @@ class BackpressureHandler:
                 self._mind_silence(window, now)
             room, limit = window.room, window.bundle_limit
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
+        if now < self._tick_at and not outbox.critical_waiting:
+            return False
         items, drops = outbox.take(budget, now, critical_budget_bytes=critical_budget)
         self._report(drops)
         if items:
@@ -338,6 +352,8 @@ class BackpressureHandler:
         if not len(outbox):
             if window is not None and window.room > 0:
                 window.on_nothing_to_send()
+            if items:
+                self._tick_at = now + self._tick_s
             return False
         if items:
             # A server whose send never waits (Daphne) would otherwise not let others run.
@@ -384,8 +400,12 @@ class BackpressureHandler:
     async def _rest(self) -> None:
         """Sleep until there is something to send, credit for it, or something due."""
         self._answer_direct(True)
-        self._waiting_for_credit = bool(len(self._outbox))
         due = self._outbox.next_due
+        if len(self._outbox):
+            self._waiting_for_tick = self._clock() < self._tick_at
+            self._waiting_for_credit = not self._waiting_for_tick
+            if self._waiting_for_tick:
+                due = min(due, self._tick_at)
         if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
             due = min(due, self.window.next_due)
         if due < self._timer_due:
@@ -395,7 +415,7 @@ class BackpressureHandler:
             await self._sleep
         finally:
             self._sleep = None
-            self._waiting_for_credit = False
+            self._waiting_for_credit = self._waiting_for_tick = False
 
     def _wake(self) -> None:
         if self._sleep is not None and not self._sleep.done():

@@ -72,8 +72,8 @@ def governed(*, overrides: dict[str, BackpressureProfile] | None = None, **field
 
 
 @asynccontextmanager
-async def connected(profiles: ProfileSet | None = None) -> AsyncIterator[Viewer]:
-    viewer = Viewer(profiles)
+async def connected(profiles: ProfileSet | None = None, *, tick_s: float = 0.0) -> AsyncIterator[Viewer]:
+    viewer = Viewer(profiles, tick_s=tick_s)
     try:
         yield viewer
     finally:
@@ -211,10 +211,35 @@ class TestWire:
             for index in range(5):
                 viewer.subscriber.offer(frame(index, size=200), announce())
             await turns()
-            stream, bundle = viewer.socket.sent
-            assert isinstance(stream, str)
+            (bundle,) = viewer.socket.sent
             assert isinstance(bundle, bytes)
-            assert len(list(decode_bundle(bundle))) == 5
+            kinds = [frame.kind for frame in decode_bundle(bundle)]
+            assert kinds == [FrameKind.JSON] + [FrameKind.WAVEFORM] * 5
+
+    @virtual_time
+    async def test_what_comes_within_a_tick_leaves_together(self) -> None:
+        async with connected(tick_s=0.04) as viewer:
+            viewer.subscriber.offer(frame(0), announce())
+            await turns()
+            for index in range(1, 4):
+                viewer.subscriber.offer(frame(index), announce())
+            await turns()
+            assert len(viewer.socket.sent) == 1
+            await asyncio.sleep(0.041)
+            _, later = viewer.socket.sent
+            assert isinstance(later, bytes)
+            assert len(list(decode_bundle(later))) == 3
+
+    @virtual_time
+    async def test_critical_does_not_wait_for_the_tick(self) -> None:
+        async with connected(tick_s=0.04) as viewer:
+            viewer.subscriber.offer(frame(0), announce())
+            await turns()
+            viewer.subscriber.offer(frame(1), announce())
+            viewer.subscriber.tell(messages.denied("s"))
+            await turns()
+            assert len(viewer.socket.sent) == 2
+            assert json.loads(messages.denied("s")) in viewer.received
 
     @virtual_time
     async def test_texts_that_wait_travel_as_one_array(self) -> None:
@@ -389,6 +414,30 @@ class TestSettings:
             assert 0 < viewer.subscriber.handler.get_metrics().buffer_bytes <= 64 * 1024
             await asyncio.sleep(4.5)
             assert [code for code, _ in viewer.cuts] == [CloseCode.SLOW]
+
+    @virtual_time
+    async def test_new_settings_govern_a_connection_that_is_open(self) -> None:
+        connection = ConnectionProfile(max_window_bytes=8192, max_total_bytes=64 * 1024, stall_s=4.0)
+        async with connected() as viewer:
+            await stuck(viewer, announce())
+            viewer.subscriber.apply_profiles(
+                ProfileSet(version=2, default=GroupProfile(connection=connection))
+            )
+            assert viewer.subscriber.window.max_bytes == 8192
+            for index in range(2, 22):
+                viewer.subscriber.offer(frame(index, size=5000), announce())
+            assert 0 < viewer.subscriber.handler.get_metrics().buffer_bytes <= 64 * 1024
+            await asyncio.sleep(4.5)
+            assert [code for code, _ in viewer.cuts] == [CloseCode.SLOW]
+
+    @virtual_time
+    async def test_new_settings_govern_the_retries_of_a_connection_that_is_open(self) -> None:
+        backpressure = BackpressureProfile(max_retries=7)
+        async with connected() as viewer:
+            viewer.subscriber.apply_profiles(
+                ProfileSet(version=2, default=GroupProfile(backpressure=backpressure))
+            )
+            assert viewer.subscriber.handler.config.MAX_RETRIES == 7
 
 
 def _utilization(viewer: Viewer, group: str) -> float:

@@ -53,6 +53,10 @@ class Outbox:
     def __contains__(self, group: str) -> bool:
         return group in self._lanes
 
+    def limit_total(self, max_bytes: int) -> None:
+        """Bound what all lanes hold together, from the next `put` on."""
+        self._totals.max_bytes = max_bytes
+
     def set_lane(self, group: str, profile: BackpressureProfile) -> list[Drop]:
         """Create a lane, or govern it anew; returns the oldest of what no longer fits."""
         lane = self._lanes.get(group)
