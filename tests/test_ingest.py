@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,7 +25,7 @@ from streaming.core.priority import MessagePriority
 from streaming.core.profiles import CompressionProfile
 from streaming.core.streams import Lead, StreamInfo
 from streaming.ecg import codec, vitals
-from streaming.exceptions import ProtocolError, StreamBusyError
+from streaming.exceptions import ProtocolError, RateLimitError, StreamBusyError
 from streaming.hub import Hub
 from streaming.ingest import FORGET_S, FRAME_S, SILENCE_S, Ingest, Intake
 from tests.fakes import virtual_time
@@ -574,3 +575,31 @@ def test_any_chunking_gives_every_viewer_the_same_samples(
         await there.aclose()
 
     run()
+
+
+class TestCost:
+    @virtual_time
+    async def test_a_stream_that_costs_too_much_is_cut_and_its_budget_outlives_the_connection(self) -> None:
+        cpu = itertools.count(step=1.0)  # every chunk takes a second
+        ingest = Ingest(
+            list[Bundle]().append,
+            lambda _group: CompressionHandler(),
+            clock=asyncio.get_running_loop().time,
+            cpu_clock=lambda: next(cpu),
+        )
+        intake = ingest.open(INFO, SESSION, 0)
+        send(intake, (0, 10, 20))
+        with pytest.raises(RateLimitError):
+            send(intake, (20, 30))
+        with pytest.raises(RateLimitError):
+            send(ingest.open(INFO, SESSION, 0), (30, 40))
+        await asyncio.sleep(8)
+        send(ingest.open(INFO, SESSION, 0), (40, 50))
+
+    @virtual_time
+    async def test_the_connection_before_is_told_that_it_is_replaced(self) -> None:
+        desk = Desk()
+        told: list[str] = []
+        desk.ingest.open(INFO, SESSION, 0, lambda: told.append("first"))
+        desk.ingest.open(INFO, SESSION, 0, lambda: told.append("second"))
+        assert told == ["first"]

@@ -9,8 +9,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vital.settings")
 django_application = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the app registry)
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the app registry)
 from django.conf import settings  # noqa: E402
 
 from streaming.guard import Guard  # noqa: E402
@@ -18,9 +17,7 @@ from streaming.routing import websocket_urlpatterns  # noqa: E402
 from vital.lifecycle import Lifecycle  # noqa: E402
 
 lifecycle = Lifecycle(
-    ProtocolTypeRouter(
-        {"http": django_application, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))}
-    )
+    ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(websocket_urlpatterns)})
 )
 application = Guard(
     lifecycle,
