@@ -252,6 +252,10 @@ class ApiTokenAdmin(_ModelAdmin):
         """A token that was handed out never comes to mean something else."""
         return () if obj is None else self.get_fields(request, obj)
 
+    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        """One that exists stays as it is; who may change tokens at all, may revoke them in the list."""
+        return obj is None and super().has_change_permission(request)
+
     def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
         """It is revoked, never deleted: the audit trail names it."""
         return False
@@ -263,13 +267,17 @@ class ApiTokenAdmin(_ModelAdmin):
         kwargs["queryset"] = WardScopedAdmin._scoped(Ward.objects.all(), request, "pk")
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
-    def save_model(self, request: Any, obj: ApiToken, form: ModelForm[Any], change: bool) -> None:
-        """Store the digest; the token itself goes to this request's answer and nowhere else."""
-        if "user" not in form.cleaned_data:
-            obj.user = _user(request)
-        request.issued_token = tokens.stamp(obj)
-        super().save_model(request, obj, form, change)
-        audit.record(_actor(request), "token.issue", f"user:{obj.user_id}", "done", token=obj.pk)
+    def save_model(self, request: Any, obj: ApiToken, form: ModelForm[Any], _change: bool) -> None:
+        """Issue it; the token itself goes to this request's answer and nowhere else."""
+        asked = form.cleaned_data
+        request.issued_token = issued = tokens.issue_api_token(
+            asked.get("user") or _user(request),
+            asked["name"],
+            asked["wards"],
+            actor=_actor(request),
+            expires=asked["expires"],
+        )
+        obj.pk, obj.prefix = issued.token_id, issued.prefix
 
     def response_add(self, request: Any, obj: ApiToken, *_args: Any, **_kwargs: Any) -> HttpResponse:
         """Show the token this once."""

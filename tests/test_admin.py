@@ -184,12 +184,36 @@ class TestApiToken:
         assert ApiToken.objects.get().revoked is not None
 
     def test_token_that_exists_cannot_be_changed_or_deleted(self, boss: Client, place: Hospital) -> None:
-        tokens.issue_api_token(place.user("other"), "x", [place.wards["a"]], actor="x")
+        other = place.user("other", "a")
+        text = tokens.issue_api_token(other, "x", [place.wards["a"]], actor="x").text
+        before = ApiToken.objects.values().get()
+        path = f"/admin/streaming/apitoken/{before['id']}"
+        assert "_save" not in html(boss.get(f"{path}/change/"))
+        form = {
+            "name": "renamed",
+            "wards": [place.wards["b"].pk],
+            "user": User.objects.get(username="boss").pk,
+        }
+        assert boss.post(f"{path}/change/", form).status_code == 403
+        assert boss.post(f"{path}/change/", {}).status_code == 403
+        assert boss.post(f"{path}/delete/").status_code == 403
+        assert ApiToken.objects.values().get() == before
+        assert [ward.slug for ward in ApiToken.objects.get().wards.all()] == ["ward-a"]
+        assert access.authenticate_viewer_token(text).user_id == other.pk
+
+    def test_new_token_has_its_expiry_and_is_issued_once(
+        self,
+        boss: Client,
+        place: Hospital,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ) -> None:
+        form = {"name": "x", "wards": [place.wards["a"].pk], "user": place.user("other", "a").pk}
+        form |= {"expires_0": "2099-01-02", "expires_1": "03:04:05"}
+        with django_capture_on_commit_callbacks(execute=True):
+            html(boss.post("/admin/streaming/apitoken/add/", form))
         token = ApiToken.objects.get()
-        form = {"name": "renamed", "wards": [place.wards["b"].pk]}
-        boss.post(f"/admin/streaming/apitoken/{token.pk}/change/", form)
-        assert [ward.slug for ward in ApiToken.objects.get(name="x").wards.all()] == ["ward-a"]
-        assert boss.post(f"/admin/streaming/apitoken/{token.pk}/delete/").status_code == 403
+        assert f"{token.expires:%Y-%m-%d %H:%M:%S}" == "2099-01-02 03:04:05"
+        assert AuditEntry.objects.get(action="token.issue").detail == {"token": token.pk}
 
 
 class TestWards:

@@ -40,6 +40,7 @@ class IssuedToken:
     text: str = field(repr=False)
     prefix: str
     expires: datetime | None
+    token_id: int
 
 
 def issue_device_token(
@@ -48,29 +49,28 @@ def issue_device_token(
     """A new token for `device`; its others end after `overlap`. Two queries."""
     now = timezone.now()
     token = DeviceToken(device=device, created=now, expires=None if lifetime is None else now + lifetime)
-    issued = stamp(token)
+    text = _stamp(token)
     with transaction.atomic():
         count = _outliving(device, now + overlap).update(expires=now + overlap)
         token.save()
         audit.record(actor, "token.issue", f"device:{device.pk}", "done", token=token.pk, rotated=count)
-    return issued
+    return IssuedToken(text, token.prefix, token.expires, token.pk)
 
 
 def issue_api_token(
-    user: User, name: str, wards: Iterable[Ward], *, actor: str, lifetime: timedelta | None = None
+    user: User, name: str, wards: Iterable[Ward], *, actor: str, expires: datetime | None = None
 ) -> IssuedToken:
     """A new token with which a program may see `wards`, as far as `user` may. Four queries."""
-    now = timezone.now()
-    token = ApiToken(user=user, name=name, created=now, expires=None if lifetime is None else now + lifetime)
-    issued = stamp(token)
+    token = ApiToken(user=user, name=name, expires=expires)
+    text = _stamp(token)
     with transaction.atomic():
         token.save()
         token.wards.set(wards)
         audit.record(actor, "token.issue", f"user:{user.pk}", "done", token=token.pk)
-    return issued
+    return IssuedToken(text, token.prefix, token.expires, token.pk)
 
 
-def stamp(token: DeviceToken | ApiToken) -> IssuedToken:
+def _stamp(token: DeviceToken | ApiToken) -> str:
     """Give an unsaved token its prefix and digest; what is returned is the only copy of its text.
 
     Forty random bits to find it by, 256 to prove it with: enough for a plain SHA-256.
@@ -79,7 +79,7 @@ def stamp(token: DeviceToken | ApiToken) -> IssuedToken:
     token.prefix = "".join(secrets.choice(_BASE32_LOWER) for _ in range(8))
     text = f"{kind}_{token.prefix}_{secrets.token_urlsafe(32)}"
     token.digest = _digest(text)
-    return IssuedToken(text, token.prefix, token.expires)
+    return text
 
 
 def revoke(token: DeviceToken | ApiToken, *, actor: str) -> None:
