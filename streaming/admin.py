@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, ForeignKey, ManyToManyField, Model, Q, QuerySet
+from django.db.models import (
+    Count,
+    Exists,
+    ForeignKey,
+    ManyToManyField,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -36,14 +46,18 @@ admin.site.index_title = "Administration"
 class WardScopedAdmin(_ModelAdmin):
     """Staff work with the wards that their groups see; who administers those is a superuser.
 
-    `ward_path` leads from the model to its ward; objects without any ward are everybody's.
+    What belongs to a ward for good is found by a `ward` of its own; what moves says so by overriding `of_wards`.
     """
-
-    ward_path: ClassVar[str] = "ward"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The objects of the user's wards."""
-        return self._scoped(super().get_queryset(request), request, self.ward_path)
+        objects = super().get_queryset(request)
+        wards = _wards_of(_user(request))
+        return objects if wards is None else self.of_wards(objects, wards)
+
+    def of_wards(self, objects: QuerySet[Any], wards: QuerySet[Ward]) -> QuerySet[Any]:
+        """Those of the objects that belong to these wards."""
+        return objects.filter(ward__in=wards)
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
@@ -54,22 +68,32 @@ class WardScopedAdmin(_ModelAdmin):
             kwargs["queryset"] = scoped.get_queryset(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    @staticmethod
-    def _scoped(objects: QuerySet[Any], request: HttpRequest, ward_path: str) -> QuerySet[Any]:
-        user = _user(request)
-        if user.is_superuser:
-            return objects
-        wards = Ward.objects.filter(groups__user=user)
-        if ward_path == "pk":
-            return objects.filter(pk__in=wards)
-        return objects.filter(Q(**{f"{ward_path}__in": wards}) | Q(**{ward_path: None})).distinct()
+
+class AdmittedAdmin(WardScopedAdmin):
+    """What lies in a ward by its admissions, and belongs to another once it lies there.
+
+    With open admissions, it belongs to their wards; when all have ended, to the ward of the last; what was
+    never admitted is everybody's.
+    """
+
+    admitted_as: ClassVar[str]
+    """The field of an admission that names it."""
+
+    def of_wards(self, objects: QuerySet[Any], wards: QuerySet[Ward]) -> QuerySet[Any]:
+        """One query with three subqueries, and no row twice."""
+        admissions = Stream.objects.filter(**{self.admitted_as: OuterRef("pk")})
+        current = admissions.filter(ended_at=None)
+        last = admissions.order_by("-ended_at", "-started_at").values("ward")[:1]
+        former = Q(last_ward__in=wards) | Q(last_ward=None)
+        return objects.alias(last_ward=Subquery(last)).filter(
+            Exists(current.filter(ward__in=wards)) | (~Exists(current) & former)
+        )
 
 
 @admin.register(Ward)
 class WardAdmin(WardScopedAdmin):
     """Wards, and the groups that see them."""
 
-    ward_path = "pk"
     list_display = ("name", "slug", "group_names", "open_admissions")
     search_fields = ("name", "slug")
     prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
@@ -80,6 +104,10 @@ class WardAdmin(WardScopedAdmin):
         patients = Count("streams", filter=Q(streams__ended_at=None), distinct=True)
         wards: QuerySet[Ward] = super().get_queryset(request)
         return wards.prefetch_related("groups").annotate(patients=patients)
+
+    def of_wards(self, objects: QuerySet[Any], wards: QuerySet[Ward]) -> QuerySet[Any]:
+        """A ward belongs to itself."""
+        return objects.filter(pk__in=wards)
 
     @admin.display(description="seen by")
     def group_names(self, ward: Ward) -> str:
@@ -93,10 +121,10 @@ class WardAdmin(WardScopedAdmin):
 
 
 @admin.register(Patient)
-class PatientAdmin(WardScopedAdmin):
+class PatientAdmin(AdmittedAdmin):
     """Patients; the pseudonym is given once and stays."""
 
-    ward_path = "streams__ward"
+    admitted_as = "patient"
     list_display = ("pseudonym", "display_name")
     search_fields = ("pseudonym", "display_name")
     readonly_fields = ("pseudonym",)
@@ -121,10 +149,10 @@ class DeviceTokenInline(_TabularInline):
 
 
 @admin.register(Device)
-class DeviceAdmin(WardScopedAdmin):
+class DeviceAdmin(AdmittedAdmin):
     """Devices; a button issues a token and shows it once, another revokes all of them."""
 
-    ward_path = "streams__ward"
+    admitted_as = "device"
     list_display = ("name", "source", "lies_at", "valid_tokens")
     list_filter = ("source",)
     search_fields = ("name",)
@@ -264,7 +292,8 @@ class ApiTokenAdmin(_ModelAdmin):
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         """Offer, and accept, the wards that the user sees."""
-        kwargs["queryset"] = WardScopedAdmin._scoped(Ward.objects.all(), request, "pk")
+        wards = _wards_of(_user(request))
+        kwargs["queryset"] = Ward.objects.all() if wards is None else wards
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_model(self, request: Any, obj: ApiToken, form: ModelForm[Any], _change: bool) -> None:
@@ -339,6 +368,11 @@ class AuditEntryAdmin(_ModelAdmin):
 def _user(request: HttpRequest) -> User:
     assert isinstance(request.user, User), "the admin lets nobody else in"
     return request.user
+
+
+def _wards_of(user: User) -> QuerySet[Ward] | None:
+    """The wards that a user's groups see; None for a superuser, who sees all."""
+    return None if user.is_superuser else Ward.objects.filter(groups__user=user).distinct()
 
 
 def _actor(request: HttpRequest) -> str:

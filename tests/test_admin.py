@@ -13,8 +13,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from streaming.models import ApiToken, AuditEntry, DeviceToken, Patient, Stream
-from streaming.store import access, audit, tokens
+from streaming.models import ApiToken, AuditEntry, Device, DeviceToken, Patient, Stream
+from streaming.store import access, audit, feeds, tokens
 from tests.store.people import NAMES, Hospital, hospital
 from tests.store.tampering import remove
 
@@ -247,6 +247,47 @@ class TestWards:
         stream = place.streams["b"]
         pk = stream.pk if model == "stream" else getattr(stream, f"{model}_id")
         assert lead.get(f"/admin/streaming/{model}/{pk}/change/").status_code == 302
+
+    @pytest.fixture
+    def moved(self, place: Hospital) -> Stream:
+        """The admission in ward b of ward a's device and patient."""
+        before = place.streams["a"]
+        feeds.end_admission(before, actor="system:test")
+        return Stream.objects.create(
+            device=before.device, patient=before.patient, ward=place.wards["b"], bed="07"
+        )
+
+    def test_device_that_moved_gets_no_token_from_its_former_ward(
+        self, lead: Client, place: Hospital, moved: Stream
+    ) -> None:
+        tokens.issue_device_token(moved.device, actor="system:test")
+        path = f"/admin/streaming/device/{moved.device_id}"
+        assert lead.post(f"{path}/issue-token/").status_code == 403
+        assert lead.post(f"{path}/revoke-tokens/").status_code == 403
+        assert DeviceToken.objects.get().revoked is None
+        assert moved.device.name not in html(lead.get("/admin/streaming/device/"))
+
+    def test_patient_who_moved_is_not_renamed_by_the_former_ward(
+        self, lead: Client, place: Hospital, moved: Stream
+    ) -> None:
+        path = f"/admin/streaming/patient/{moved.patient_id}/change/"
+        assert lead.post(path, {"display_name": "Teal 3"}).headers["Location"] == "/admin/"
+        assert Patient.objects.get(pk=moved.patient_id).display_name == NAMES[0]
+        assert NAMES[0] not in html(lead.get("/admin/streaming/patient/"))
+
+    def test_what_was_discharged_stays_with_its_last_ward(
+        self, lead: Client, place: Hospital, moved: Stream
+    ) -> None:
+        feeds.end_admission(moved, actor="system:test")
+        listed = html(lead.get("/admin/streaming/patient/"))
+        assert NAMES[0] not in listed
+        assert NAMES[2] in listed, "the patient of the admission of ward a that has ended"
+
+    def test_what_was_never_admitted_is_everybodys(self, lead: Client, place: Hospital) -> None:
+        Patient.objects.create(display_name="Teal 3")
+        Device.objects.create(name="device new")
+        assert "Teal 3" in html(lead.get("/admin/streaming/patient/"))
+        assert "device new" in html(lead.get("/admin/streaming/device/"))
 
     def test_nobody_is_admitted_to_another_ward(self, lead: Client, place: Hospital) -> None:
         place.streams["a"].ended_at = place.streams["a"].started_at
