@@ -9,6 +9,7 @@ import { HeartRateTrend } from "./trend.js";
 /** @typedef {import("./messages.js").RosterEntry} RosterEntry */
 /** @typedef {import("./messages.js").Stream} StreamInfo */
 
+const OFF_CHANGES = 64; // of one lead: a loose electrode must not fill the memory
 const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
 
 export class Feed {
@@ -114,6 +115,7 @@ export class Feed {
       if (off.has(name) === this.leadsOff.has(name)) continue;
       const changes = this.#offChanges.get(name) ?? [];
       changes.push(quality.sample);
+      if (changes.length > OFF_CHANGES) changes.splice(0, 2);
       this.#offChanges.set(name, changes);
     }
     if (off.size > 0 && this.leadsOff.size === 0) this.leadsOffSince = now;

@@ -22,6 +22,7 @@ export class TopBar {
       alarm: part(".sum-n"),
       alarms: part(".sum-n b"),
       where: part(".sum-n .beds"),
+      said: part(".said"),
       offline: part(".offline"),
       outage: part(".outage"),
       attempt: part(".attempt"),
@@ -48,6 +49,8 @@ export class TopBar {
     parts.offline.hidden = !down || connection.isFinal;
     parts.alarm.hidden = down || wrong.length === 0;
     mark(document.body, "data-offline", parts.offline.hidden ? null : "");
+    // Read aloud when it changes, so without seconds that do.
+    write(parts.said, down ? "No connection" : wrong.length > 0 ? `${wrong.length} beds with a technical alarm` : "");
     if (wrong.length > 0) {
       write(parts.alarms, String(wrong.length));
       const more = wrong.length > 3 ? ` +${wrong.length - 3}` : "";
