@@ -126,7 +126,8 @@ class PatientAdmin(AdmittedAdmin):
 
     admitted_as = "patient"
     list_display = ("pseudonym", "display_name")
-    search_fields = ("pseudonym", "display_name")
+    search_fields = ("pseudonym",)
+    search_help_text = "By pseudonym alone: what is searched for stands in the address, and so in logs."
     readonly_fields = ("pseudonym",)
 
 
@@ -173,6 +174,10 @@ class DeviceAdmin(AdmittedAdmin):
             ),
             *super().get_urls(),
         ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """The mark of a device that exists is a superuser's to change: SIM must not become LIVE in passing."""
+        return () if obj is None or _user(request).is_superuser else ("source",)
 
     @admin.display(description="lies at")
     def lies_at(self, device: Device) -> str:
@@ -222,7 +227,7 @@ class StreamAdmin(WardScopedAdmin):
     """Admissions; one that has begun keeps its device, patient and ward: it is ended, and another begun."""
 
     list_display = ("id", "ward", "bed", "patient", "device", "source", "started_at", "ended_at")
-    list_filter = ("ward", ("ended_at", admin.EmptyFieldListFilter))
+    list_filter = (("ward", admin.RelatedOnlyFieldListFilter), ("ended_at", admin.EmptyFieldListFilter))
     list_select_related = ("ward", "patient", "device")
     search_fields = ("id", "bed", "patient__pseudonym", "device__name")
     actions = ("end_admissions",)
@@ -258,7 +263,7 @@ class ApiTokenAdmin(_ModelAdmin):
     """
 
     list_display = ("prefix", "name", "user", "created", "expires", "last_used", "state")
-    list_filter = ("user",)
+    list_filter = (("user", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("user",)
     search_fields = ("prefix", "name")
     actions = ("revoke_tokens",)
