@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Everything that `make` can do, in the standard library alone: `python3 make.py demo` works without make.
 
-The language is kept to what an old python3 still parses, so that it can say which one is needed.
+It is one script on purpose, long as it is: it runs before anything is installed, by any python3, and can be
+read from top to bottom. It keeps to what an old python3 still parses, so that it can say which one is needed.
 """
 
 from __future__ import annotations
@@ -64,10 +65,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make.py", description=described, formatter_class=as_written)
     parser.add_argument("command", choices=list(COMMANDS), metavar="command")
     parser.add_argument(
-        "--port", type=int, default=int(os.environ.get("VITAL_PORT") or 8000), help="of the demo"
+        "--port", type=port, default=os.environ.get("VITAL_PORT") or "8000", help="of the demo"
     )
     parser.add_argument("rest", nargs="*", metavar="-- ...", help="for pytest, or the names of benches")
     return parser.parse_args(list(arguments))
+
+
+def port(text: str) -> int:
+    """The number of a port, of `--port` or of VITAL_PORT."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 1 to 65535 (VITAL_PORT is the default)")
+    return int(text)
 
 
 # -- setup
@@ -314,9 +322,10 @@ def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered by 200 within 5 s."""
+    """Whether a GET is answered by 200 within 5 s; asked directly, as no proxy reaches our loopback."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with direct.open(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,6 +114,26 @@ def test_taken_port_is_named_with_its_holder_before_anything_is_started(
     assert f"--port {port + 1}" in said
 
 
+@pytest.mark.parametrize("text", ["abc", "0", "65536", "-1", "8000.0"])
+def test_port_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    monkeypatch.setenv("VITAL_PORT", text)
+    with pytest.raises(SystemExit, match="2"):
+        make.main(["demo"])
+    said = capsys.readouterr().err
+    assert f"{text!r} is not a port" in said
+    assert "VITAL_PORT" in said
+
+
+def test_port_is_the_one_given_else_of_the_environment_else_8000(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VITAL_PORT", raising=False)
+    assert make.parse(["demo"]).port == 8000
+    monkeypatch.setenv("VITAL_PORT", "8100")
+    assert make.parse(["demo"]).port == 8100
+    assert make.parse(["demo", "--port", "8200"]).port == 8200
+
+
 @pytest.mark.parametrize(("ci", "status"), [("", None), ("true", 1)], ids=["skips", "fails in CI"])
 def test_missing_npm_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, status: int | None
@@ -139,6 +160,22 @@ def test_every_check_runs_though_the_first_one_fails(
     said = capsys.readouterr().out
     assert len(ran) == 7
     assert (said.count("FAILED"), said.count("  ok"), said.count("skipped")) == (1, 6, 1)
+
+
+def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(command: list[str]) -> int:
+        ran.append(command[-1])
+        return 0
+
+    monkeypatch.setattr(make, "install", lambda lock: None)
+    monkeypatch.setattr(make, "run", run)
+    assert make.main(["bench"]) == 0
+    assert ran == ["bench.browser", "bench.fanout", "bench.latency"]
+    ran.clear()
+    assert make.main(["bench", "--", "fanout"]) == 0
+    assert ran == ["bench.fanout"]
 
 
 # -- what is installed
@@ -223,6 +260,24 @@ def test_server_that_never_gets_ready_is_given_up(crew: make.Crew) -> None:
         crew.wait_until_ready("http://127.0.0.1:9/readyz", 0.0)
 
 
+def test_proxy_of_the_environment_is_not_asked_for_our_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert make.answers(f"http://127.0.0.1:{server.server_port}/readyz")
+
+
 # -- the demo itself
 
 
@@ -255,8 +310,7 @@ sys.exit(make.main(["demo", "--port", "{port}"]))
         until(lambda: "VITAL runs at" in output.read_text() or demo.poll() is not None, 90.0)
         assert demo.poll() is None, output.read_text()
         assert re.search(r"[Pp]assword", output.read_text())
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
-            assert page.status == 200
+        assert make.answers(f"http://127.0.0.1:{port}/")
         children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text()
         started = [int(pid) for pid in children.split()]
         assert len(started) == 2
