@@ -13,11 +13,13 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from streaming.runtime import Runtime
 from streaming.store.readiness import database_fault
 
 PROBE_DEADLINE_S = 2.0
@@ -62,10 +64,19 @@ async def healthz(_request: HttpRequest) -> JsonResponse:
 
 
 @require_safe
-async def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when the database and the channel layer serve, each within the deadline; else 503 with reasons."""
+async def readyz(request: ASGIRequest) -> JsonResponse:
+    """200 when the process has started, and the database and the channel layer serve; else 503 with reasons.
+
+    Database and layer are asked now, each with a deadline; the layer must also carry what this process
+    joined.
+    """
     answers = await asyncio.gather(*(question.ask() for question in _QUESTIONS.values()))
     faults = {name: fault for name, fault in zip(_QUESTIONS, answers, strict=True) if fault}
+    runtime: Runtime | None = request.scope.get("vital")
+    if runtime is None:
+        faults["process"] = "starting"
+    elif not runtime.hub.link.healthy:
+        faults.setdefault("layer", "failed this process, which tries again")
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
     return JsonResponse({"status": "ok"})

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from channels.layers import InMemoryChannelLayer
+from django.db import InterfaceError, OperationalError
 from twisted.internet import defer
 
 from streaming.core.stats import GroupStats
 from streaming.runtime import Runtime
+from streaming.store.readiness import DatabaseAwayError
+from tests.fakes import virtual_time
 from tests.servers import DaphneServer
 from vital import lifecycle
 from vital.lifecycle import Lifecycle
@@ -29,10 +32,17 @@ class Order:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told: list[str] = []
         self.refusal: SystemExit | None = None
+        self.faults: list[BaseException] = []
+        """What the next attempts to start fail with."""
+        self.hangs = False
         order = self
 
         class QuietRuntime(Runtime):
             async def start(self) -> None:
+                if order.hangs:
+                    await asyncio.Event().wait()
+                if order.faults:
+                    raise order.faults.pop(0)
                 order.told.append("runtime starts")
 
             async def stop(self) -> None:
@@ -55,13 +65,22 @@ class Order:
         monkeypatch.setattr(lifecycle, "Runtime", QuietRuntime)
         monkeypatch.setattr(lifecycle, "SnapshotWriter", QuietSnapshots)
         monkeypatch.setattr(lifecycle, "get_channel_layer", InMemoryChannelLayer)
-        monkeypatch.setattr(lifecycle, "database_sync_to_async", sync_to_async)
+        monkeypatch.setattr(lifecycle, "database_sync_to_async", _at_once)
         monkeypatch.setattr(lifecycle, "require_migrated", self._require_migrated)
 
     def _require_migrated(self) -> None:
         self.told.append("database checked")
         if self.refusal is not None:
             raise self.refusal
+
+
+def _at_once(function: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """Where a thread would run it."""
+
+    async def call() -> None:
+        function()
+
+    return call
 
 
 STARTED = ["database checked", "runtime starts", "snapshots start"]
@@ -132,6 +151,67 @@ async def test_a_websocket_waits_for_the_start_and_finds_the_runtime(order: Orde
     await wrapped.stop()
 
 
+AWAY = ConnectionError("the channel layer does not answer")
+
+
+@virtual_time
+async def test_a_start_is_tried_until_the_layer_is_there_and_said_once(
+    order: Order, caplog: pytest.LogCaptureFixture
+) -> None:
+    order.faults = [AWAY] * 5
+    wrapped = Lifecycle(App())
+    await wrapped.start()
+    assert order.told[-2:] == STARTED[-2:]
+    assert [record.message for record in caplog.records] == [
+        "cannot start yet, retrying: the channel layer does not answer (ConnectionError)",
+        "started, after all",
+    ]
+    await wrapped.stop()
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    "fault", [OperationalError("away"), InterfaceError("away"), DatabaseAwayError("away"), KeyError("ours")]
+)
+async def test_whatever_hinders_the_start_is_logged_and_tried_again(
+    order: Order, fault: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    order.faults = [fault]
+    wrapped = Lifecycle(App())
+    await wrapped.start()
+    assert "cannot start yet" in caplog.text
+    await wrapped.stop()
+
+
+@virtual_time
+async def test_a_start_that_takes_too_long_fails_the_lifespan_with_the_reason(order: Order) -> None:
+    order.faults = [AWAY] * 1000
+    sent: list[dict[str, str]] = []
+
+    async def send(message: dict[str, str]) -> None:
+        sent.append(message)
+
+    await Lifecycle(App())({"type": "lifespan"}, nothing, send)
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "the channel layer does not answer" in sent[0]["message"]
+
+
+@virtual_time
+async def test_a_websocket_that_comes_too_early_is_asked_to_come_again(order: Order) -> None:
+    app, began = App(), asyncio.get_running_loop().time()
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await Lifecycle(app)({"type": "websocket", "subprotocols": ["vital.v1"]}, nothing, send)
+    assert app.scopes == []
+    assert asyncio.get_running_loop().time() - began == pytest.approx(lifecycle.EARLY_SOCKET_S)
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
+    assert sent[-1]["code"] == 4012
+    assert json.loads(sent[1]["text"])["retry_after_ms"] > 0
+
+
 async def test_http_is_answered_while_the_start_is_under_way(order: Order) -> None:
     app, scope = App(), {"type": "http"}
     await Lifecycle(app)(scope, nothing, nothing)
@@ -178,6 +258,16 @@ class TestReactor:
         assert isinstance(held, defer.Deferred)
         await held.asFuture(asyncio.get_running_loop())
         assert order.told == STARTED + STOPPED
+
+    async def test_a_stop_ends_a_start_that_hangs(
+        self, order: Order, hooks: dict[Any, Callable[[], Any]]
+    ) -> None:
+        order.hangs = True
+        Lifecycle(App()).hook_into_daphne()
+        hooks["running"]()
+        await asyncio.sleep(0)
+        await asyncio.wait_for(hooks["before", "shutdown"]().asFuture(asyncio.get_running_loop()), 5)
+        assert "snapshots start" not in order.told
 
     async def test_a_refusal_ends_the_process_though_a_thread_may_wait_for_its_loop(
         self,

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.contrib.auth.models import User
 from django.db import OperationalError
@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 
 from streaming import views
 from streaming.conf import NOTICE
+from streaming.runtime import Runtime
 from streaming.store import readiness
 from tests.pages import inline_code
 from tests.store.people import Hospital, hospital
@@ -167,16 +168,51 @@ class BrokenLayer(HangingLayer):
         raise ConnectionRefusedError
 
 
+class _ClientOf(AsyncClient):
+    """Its requests reach the process of `runtime`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__()
+        self._runtime = runtime
+
+    def _base_scope(self, **request: Any) -> Any:
+        scope = super()._base_scope(**request)  # type: ignore[misc]  # not in the stubs
+        return {**scope, "vital": self._runtime}
+
+
+def probing(runtime: Runtime | None = None) -> AsyncClient:
+    """Who asks a process that runs."""
+    return _ClientOf(runtime or Runtime(InMemoryChannelLayer()))
+
+
 class TestProbes:
     """Alive, and ready."""
 
+    @pytest.fixture
+    def _database_serves(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(views, "database_fault", lambda: None)
+
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_not_ready_before_the_process_has_started(self) -> None:
+        response = await AsyncClient().get("/readyz")
+        assert response.status_code == 503
+        assert response.json() == {"status": "unavailable", "reasons": {"process": "starting"}}
+
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_not_ready_while_the_layer_fails_this_process(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.hub.link.healthy = False
+        response = await probing(runtime).get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["reasons"] == {"layer": "failed this process, which tries again"}
+
     async def test_healthz_asks_nobody(self) -> None:
-        response = await AsyncClient().get("/healthz")
+        response = await probing().get("/healthz")
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
     @pytest.mark.django_db(transaction=True)
     async def test_ready_when_database_and_layer_answer(self) -> None:
-        response = await AsyncClient().get("/readyz")
+        response = await probing().get("/readyz")
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
     @pytest.mark.django_db(transaction=True)
@@ -184,7 +220,7 @@ class TestProbes:
         monkeypatch.setattr(views, "get_channel_layer", HangingLayer)
         monkeypatch.setattr(views, "PROBE_DEADLINE_S", 0.2)
         monkeypatch.setattr(views, "database_fault", lambda: None)
-        response = await AsyncClient().get("/readyz")
+        response = await probing().get("/readyz")
         assert response.status_code == 503
         assert set(response.json()["reasons"]) == {"layer"}
         assert "within 0.2 s" in response.json()["reasons"]["layer"]
@@ -202,7 +238,7 @@ class TestProbes:
         monkeypatch.setattr(views, "database_fault", hang)
         monkeypatch.setattr(views, "PROBE_DEADLINE_S", 0.05)
         try:
-            responses = [await AsyncClient().get("/readyz") for _ in range(3)]
+            responses = [await probing().get("/readyz") for _ in range(3)]
         finally:
             answer.set()
         assert [response.status_code for response in responses] == [503] * 3
@@ -213,19 +249,19 @@ class TestProbes:
     async def test_probes_leave_no_channel_behind(self) -> None:
         layer = get_channel_layer()
         for _ in range(3):
-            assert (await AsyncClient().get("/readyz")).status_code == 200
+            assert (await probing().get("/readyz")).status_code == 200
         assert not [name for name in layer.channels if "probe" in name]
 
     @pytest.mark.django_db(transaction=True)
     async def test_layer_without_its_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(views, "get_channel_layer", BrokenLayer)
-        response = await AsyncClient().get("/readyz")
+        response = await probing().get("/readyz")
         assert response.json()["reasons"] == {"layer": "unreachable (ConnectionRefusedError)"}
 
     @pytest.mark.django_db(transaction=True)
     async def test_database_that_lacks_migrations(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [object(), object()])
-        response = await AsyncClient().get("/readyz")
+        response = await probing().get("/readyz")
         assert response.status_code == 503
         assert response.json()["reasons"] == {"database": "the database lacks 2 migrations"}
 
@@ -235,7 +271,7 @@ class TestProbes:
             raise OperationalError("password=hunter2")
 
         monkeypatch.setattr(MigrationExecutor, "__init__", fail)
-        reasons = (await AsyncClient().get("/readyz")).json()["reasons"]
+        reasons = (await probing().get("/readyz")).json()["reasons"]
         assert reasons == {"database": "the database does not answer (OperationalError)"}
 
 
@@ -248,7 +284,7 @@ async def test_probes_leave_no_subscription_in_a_real_valkey(
     monkeypatch.setattr(views, "database_fault", lambda: None)
     try:
         for _ in range(3):
-            assert (await AsyncClient().get("/readyz")).json() == {"status": "ok"}
+            assert (await probing().get("/readyz")).json() == {"status": "ok"}
         async with Redis.from_url(valkey_url) as redis:
             assert await redis.pubsub_channels("probes*") == []
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -12,12 +13,23 @@ from typing import Any
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.db import Error as DatabaseFault
 
 from monitoring.snapshots import SnapshotWriter
+from streaming.core import messages
+from streaming.core.frames import SUBPROTOCOL
+from streaming.exceptions import RETRY_AFTER_MS, CloseCode
 from streaming.runtime import Runtime
-from streaming.store.readiness import require_migrated
+from streaming.store.readiness import DatabaseAwayError, require_migrated
 
 logger = logging.getLogger(__name__)
+
+FIRST_RETRY_S, MAX_RETRY_S = 0.5, 8.0
+"""Between attempts to start while the database or the channel layer is away; doubled after each."""
+LIFESPAN_DEADLINE_S = 30.0
+"""After this a server with a lifespan is told that the start failed: it listens only after it."""
+EARLY_SOCKET_S = 10.0
+"""How long a WebSocket waits for the start; Daphne gives a handshake 20 s."""
 
 Scope = dict[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -37,33 +49,72 @@ class Lifecycle:
         self._snapshots: SnapshotWriter | None = None
         self._started = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
+        self._fault: str | None = None
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if scope["type"] == "websocket":
-            await self._started.wait()
+        if scope["type"] == "websocket" and not await self._has_started():
+            await _send_away(scope, receive, send)
+            return
         await self._app({**scope, "vital": self._runtime}, receive, send)
 
     async def start(self) -> None:
-        """Refuse an unmigrated database (SystemExit with what to do), then start the background work."""
-        await database_sync_to_async(require_migrated)()
-        runtime = Runtime(get_channel_layer())
-        await runtime.start()
-        self._runtime = runtime
-        self._snapshots = SnapshotWriter(
-            runtime.stats, interval_s=settings.VITAL_SNAPSHOT_INTERVAL_S, process_id=runtime.process_id
-        )
-        self._snapshots.start()
+        """Start the background work, as soon as the database and the channel layer are there.
+
+        Tries until it succeeds. Raises SystemExit with what to do when the database lacks migrations.
+        """
+        retry_s = FIRST_RETRY_S
+        while (fault := await self._try_to_start()) is not None:
+            if fault != self._fault:
+                logger.warning("cannot start yet, retrying: %s", fault)
+                self._fault = fault
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, MAX_RETRY_S)
+        if self._fault is not None:
+            logger.warning("started, after all")
         self._started.set()
+
+    async def _try_to_start(self) -> str | None:
+        """The fault that hinders the start, None when it is done."""
+        runtime = Runtime(get_channel_layer())
+        try:
+            await database_sync_to_async(require_migrated)()
+            await runtime.start()
+        except DatabaseAwayError as away:
+            fault = str(away)
+        except (DatabaseFault, ConnectionError) as error:
+            fault = f"{error} ({type(error).__name__})"
+        except Exception as error:  # a fault of ours; a process that hangs without a word helps nobody
+            fault = repr(error)
+            if fault != self._fault:
+                logger.exception("the start failed")
+        else:
+            self._runtime = runtime
+            self._snapshots = SnapshotWriter(
+                runtime.stats, interval_s=settings.VITAL_SNAPSHOT_INTERVAL_S, process_id=runtime.process_id
+            )
+            self._snapshots.start()
+            return None
+        await runtime.stop()
+        return fault
 
     async def stop(self) -> None:
         """Close the sockets, then end the background work."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
         if self._runtime is not None:
             await self._runtime.stop()
         if self._snapshots is not None:
             await self._snapshots.aclose()
+
+    async def _has_started(self) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EARLY_SOCKET_S):
+                await self._started.wait()
+        return self._started.is_set()
 
     def hook_into_daphne(self) -> None:
         """Start and stop with Twisted's reactor, if Daphne has installed one."""
@@ -94,11 +145,25 @@ class Lifecycle:
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            await self.start()
-        except SystemExit as refusal:
-            await send({"type": "lifespan.startup.failed", "message": str(refusal)})
+            async with asyncio.timeout(LIFESPAN_DEADLINE_S):
+                await self.start()
+        except (SystemExit, TimeoutError) as refusal:
+            message = str(refusal) or f"VITAL cannot run: {self._fault or 'the start hangs'}"
+            await send({"type": "lifespan.startup.failed", "message": message})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _send_away(scope: Scope, receive: Any, send: Any) -> None:
+    """Accept and close with 4012: a refused handshake would not say when to come again."""
+    await receive()
+    code = CloseCode.GOING_AWAY
+    bye = messages.bye(code, "server is starting", retry_after_ms=RETRY_AFTER_MS[code])
+    with contextlib.suppress(OSError, RuntimeError):  # the peer did not wait
+        offered = SUBPROTOCOL in scope["subprotocols"]
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        await send({"type": "websocket.send", "text": bye})
+        await send({"type": "websocket.close", "code": int(code), "reason": "server is starting"})

@@ -6,6 +6,10 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 
+class DatabaseAwayError(SystemExit):
+    """The database does not answer: a command ends with this, a server may wait until it does."""
+
+
 def database_fault() -> str | None:
     """Why the database cannot serve, in one sentence; None when it can."""
     connection = connections[DEFAULT_DB_ALIAS]
@@ -20,10 +24,13 @@ def database_fault() -> str | None:
 
 
 def require_migrated() -> None:
-    """Raise SystemExit with what to do, when a server or a command cannot work with the database."""
+    """Raise SystemExit with what to do, when a server or a command cannot work with the database.
+
+    It is a DatabaseAwayError when time alone may help.
+    """
     fault = database_fault()
     if fault is None:
         return
     if "lacks" in fault:
         raise SystemExit(f"VITAL cannot run: {fault}. Run: python manage.py migrate")
-    raise SystemExit(f"VITAL cannot run: {fault}. Check DATABASE_URL, and that the server is up.")
+    raise DatabaseAwayError(f"VITAL cannot run: {fault}. Check DATABASE_URL, and that the server is up.")
