@@ -1,4 +1,4 @@
-"""The admin of wards, patients, devices, admissions, tokens and the audit trail."""
+"""The admin of wards, patients, devices, admissions and tokens."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from streaming import admin_profiles  # noqa: F401  # registers the profiles' pages
-from streaming.models import ApiToken, AuditEntry, Device, DeviceToken, Patient, Stream, Token, Ward
-from streaming.store import audit, feeds, tokens
+from streaming.admin_audit import Audited, actor_of
+from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Token, Ward
+from streaming.store import feeds, tokens
 from streaming.store.tokens import IssuedToken
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ admin.site.site_title = "VITAL admin"
 admin.site.index_title = "Administration"
 
 
-class WardScopedAdmin(_ModelAdmin):
+class WardScopedAdmin(Audited, _ModelAdmin):
     """Staff work with the wards that their groups see; who administers those is a superuser.
 
-    What belongs to a ward for good is found by a `ward` of its own; what moves says so by overriding `of_wards`.
+    What belongs to a ward for good is found by its `ward`; what moves says so by overriding `of_wards`.
     """
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -108,6 +109,10 @@ class WardAdmin(WardScopedAdmin):
     def of_wards(self, objects: QuerySet[Any], wards: QuerySet[Ward]) -> QuerySet[Any]:
         """A ward belongs to itself."""
         return objects.filter(pk__in=wards)
+
+    def audit_detail(self, obj: Ward) -> dict[str, Any]:
+        """Who sees it."""
+        return {"groups": set(obj.groups.values_list("pk", flat=True))}
 
     @admin.display(description="seen by")
     def group_names(self, ward: Ward) -> str:
@@ -176,8 +181,12 @@ class DeviceAdmin(AdmittedAdmin):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        """The mark of a device that exists is a superuser's to change: SIM must not become LIVE in passing."""
+        """A superuser alone changes the mark of a device that exists: nothing becomes LIVE in passing."""
         return () if obj is None or _user(request).is_superuser else ("source",)
+
+    def audit_detail(self, obj: Device) -> dict[str, Any]:
+        """Its mark."""
+        return {"source": obj.source}
 
     @admin.display(description="lies at")
     def lies_at(self, device: Device) -> str:
@@ -194,7 +203,7 @@ class DeviceAdmin(AdmittedAdmin):
         """Ask; then issue, and show the token this once."""
         device = _changeable(self, request, pk)
         if request.method == "POST":
-            issued = tokens.issue_device_token(device, actor=_actor(request))
+            issued = tokens.issue_device_token(device, actor=actor_of(request))
             return _show_once(
                 self, request, issued, device, reverse("admin:streaming_device_change", args=[pk])
             )
@@ -211,7 +220,7 @@ class DeviceAdmin(AdmittedAdmin):
         device = _changeable(self, request, pk)
         if request.method == "POST":
             for token in device.tokens.filter(revoked=None):
-                tokens.revoke(token, actor=_actor(request))
+                tokens.revoke(token, actor=actor_of(request))
             messages.success(request, "All tokens of the device are revoked.")
             return redirect("admin:streaming_device_change", pk)
         return _confirm(
@@ -231,12 +240,17 @@ class StreamAdmin(WardScopedAdmin):
     list_select_related = ("ward", "patient", "device")
     search_fields = ("id", "bed", "patient__pseudonym", "device__name")
     actions = ("end_admissions",)
+    audited_addition = "admission.begin"
     fields = ("id", "device", "patient", "ward", "bed", "started_at", "ended_at")
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
         """Before it begins, what to admit; afterwards the bed alone."""
         fixed = ("id", "started_at", "ended_at")
         return fixed if obj is None else ("device", "patient", "ward", *fixed)
+
+    def audit_detail(self, obj: Stream) -> dict[str, Any]:
+        """Who lies where."""
+        return feeds.audit_detail(obj)
 
     def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
         """An admission is ended, never deleted: the audit trail names it."""
@@ -251,7 +265,7 @@ class StreamAdmin(WardScopedAdmin):
     def end_admissions(self, request: HttpRequest, streams: QuerySet[Stream]) -> None:
         """The devices are cut, and the streams vanish from every ward page."""
         for stream in streams.filter(ended_at=None):
-            feeds.end_admission(stream, actor=_actor(request))
+            feeds.end_admission(stream, actor=actor_of(request))
         messages.success(request, "The selected admissions have ended.")
 
 
@@ -308,7 +322,7 @@ class ApiTokenAdmin(_ModelAdmin):
             asked.get("user") or _user(request),
             asked["name"],
             asked["wards"],
-            actor=_actor(request),
+            actor=actor_of(request),
             expires=asked["expires"],
         )
         obj.pk, obj.prefix = issued.token_id, issued.prefix
@@ -328,46 +342,8 @@ class ApiTokenAdmin(_ModelAdmin):
     def revoke_tokens(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
         """Their connections are cut within two seconds."""
         for token in chosen:
-            tokens.revoke(token, actor=_actor(request))
+            tokens.revoke(token, actor=actor_of(request))
         messages.success(request, "The selected tokens are revoked.")
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(_ModelAdmin):
-    """The audit trail, to be read and checked."""
-
-    list_display = ("at", "actor", "action", "object", "outcome", "entry")
-    list_filter = ("action", "outcome")
-    search_fields = ("=actor", "=object")
-    show_full_result_count = False  # it would count a table that only grows, on every page
-    actions = ("verify_chains",)
-
-    def has_add_permission(self, *_args: Any, **_kwargs: Any) -> bool:
-        """The program writes it."""
-        return False
-
-    def has_change_permission(self, *_args: Any, **_kwargs: Any) -> bool:
-        """Nobody changes it."""
-        return False
-
-    def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
-        """Nobody deletes from it."""
-        return False
-
-    @admin.display(description="writer/seq")
-    def entry(self, entry: AuditEntry) -> str:
-        """Its place in its chain."""
-        return str(entry)
-
-    @admin.action(description="Verify the chains of the selected entries", permissions=["view"])
-    def verify_chains(self, request: HttpRequest, entries: QuerySet[AuditEntry]) -> None:
-        """Recompute every hash of the processes that wrote these."""
-        writers = set(entries.values_list("writer", flat=True))
-        problems = [problem for writer in sorted(writers) for problem in audit.verify(writer)]
-        for problem in problems[:20]:
-            messages.error(request, f"{problem.writer}/{problem.seq}: {problem.fault}")
-        if not problems:
-            messages.success(request, f"{len(writers)} chains are whole.")
 
 
 def _user(request: HttpRequest) -> User:
@@ -378,10 +354,6 @@ def _user(request: HttpRequest) -> User:
 def _wards_of(user: User) -> QuerySet[Ward] | None:
     """The wards that a user's groups see; None for a superuser, who sees all."""
     return None if user.is_superuser else Ward.objects.filter(groups__user=user).distinct()
-
-
-def _actor(request: HttpRequest) -> str:
-    return f"user:{_user(request).pk}"
 
 
 def _state(token: Token) -> str:

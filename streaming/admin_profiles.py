@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from streaming.admin_audit import Audited
 from streaming.core.streams import group_of
 from streaming.models import Stream, Ward
 from streaming.models_profiles import AGES, BYTES, CONNECTION, QUOTAS, SETTINGS, WATERMARKS, Profile
@@ -78,7 +79,7 @@ class ProfileChangeList(ChangeList):
 
 
 @admin.register(Profile)
-class ProfileAdmin(_ModelAdmin):
+class ProfileAdmin(Audited, _ModelAdmin):
     """The default, and overrides by group; every change is a new version for all processes."""
 
     form = ProfileForm
@@ -140,6 +141,10 @@ class ProfileAdmin(_ModelAdmin):
                 profile.updated_by_id = request.user.pk
                 profile.delete()
         messages.info(request, APPLIES.format(profiles.current_version()))
+
+    def audit_detail(self, obj: Profile) -> dict[str, Any]:
+        """Of which group, and the version that the change made."""
+        return {"group": obj.group, "version": obj.version}
 
     @admin.display(description="profile", ordering="group")
     def name(self, profile: Profile) -> str:

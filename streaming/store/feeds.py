@@ -57,7 +57,19 @@ def ensure_admission(
             if (last.ward_id, last.patient_id) == (ward.pk, patient.pk) and bed in (None, last.bed):
                 return last
             end_admission(last, actor=ACTOR)
-        return Stream.objects.create(device=device, patient=patient, ward=ward, bed=bed or _free_bed(ward))
+        return begin_admission(device, patient, ward, bed or _free_bed(ward), actor=ACTOR)
+
+
+def begin_admission(device: Device, patient: Patient, ward: Ward, bed: str, *, actor: str) -> Stream:
+    """Admit now; the device must have no open admission."""
+    stream = Stream.objects.create(device=device, patient=patient, ward=ward, bed=bed)
+    audit.record(actor, "admission.begin", f"stream:{stream.pk}", "done", **audit_detail(stream))
+    return stream
+
+
+def audit_detail(stream: Stream) -> dict[str, int]:
+    """What an audit entry on an admission says of it: ids, no names."""
+    return {"device": stream.device_id, "patient": stream.patient_id, "ward": stream.ward_id}
 
 
 def end_admission(stream: Stream, *, actor: str) -> None:
