@@ -164,15 +164,19 @@ class Hub:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(REPORT_EVERY_S)
-            now = self._clock()
-            for subscriber in self._subscribers:
-                subscriber.report()
-            for room in list(self._rooms.values()):
-                # Asked anew for each: leaving the one before takes time, in which somebody may enter.
-                if room.idle_s(now) > LINGER_S:
-                    del self._rooms[room.stream]
-                    room.close()
-                    await self.link.leave(room.group)
+            try:
+                self._report_and_tidy()
+            except Exception:  # a fault of ours; reports and leaving must go on for all the others
+                logger.exception("keeping house failed, going on")
+
+    def _report_and_tidy(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber.report()
+        for room in list(self._rooms.values()):
+            if room.idle_s(self._clock()) > LINGER_S:
+                del self._rooms[room.stream]
+                room.close()
+                self.link.leave(room.group)
 
 
 class Room:

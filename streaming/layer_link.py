@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
 PUBLISH_DEADLINE_S = 1.0
 """One stalled Redis blocks every publisher of its layer; a second is what a tick may wait."""
+START_DEADLINE_S = 5.0
 MAX_OUTBOUND = 1000
 MAX_OUTBOUND_BYTES = 4 * 1024 * 1024
 """What may wait for the layer; beyond either the oldest is lost and counted (viewers see a GAP).
@@ -22,6 +24,10 @@ count alone with 60 MB.
 RENEW_S = 3600.0
 """Layers forget memberships after `group_expiry`, a day by default."""
 RETRY_S = 0.5
+REJOIN_S = 2.0
+"""Between attempts to join what is missing, and to find out whether a broken layer works again."""
+CLOSE_DEADLINE_S = 1.0
+"""For ending the tasks, and again for leaving all groups: the layer may hang, the process has 5 s."""
 
 LayerMessage = dict[str, Any]
 
@@ -29,51 +35,72 @@ LayerMessage = dict[str, Any]
 class LayerLink:
     """Wraps any Channels layer.
 
-    `publish` never waits: one task sends, with a deadline. An error of the layer marks the link unhealthy,
-    is logged once an outage, and ends with every group joined anew.
+    `publish` never waits: one task sends, with a deadline. Another brings the memberships to what is
+    wanted. An error of the layer marks the link unhealthy and is logged once an outage; when it is over,
+    every group is joined anew.
     """
 
     def __init__(self, layer: Any, on_message: Callable[[LayerMessage], None]) -> None:
         self._layer = layer
         self._on_message = on_message
-        self._groups: set[str] = set()
+        self._wanted: set[str] = set()
+        self._unsettled: dict[str, None] = {}
+        """Groups whose membership may differ from what is wanted, oldest first."""
+        self._attempts: dict[str, asyncio.Future[None]] = {}
+        """Set when the membership has been tried, whatever came of it."""
+        self._membership_due = asyncio.Event()
         self._outbound: deque[tuple[str, LayerMessage, int]] = deque()
         self._outbound_bytes = 0
         self._outbound_ready = asyncio.Event()
-        self._membership = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._channel = ""
         self.healthy = True
         self.lost_messages = 0
 
     async def start(self) -> None:
-        """Take a channel name and start receiving, publishing and renewing."""
-        self._channel = await self._layer.new_channel()
+        """Take a channel name and start receiving, publishing and joining.
+
+        Raises ConnectionError when the layer does not answer.
+        """
+        try:
+            async with asyncio.timeout(START_DEADLINE_S):
+                self._channel = await self._layer.new_channel()
+        except Exception as error:  # each layer raises what its own client raises
+            raise ConnectionError("the channel layer does not answer, check REDIS_URL") from error
         self._tasks = [
             asyncio.create_task(self._receive(), name="vital-layer-receive"),
             asyncio.create_task(self._publish(), name="vital-layer-publish"),
-            asyncio.create_task(self._renew(), name="vital-layer-renew"),
+            asyncio.create_task(self._keep_memberships(), name="vital-layer-membership"),
         ]
 
     async def aclose(self) -> None:
-        """End the tasks and give the memberships back."""
-        for task in self._tasks:
+        """End the tasks and give the memberships back, if the layer takes them."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for group in list(self._groups):
-            await self.leave(group)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_DEADLINE_S)
+        self._end_attempts()
+        leaving = self._wanted | self._unsettled.keys()
+        self._wanted, self._unsettled = set(), {}
+        if self.healthy and leaving:
+            discards = (self._layer.group_discard(group, self._channel) for group in leaving)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                    await asyncio.gather(*discards, return_exceptions=True)
 
     async def join(self, group: str) -> None:
-        """Receive what is sent to `group`; on a broken layer this is made good when it heals."""
-        async with self._membership:
-            self._groups.add(group)
-            await self._attempt(self._layer.group_add(group, self._channel))
+        """Receive what is sent to `group` from now on; on a broken layer, from when it works again."""
+        self._wanted.add(group)
+        self._unsettle((group,))
+        if self.healthy:
+            attempt = self._attempts.setdefault(group, asyncio.get_running_loop().create_future())
+            await asyncio.shield(attempt)
 
-    async def leave(self, group: str) -> None:
-        """Receive `group` no longer."""
-        async with self._membership:
-            self._groups.discard(group)
-            await self._attempt(self._layer.group_discard(group, self._channel))
+    def leave(self, group: str) -> None:
+        """Receive `group` no longer; returns at once."""
+        self._wanted.discard(group)
+        self._unsettle((group,))
 
     def publish(self, group: str, message: LayerMessage, size_bytes: int = 0) -> None:
         """Queue `message` for every process that joined `group`; `size_bytes` is that of its payloads."""
@@ -107,23 +134,54 @@ class LayerLink:
             except Exception as error:  # noqa: BLE001  # each layer raises what its own client raises
                 self._mark_broken(error)
                 await asyncio.sleep(RETRY_S)
-                await self._rejoin()
                 continue
             try:
                 self._on_message(message)
             except Exception:  # our fault, and one message's: the next must still be heard
                 logger.exception("a message of the channel layer could not be handled")
 
-    async def _renew(self) -> None:
+    async def _keep_memberships(self) -> None:
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + RENEW_S
+        settled = True
         while True:
-            await asyncio.sleep(RENEW_S)
-            await self._rejoin()
+            try:
+                async with asyncio.timeout_at(renew_at):
+                    await self._membership_due.wait()
+            except TimeoutError:
+                renew_at = loop.time() + RENEW_S
+                self._unsettle(self._wanted)
+            if not (settled and self.healthy):
+                await asyncio.sleep(REJOIN_S)
+                self._unsettle(self._wanted)  # also where nothing is missing: it shows when the layer heals
+            self._membership_due.clear()
+            settled = await self._settle()
+            if not settled:
+                self._membership_due.set()
 
-    async def _rejoin(self) -> None:
-        async with self._membership:
-            for group in self._groups:
-                if not await self._attempt(self._layer.group_add(group, self._channel)):
-                    return
+    async def _settle(self) -> bool:
+        """Join what is wanted and leave what is not, until one fails."""
+        while self._unsettled:
+            group = next(iter(self._unsettled))
+            del self._unsettled[group]
+            change = self._layer.group_add if group in self._wanted else self._layer.group_discard
+            if not await self._attempt(change(group, self._channel)):
+                self._unsettled[group] = None
+                self._end_attempts()
+                return False
+            if group not in self._unsettled and group in self._attempts:
+                self._attempts.pop(group).set_result(None)
+        return True
+
+    def _unsettle(self, groups: Iterable[str]) -> None:
+        for group in groups:
+            self._unsettled[group] = None
+        self._membership_due.set()
+
+    def _end_attempts(self) -> None:
+        attempts, self._attempts = self._attempts, {}
+        for attempt in attempts.values():
+            attempt.set_result(None)
 
     async def _attempt(self, call: Any) -> bool:
         try:
@@ -135,9 +193,11 @@ class LayerLink:
         if not self.healthy:
             logger.warning("channel layer works again")
             self.healthy = True
+            self._unsettle(self._wanted)
         return True
 
     def _mark_broken(self, error: Exception) -> None:
         if self.healthy:
             logger.warning("channel layer failed, retrying: %s", type(error).__name__)
             self.healthy = False
+            self._membership_due.set()

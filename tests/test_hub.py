@@ -494,19 +494,21 @@ class TestLinger:
 
     @virtual_time
     async def test_who_comes_while_another_group_is_being_left_is_served(self) -> None:
-        """The layer may take its time over a `leave`; the rooms behind it are judged after it."""
+        """The layer may take its time over a `leave`; a membership that is wanted again meanwhile is kept."""
         async with place() as at:
             hub = await at.hub()
             await at.go(hub, await at.watching(hub, "a", "b"))
-            joined: list[Viewer] = []
+            entering: list[asyncio.Task[Viewer]] = []
 
             async def enter_b() -> None:
-                if not joined:
-                    joined.append(await at.watching(hub, "b"))
+                if not entering:
+                    entering.append(asyncio.create_task(at.watching(hub, "b")))
+                    await turns()
 
             at.layer.before_discard = enter_b
             await asyncio.sleep(LINGER_S + 2 * REPORT_EVERY_S)
-            (viewer,) = joined
+            viewer = await entering[0]
+            assert set(at.layer.groups) == {group_of("b")}
             hub.publish(frames_of(stream_info("b"), 0))
             await viewer.catch_up()
             assert viewer.firsts == [0]
@@ -522,6 +524,25 @@ class TestLinger:
             await asyncio.sleep(15)
             assert hub.viewers_by_group() == {}
             hub.unwatch(viewer.subscriber, "a")
+
+    @virtual_time
+    async def test_a_fault_in_one_report_does_not_end_the_housekeeping(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            faults = [KeyError("ours")]
+
+            def report() -> None:
+                if faults:
+                    raise faults.pop()
+
+            monkeypatch.setattr(viewer.subscriber, "report", report)
+            hub.unwatch(viewer.subscriber, "a")
+            await asyncio.sleep(LINGER_S + 2 * REPORT_EVERY_S)
+            assert "keeping house failed" in caplog.text
+            assert hub.viewers_by_group() == {}
 
 
 class TestWatching:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from channels.layers import InMemoryChannelLayer
 
 from streaming import layer_link
 from streaming.layer_link import LayerLink
+from tests.fakes import virtual_time
 
 
 class BreakableLayer(InMemoryChannelLayer):
@@ -23,6 +25,7 @@ class BreakableLayer(InMemoryChannelLayer):
         self.failed = asyncio.Event()
         self.given_up = asyncio.Event()
         self.joined = asyncio.Event()
+        self.left: asyncio.Queue[str] = asyncio.Queue()
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         await self._misbehave()
@@ -32,6 +35,11 @@ class BreakableLayer(InMemoryChannelLayer):
         await self._misbehave()
         await super().group_add(group, channel)
         self.joined.set()
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        await self._misbehave()
+        await super().group_discard(group, channel)
+        self.left.put_nowait(group)
 
     async def _misbehave(self) -> None:
         if self.hangs:
@@ -82,10 +90,11 @@ async def test_a_joined_group_is_received(link: LayerLink, inbox: Inbox) -> None
     assert await inbox.next() == {"type": "x", "n": 1}
 
 
-async def test_a_left_group_is_not(link: LayerLink, inbox: Inbox) -> None:
+async def test_a_left_group_is_not(link: LayerLink, layer: BreakableLayer, inbox: Inbox) -> None:
     await link.join("ecg.a")
     await link.join("ecg.b")
-    await link.leave("ecg.a")
+    link.leave("ecg.a")
+    assert await asyncio.wait_for(layer.left.get(), 5) == "ecg.a"
     link.publish("ecg.a", {"type": "lost"})
     link.publish("ecg.b", {"type": "kept"})
     assert (await inbox.next())["type"] == "kept"
@@ -147,3 +156,140 @@ async def test_memberships_that_the_layer_forgot_come_back(
     await asyncio.wait_for(layer.joined.wait(), 5)
     assert "ecg.a" in layer.groups
     await link.aclose()
+
+
+@asynccontextmanager
+async def linked(layer: BreakableLayer) -> AsyncIterator[LayerLink]:
+    """The same in virtual time."""
+    link = LayerLink(layer, Inbox())
+    await link.start()
+    try:
+        yield link
+    finally:
+        await link.aclose()
+
+
+def elapsed_since(began: float) -> float:
+    return asyncio.get_running_loop().time() - began
+
+
+class TestMembership:
+    @virtual_time
+    async def test_a_join_that_failed_is_made_good_in_seconds(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.broken = True
+            await link.join("ecg.a")
+            await link.join("ecg.b")  # not even tried before the join returns
+            assert not link.healthy
+            layer.broken = False
+            await asyncio.sleep(layer_link.REJOIN_S + 0.1)
+            assert link.healthy
+            assert set(layer.groups) == {"ecg.a", "ecg.b"}
+
+    @virtual_time
+    async def test_a_join_that_hangs_costs_its_deadline_and_is_made_good(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.hangs = True
+            began = asyncio.get_running_loop().time()
+            await link.join("ecg.a")
+            assert elapsed_since(began) == pytest.approx(layer_link.PUBLISH_DEADLINE_S)
+            layer.hangs = False
+            await asyncio.sleep(layer_link.REJOIN_S + 0.1)
+            assert set(layer.groups) == {"ecg.a"}
+
+    @virtual_time
+    async def test_a_join_whose_caller_left_is_a_join(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.hangs = True
+            joining = asyncio.create_task(link.join("ecg.a"))
+            await asyncio.sleep(0.1)
+            joining.cancel()
+            layer.hangs = False
+            await asyncio.sleep(layer_link.PUBLISH_DEADLINE_S + layer_link.REJOIN_S)
+            assert set(layer.groups) == {"ecg.a"}
+
+    @virtual_time
+    async def test_what_a_failing_layer_forgot_is_joined_anew_when_a_message_goes_through(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            await link.join("ecg.a")
+            layer.broken = True
+            link.publish("ecg.x", {"type": "lost"})
+            await asyncio.sleep(0.1)
+            assert layer.groups == {}
+            layer.broken = False
+            link.publish("ecg.x", {"type": "sent"})
+            await asyncio.sleep(layer_link.REJOIN_S + 0.1)
+            assert set(layer.groups) == {"ecg.a"}
+
+    @virtual_time
+    async def test_a_leave_that_failed_is_made_good_too(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            await link.join("ecg.a")
+            layer.hangs = True
+            link.leave("ecg.a")
+            await asyncio.sleep(layer_link.PUBLISH_DEADLINE_S + 0.1)
+            assert set(layer.groups) == {"ecg.a"}
+            layer.hangs = False
+            await asyncio.sleep(layer_link.REJOIN_S)
+            assert layer.groups == {}
+
+    @virtual_time
+    async def test_an_outage_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.broken = True
+            await link.join("ecg.a")
+            await asyncio.sleep(60)
+            layer.broken = False
+            await asyncio.sleep(60)
+        assert [record.message for record in caplog.records] == [
+            "channel layer failed, retrying: ConnectionError",
+            "channel layer works again",
+        ]
+
+
+class TestEnd:
+    @virtual_time
+    async def test_it_gives_the_memberships_back(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            await link.join("ecg.a")
+        assert layer.groups == {}
+
+    @virtual_time
+    @pytest.mark.parametrize("known", [True, False])
+    async def test_a_stalled_layer_holds_it_up_for_one_deadline(self, known: bool) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            for number in range(20):
+                await link.join(f"ecg.{number}")
+            layer.hangs = True
+            if known:
+                link.publish("ecg.a", {"type": "lost"})
+                await asyncio.sleep(layer_link.PUBLISH_DEADLINE_S + 0.1)
+            began = asyncio.get_running_loop().time()
+            await link.aclose()
+            assert elapsed_since(began) == pytest.approx(0 if known else layer_link.CLOSE_DEADLINE_S)
+
+    @virtual_time
+    async def test_a_join_under_way_ends_with_it(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.hangs = True
+            joining = asyncio.create_task(link.join("ecg.a"))
+            await asyncio.sleep(0.1)
+            await link.aclose()
+            await joining
+
+
+@virtual_time
+async def test_a_layer_that_hangs_at_the_start_is_said_to_be_away() -> None:
+    layer = BreakableLayer()
+    layer.new_channel = lambda: asyncio.Event().wait()
+    with pytest.raises(ConnectionError, match="REDIS_URL"):
+        await LayerLink(layer, Inbox()).start()
