@@ -21,8 +21,10 @@ Receive = Callable[[], Any]
 Send = Callable[[Message], Any]
 App = Callable[[Scope, Receive, Send], Any]
 
-FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"daphne-root-path"})
+FORWARDED = frozenset({b"forwarded", b"x-real-ip"})
 """Headers that only a proxy may set; whatever starts with x-forwarded- belongs to them too."""
+ROOT_PATH = b"daphne-root-path"
+"""Daphne believes it, no proxy filters it, and VITAL is never mounted below a path: nobody may set it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,12 @@ class InboundLimits:
 class Guard:
     """Wraps the whole application.
 
-    - Headers that name the client's address, scheme or root path are dropped unless the connection comes
-      from a trusted proxy: Daphne believes `Daphne-Root-Path`, and proxies append to what the client wrote.
-      Behind a trusted proxy the client's address is the rightmost one in `X-Forwarded-For` that is not ours.
-    - A WebSocket whose `Origin` is present but not ours is refused; without one its cookies are ignored, so
-      that it has to authenticate by its first message.
+    - Headers that name the client's address or scheme are dropped unless the connection comes from a trusted
+      proxy; proxies append to what the client wrote. Behind one, the client's address is the rightmost one in
+      `X-Forwarded-For` that is not ours. `Daphne-Root-Path` is dropped always.
+    - A WebSocket whose `Origin` is present but not ours is refused (on an https site an http origin, which
+      anybody on the way may forge, is not); without one its cookies are ignored, so that it has to
+      authenticate by its first message.
     - WebSocket messages are taken from the server at once into a bounded queue (Daphne's own queue has no
       bound: 300,000 unread messages cost 500 MB); who overflows it, or a rate, is closed with 4029.
     """
@@ -74,21 +77,27 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if self._is_proxy(_address_of(scope)):
-            scope = {**scope, "client": self._forwarded_client(scope)}
-        else:
-            scope = {**scope, "root_path": "", "headers": list(_without_forwarded(scope["headers"]))}
+        scope = self._believable(scope)
         if scope["type"] == "http":
             await self._app(scope, receive, send)
             return
         origin = _header(scope, b"origin")
         if origin is None:
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
-        elif not self._origin_is_ours(origin, _header(scope, b"host")):
+        elif not self._origin_is_ours(origin, _header(scope, b"host"), secure=_is_secure(scope)):
             await receive()
             await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})
             return
         await self._run_websocket(scope, receive, send)
+
+    def _believable(self, scope: Scope) -> Scope:
+        """The scope without what this peer has no say in."""
+        if self._is_proxy(_address_of(scope)):
+            client, headers = self._forwarded_client(scope), scope["headers"]
+        else:
+            client, headers = scope.get("client"), _without_forwarded(scope["headers"])
+        kept = [(name, value) for name, value in headers if name != ROOT_PATH]
+        return {**scope, "client": client, "root_path": "", "headers": kept}
 
     async def _run_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         inbound = _Inbound(self._limits, self._clock)
@@ -118,13 +127,20 @@ class Guard:
                 return [address, 0]
         return scope.get("client")
 
-    def _origin_is_ours(self, origin: str, host: str | None) -> bool:
+    def _origin_is_ours(self, origin: str, host: str | None, *, secure: bool) -> bool:
         """Same host as the request's, which must itself be allowed; or listed as trusted."""
         origin = origin.lower()
         if origin in self._trusted_origins:
             return True
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or host is None or parts.netloc != host.lower():
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # such as "http://["
+            return False
+        if (
+            parts.scheme not in (("https",) if secure else ("http", "https"))
+            or host is None
+            or parts.netloc != host.lower()
+        ):
             return False
         return self._host_is_allowed(parts.hostname or "")
 
@@ -226,6 +242,13 @@ def _header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return bytes(value).decode("latin-1")
     return None
+
+
+def _is_secure(scope: Scope) -> bool:
+    """Whether the peer is known to have come by TLS; a proxy that is not trusted leaves it unknown."""
+    forwarded = _header(scope, b"x-forwarded-proto") or ""
+    hops = {hop.strip().lower() for hop in forwarded.split(",")}
+    return scope.get("scheme") == "wss" or not hops.isdisjoint({"https", "wss"})
 
 
 def _without_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:

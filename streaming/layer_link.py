@@ -27,7 +27,7 @@ RETRY_S = 0.5
 REJOIN_S = 2.0
 """Between attempts to join what is missing, and to find out whether a broken layer works again."""
 CLOSE_DEADLINE_S = 1.0
-"""For ending the tasks, and again for leaving all groups: the layer may hang, the process has 5 s."""
+"""For ending the tasks and leaving all groups: the layer may hang, and the process has 5 s for its end."""
 
 LayerMessage = dict[str, Any]
 
@@ -78,6 +78,7 @@ class LayerLink:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
+        deadline = asyncio.get_running_loop().time() + CLOSE_DEADLINE_S
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_DEADLINE_S)
         self._end_attempts()
@@ -86,7 +87,7 @@ class LayerLink:
         if self.healthy and leaving:
             discards = (self._layer.group_discard(group, self._channel) for group in leaving)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                async with asyncio.timeout_at(deadline):
                     await asyncio.gather(*discards, return_exceptions=True)
 
     async def join(self, group: str) -> None:

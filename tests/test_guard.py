@@ -80,6 +80,15 @@ async def test_a_trusted_proxy_may_forward() -> None:
     assert (b"x-forwarded-for", b"1.2.3.4") in scope["headers"]
 
 
+async def test_no_proxy_either_may_set_the_root_path() -> None:
+    scope = await scope_behind(
+        {"trusted_proxies": ["192.0.2.0/24"]}, websocket(daphne_root_path="/x", accept="*/*")
+    )
+    assert scope is not None
+    assert scope["headers"] == [(b"accept", b"*/*")]
+    assert scope["root_path"] == ""
+
+
 @pytest.mark.parametrize(
     ("forwarded", "client"),
     [
@@ -130,6 +139,7 @@ async def test_the_own_origin_keeps_its_cookie() -> None:
         "http://vital.example:9000",
         "http://vital.example.evil.example",
         "ftp://vital.example",
+        "http://[",
     ],
 )
 async def test_a_foreign_origin_is_refused_before_the_handshake(origin: str) -> None:
@@ -154,6 +164,23 @@ async def test_allowed_hosts_are_read_as_django_reads_them(allowed: str) -> None
     guard = Guard(seen, allowed_hosts=[allowed])
     await guard(websocket(origin="https://vital.example", host="vital.example"), peer.receive, peer.send)
     assert seen.scope is not None
+
+
+async def enters(scope: dict[str, Any], **options: Any) -> bool:
+    seen, peer = Seen(), Peer({"type": "websocket.connect"})
+    guard = Guard(seen, allowed_hosts=["vital.example"], **options)
+    await guard(scope, peer.receive, peer.send)
+    return seen.scope is not None
+
+
+@pytest.mark.parametrize(("origin", "ours"), [("http", False), ("https", True)])
+@pytest.mark.parametrize("proto", ["https", "https, http"])
+async def test_on_an_https_site_an_http_origin_is_not_ours(origin: str, proto: str, ours: bool) -> None:
+    headers = {"origin": f"{origin}://vital.example", "host": "vital.example"}
+    assert await enters({**websocket(**headers), "scheme": "wss"}) is ours
+    proxied = websocket(**headers, x_forwarded_proto=proto)
+    assert await enters({**proxied, "scheme": "ws"}, trusted_proxies=["192.0.2.0/24"]) is ours
+    assert await enters({**proxied, "scheme": "ws"})  # a stranger's word
 
 
 async def test_a_trusted_origin_may_differ_from_the_host() -> None:
