@@ -92,6 +92,17 @@ def test_every_dependency_says_what_it_is_for() -> None:
         assert re.search(r'",?\s+# \w', line), line
 
 
+def test_what_error_texts_say_to_install_is_what_the_project_asks_for() -> None:
+    rooms = (ROOT / room for room in ("vital", "monitoring", "streaming"))
+    source = "\n".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
+    advice = set(re.findall(r"pip install (-r \S+?|'.+?')\"", source))
+    optional = {line for lines in project()["optional-dependencies"].values() for line in lines}
+    locks = {f"-r requirements/{lock.name}" for lock in LOCKS}
+    assert advice
+    assert advice <= locks | {f"'{line}'" for line in optional}
+    assert f"{project()['name']}[" not in source  # no index need know it
+
+
 def test_makefile_knows_every_command_and_no_other() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(phony.split()) == {*make.COMMANDS, "help"}

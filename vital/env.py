@@ -121,7 +121,9 @@ def channel_layer(url: str) -> dict[str, Any]:
         from redis.asyncio.retry import Retry
         from redis.backoff import ExponentialBackoff
     except ImportError:
-        raise ImproperlyConfigured("REDIS_URL needs the extra: pip install 'vital-ecg[redis]'") from None
+        raise ImproperlyConfigured(
+            "REDIS_URL needs the package channels-redis: pip install -r requirements/server.lock"
+        ) from None
     scheme, separator, rest = url.partition("://")
     scheme = scheme.replace("valkey+unix", "unix").replace("valkey", "redis")
     if not separator or scheme not in ("redis", "rediss", "unix"):

