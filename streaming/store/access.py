@@ -100,7 +100,7 @@ def authenticate_device(token: str) -> DeviceAccess:
     """The device that `token` belongs to; raises AuthenticationError. One query."""
     found = tokens.find_device_token(token)
     if found is None:
-        audit.record("anonymous", "device.authenticate", "device", "denied")
+        audit.record_refusal("device.authenticate", "device")
         raise AuthenticationError("device token is not valid")
     audit.record(f"device:{found.device_id}", "device.authenticate", f"device:{found.device_id}", "allowed")
     return DeviceAccess(found.device_id, Source(found.device.source), found.pk)
@@ -179,7 +179,7 @@ def authenticate_viewer_token(token: str) -> Principal:
     """The principal of an API token; raises AuthenticationError. One query, at times two."""
     found = tokens.find_api_token(token)
     if found is None or not found.user.is_active:
-        audit.record("anonymous", "viewer.authenticate", "viewer", "denied")
+        audit.record_refusal("viewer.authenticate", "viewer")
         raise AuthenticationError("API token is not valid")
     now = timezone.now()
     if found.last_used is None or now - found.last_used > _LAST_USED_STEP:
@@ -248,7 +248,7 @@ def ended_streams(stream_ids: Collection[str]) -> set[str]:
 
 
 def recheck(principals: Iterable[Principal]) -> dict[Principal, Verdict]:
-    """What is left of the rights of all live connections; not audited (what it ends, is).
+    """What is left of the rights of all live connections; not audited: who cuts one, calls `note_cut`.
 
     A session must exist unexpired, its user be active and the password unchanged; an API token be neither
     revoked nor expired, and its user active; a device token likewise, and a device sees its admission.
@@ -259,6 +259,11 @@ def recheck(principals: Iterable[Principal]) -> dict[Principal, Verdict]:
         return {}
     facts = _Facts.read(asked)
     return {principal: facts.verdict(principal) for principal in asked}
+
+
+def note_cut(principal: Principal, reason: str) -> None:
+    """Audit that a live connection was cut because its principal lost its rights; `reason` holds no names."""
+    audit.record(principal.actor, "connection.cut", principal.actor, "done", reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

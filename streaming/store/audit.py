@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import threading
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, transaction
+from django.db import Error as DatabaseFault
+from django.db import transaction
 from django.utils import timezone
 
 from streaming.models import AuditEntry
@@ -48,7 +50,7 @@ class AuditWriter:
         self.restart()
 
     def append(self, actor: str, action: str, target: str, outcome: str, detail: dict[str, Any]) -> None:
-        """Write one entry; raises DatabaseError when it could not be written.
+        """Write one entry; raises django.db.Error when it could not be written.
 
         After a failure a new chain starts: the row may have been stored although its commit was never
         confirmed, and a second row with its number would be refused for ever.
@@ -69,15 +71,18 @@ class AuditWriter:
             entry.hash = entry_hash(entry)
             try:
                 entry.save()
-            except DatabaseError:
+            except DatabaseFault:  # also InterfaceError, which is no DatabaseError
                 self._start_chain()
                 raise
             self._head = Head(entry.writer, seq, entry.hash)
 
     def head(self) -> Head:
-        """Where the chain stands; sequence 0 while it is empty."""
-        with self._lock:
-            return self._head
+        """Where the chain stands; sequence 0 while it is empty.
+
+        Without the lock, which is held during an INSERT: the event loop asks, and the value never changes,
+        it is replaced.
+        """
+        return self._head
 
     def restart(self) -> None:
         """Begin a chain of its own: the child of a fork must not go on with its parent's."""
@@ -88,7 +93,34 @@ class AuditWriter:
         self._head = Head(uuid.uuid4().hex, 0, GENESIS)
 
 
+class Repeats:
+    """How often something that anybody can bring about has happened since it was last recorded."""
+
+    def __init__(self, every_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._clock = every_s, clock
+        self._lock = threading.Lock()
+        self._recorded: dict[str, float] = {}
+        self._unrecorded: dict[str, int] = {}
+
+    def due(self, kind: str) -> int | None:
+        """Count one; None when it need not be recorded yet, else how many the entry stands for.
+
+        The first is recorded at once, then at most one entry per `every_s`. What was counted when they stop
+        is told by the entry of the next one, whenever that comes.
+        """
+        now = self._clock()
+        with self._lock:
+            count = self._unrecorded.pop(kind, 0) + 1
+            last = self._recorded.get(kind)
+            if last is not None and now - last < self._every_s:
+                self._unrecorded[kind] = count
+                return None
+            self._recorded[kind] = now
+            return count
+
+
 _writer = AuditWriter()
+_refusals = Repeats()
 os.register_at_fork(after_in_child=_writer.restart)
 
 
@@ -101,6 +133,16 @@ def record(actor: str, action: str, target: str, outcome: str, /, **detail: Any)
     """
     checked = {key: _plain(value) for key, value in detail.items()}
     transaction.on_commit(lambda: _writer.append(actor, action, target, outcome, checked))
+
+
+def record_refusal(action: str, target: str) -> None:
+    """Write that somebody unknown was refused; at most once a minute for each action, with how often.
+
+    Nobody needs a token to be refused: a row for each attempt would let anybody fill the disk.
+    """
+    count = _refusals.due(action)
+    if count is not None:
+        record("anonymous", action, target, "denied", count=count)
 
 
 def head() -> Head:

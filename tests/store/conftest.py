@@ -12,6 +12,7 @@ from tests.store.people import Hospital, hospital
 def fresh_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins a chain of its own: what it wrote is rolled back, and the writer would not know."""
     monkeypatch.setattr(audit, "_writer", audit.AuditWriter())
+    monkeypatch.setattr(audit, "_refusals", audit.Repeats())
 
 
 @pytest.fixture

@@ -411,3 +411,20 @@ def test_principal_hides_its_session_key(place: Hospital) -> None:
     principal = _of("a")(place)
     assert principal.session_key is not None
     assert principal.session_key not in repr(principal)
+
+
+def test_cut_connection_is_audited_with_its_reason(
+    place: Hospital, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    principals = [
+        Principal(PrincipalKind.SESSION, user_id=7, session_key="secret"),
+        Principal(PrincipalKind.TOKEN, user_id=7, token_id=8),
+        Principal(PrincipalKind.DEVICE, device_id=9, token_id=10),
+    ]
+    with django_capture_on_commit_callbacks(execute=True):
+        for principal in principals:
+            access.note_cut(principal, "revoked")
+    entries = AuditEntry.objects.order_by("seq").values_list("actor", "action", "detail")
+    assert list(entries) == [
+        (actor, "connection.cut", {"reason": "revoked"}) for actor in ("user:7", "api-token:8", "device:9")
+    ]

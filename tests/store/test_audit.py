@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from streaming.exceptions import AuthenticationError
 from streaming.models import AuditEntry
-from streaming.store import audit
+from streaming.store import access, audit
 from streaming.store.audit import GENESIS, AuditProblem, AuditWriter, Head
 from tests.store.tampering import TRIGGERS, remove, tamper
 
@@ -114,20 +115,78 @@ def test_child_of_a_fork_begins_its_own_chain(chain: AuditWriter) -> None:
     assert chain.head()[1:] == (0, GENESIS)
 
 
+def test_head_is_told_during_an_insert(chain: AuditWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    inserted, told = AuditEntry.save, []
+
+    def save(entry: AuditEntry, *args: Any, **kwargs: Any) -> None:
+        asking = threading.Thread(target=lambda: told.append(chain.head().seq), daemon=True)
+        asking.start()
+        asking.join(timeout=10)
+        inserted(entry, *args, **kwargs)
+
+    monkeypatch.setattr(AuditEntry, "save", save)
+    write(chain, 1)
+    assert told == [5]
+
+
+@pytest.mark.parametrize("fault", [DatabaseError, InterfaceError])
 def test_failed_write_is_raised_and_begins_a_new_chain(
-    chain: AuditWriter, monkeypatch: pytest.MonkeyPatch
+    fault: type[Exception], chain: AuditWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: Any, **_kwargs: Any) -> None:
-        raise DatabaseError
+        raise fault
 
     before = chain.head()
     with monkeypatch.context() as patch:
         patch.setattr(AuditEntry, "save", fail)
-        with pytest.raises(DatabaseError):
+        with pytest.raises(fault):
             write(chain, 1)
     write(chain, 1)
     assert chain.head().writer != before.writer
     assert audit.verify() == []
+
+
+class TestRepeats:
+    """What anybody can bring about is counted."""
+
+    def test_first_is_recorded_and_those_of_the_next_minute_are_counted(self) -> None:
+        now = [0.0]
+        repeats = audit.Repeats(60.0, clock=lambda: now[0])
+        assert repeats.due("a") == 1
+        now[0] = 59.0
+        assert [repeats.due("a") for _ in range(5)] == [None] * 5
+        now[0] = 60.0
+        assert repeats.due("a") == 6
+        now[0] = 61.0
+        assert repeats.due("a") is None
+        now[0] = 1000.0
+        assert repeats.due("a") == 2
+
+    def test_kinds_are_counted_apart(self) -> None:
+        repeats = audit.Repeats(60.0, clock=lambda: 0.0)
+        assert [repeats.due(kind) for kind in "abab"] == [1, 1, None, None]
+
+    def test_refusals_without_end_are_one_row_a_minute(
+        self,
+        db: None,
+        monkeypatch: pytest.MonkeyPatch,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ) -> None:
+        now = [0.0]
+        monkeypatch.setattr(audit, "_refusals", audit.Repeats(clock=lambda: now[0]))
+        with django_capture_on_commit_callbacks(execute=True):
+            for at in range(61):
+                now[0] = float(at)
+                with pytest.raises(AuthenticationError):
+                    access.authenticate_device("vtd_wrong")
+                with pytest.raises(AuthenticationError):
+                    access.authenticate_viewer_token("vta_wrong")
+        rows = AuditEntry.objects.order_by("seq").values_list("actor", "action", "outcome", "detail")
+        assert list(rows) == [
+            ("anonymous", f"{kind}.authenticate", "denied", {"count": count})
+            for count in (1, 60)
+            for kind in ("device", "viewer")
+        ]
 
 
 class TestRecord:
