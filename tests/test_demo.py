@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
@@ -75,6 +75,50 @@ def test_ended_admission_is_begun_anew() -> None:
     assert Stream.objects.filter(bed="03", ended_at=None).count() == 1
 
 
+def test_what_was_changed_in_the_admin_stays() -> None:
+    setup_demo()
+    before = Stream.objects.get(bed="03")
+    before.bed = "33"
+    before.save()
+    Patient.objects.filter(pk=before.patient_id).update(display_name="renamed")
+    Ward.objects.filter(pk=before.ward_id).update(slug="renamed", name="Renamed")
+    user = User.objects.get()
+    user.groups.clear()
+    again = json.loads(setup_demo("--json"))
+    assert before.pk in [bed["stream"] for bed in again["beds"]]
+    assert (Patient.objects.count(), Stream.objects.count(), Ward.objects.count()) == (8, 8, 2)
+    assert not Stream.objects.exclude(ended_at=None).exists()
+    assert not user.groups.exists()
+
+
+def test_feeding_leaves_beds_and_names_that_were_changed() -> None:
+    setup_demo()
+    before = Stream.objects.get(bed="03")
+    Stream.objects.filter(pk=before.pk).update(bed="33")
+    Patient.objects.filter(pk=before.patient_id).update(display_name="renamed")
+    device_id = access.authenticate_device(demo.issue_token(demo.BEDS[2])).device_id
+    assert access.admitted_stream(device_id) == before.pk
+    assert Patient.objects.count() == 8
+
+
+def test_patient_of_an_ended_admission_is_admitted_again() -> None:
+    setup_demo()
+    before = Stream.objects.get(bed="03")
+    Patient.objects.filter(pk=before.patient_id).update(display_name="renamed")
+    feeds.end_admission(before, actor="system:test")
+    setup_demo()
+    after = Stream.objects.get(device=before.device_id, ended_at=None)
+    assert (after.patient_id, after.ward_id, after.bed) == (before.patient_id, before.ward_id, "03")
+
+
+@pytest.mark.parametrize("command", ["setup_demo", "feed_demo"])
+def test_device_with_another_source_is_named_in_the_error(command: str) -> None:
+    setup_demo()
+    Device.objects.filter(name="demo-sim-1").update(source="LIVE")
+    with pytest.raises(CommandError, match="demo-sim-1 has the source LIVE; make it SIM again"):
+        call_command(command, stdout=StringIO())
+
+
 def test_login_sees_all_eight() -> None:
     setup_demo()
     roster = access.visible_streams(session_of(User.objects.get()))
@@ -129,6 +173,28 @@ class TestFeed:
         assert before.pk != after.pk
         before.refresh_from_db()
         assert before.ended_at is not None
+
+    def test_same_name_in_another_ward_is_somebody_else(self) -> None:
+        x, y = (feeds.ensure_admission(f"Ward {ward}", "Teal 3", f"sim {ward}", Source.SIM) for ward in "XY")
+        assert x.patient_id != y.patient_id
+
+    def test_second_device_of_a_patient_is_found_within_the_ward(self) -> None:
+        one, two = (feeds.ensure_admission("Ward X", "Teal 3", f"sim {n}", Source.SIM) for n in range(2))
+        assert one.patient_id == two.patient_id
+
+    def test_patient_moves_with_the_device(self) -> None:
+        before = feeds.ensure_admission("Ward X", "Teal 3", "sim 9", Source.SIM)
+        after = feeds.ensure_admission("Ward Y", "Teal 3", "sim 9", Source.SIM)
+        assert before.patient_id == after.patient_id
+
+    def test_two_of_one_name_in_a_ward_are_refused(self) -> None:
+        first = feeds.ensure_admission("Ward X", "Teal 3", "sim 1", Source.SIM)
+        second = feeds.ensure_admission("Ward X", "Teal 4", "sim 2", Source.SIM)
+        Patient.objects.filter(pk=second.patient_id).update(display_name="Teal 3")
+        with pytest.raises(ValueError, match="several patients"):
+            feeds.ensure_admission("Ward X", "Teal 3", "sim 9", Source.SIM)
+        assert feeds.ensure_admission("Ward X", "Teal 3", "sim 1", Source.SIM).pk == first.pk
+        assert Patient.objects.count() == 2
 
     def test_live_device_is_not_taken_over(self) -> None:
         Device.objects.create(name="bedside 1", source=Source.LIVE.value)

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from streaming.core.streams import Source
-from streaming.models import Ward
-from streaming.store import audit, feeds
+from streaming.models import Device, Stream, Ward
+from streaming.store import audit, feeds, tokens
 
 USERNAME = "demo"
 GROUP = "Demo ward staff"
@@ -56,25 +56,56 @@ class Demo:
 
 
 def set_up(*, reset_password: bool = False) -> Demo:
-    """Make what is missing of the demo; whatever is there already stays as it is."""
+    """Make what is missing of the demo; whatever is there already stays as it is.
+
+    What is there is found by the devices' names, so that patients and beds may be renamed. Raises
+    ValueError when one of the devices no longer has the demo's source.
+    """
     with transaction.atomic():
-        streams = {
-            bed.bed: feeds.ensure_admission(WARD, bed.patient, bed.device, bed.source, bed.bed).pk
-            for bed in BEDS
-        }
-        empty_ward, _ = Ward.objects.get_or_create(slug="step-down-4c", defaults={"name": EMPTY_WARD})
-        group, _ = Group.objects.get_or_create(name=GROUP)
-        group.wards.add(Ward.objects.get(streams=streams["01"]), empty_ward)
-        group.permissions.add(*_staff_permissions())
-        user, created = User.objects.get_or_create(username=USERNAME, defaults={"is_staff": True})
-        user.groups.add(group)
+        streams = {bed.bed: admission(bed) for bed in BEDS}
+        group, group_is_new = Group.objects.get_or_create(name=GROUP)
+        if group_is_new:
+            empty_ward, _ = Ward.objects.get_or_create(slug="step-down-4c", defaults={"name": EMPTY_WARD})
+            group.wards.add(streams["01"].ward, empty_ward)
+            group.permissions.add(*_staff_permissions())
+        user, user_is_new = User.objects.get_or_create(username=USERNAME, defaults={"is_staff": True})
+        if user_is_new:
+            user.groups.add(group)
         password = None
-        if created or reset_password:
+        if user_is_new or reset_password:
             password = "-".join(_letters(4) for _ in range(4))
             user.set_password(password)
             user.save(update_fields=["password"])
             audit.record("system:demo", "user.password", f"user:{user.pk}", "done")
-    return Demo(user.username, password, streams)
+    return Demo(user.username, password, {bed: stream.pk for bed, stream in streams.items()})
+
+
+def admission(bed: DemoBed) -> Stream:
+    """The open admission of a bed's device, wherever it lies now; made or begun anew if there is none.
+
+    Raises ValueError when the device has another source than the demo's.
+    """
+    device = Device.objects.filter(name=bed.device).first()
+    if device is None:
+        return feeds.ensure_admission(WARD, bed.patient, bed.device, bed.source, bed.bed)
+    if device.source != bed.source.value:
+        raise ValueError(
+            f"the demo's device {device.name} has the source {device.source}; "
+            f"make it {bed.source.value} again in the admin, or give it another name"
+        )
+    admissions = device.streams.select_related("patient", "ward", "device")
+    current = admissions.filter(ended_at=None).first()
+    if current is not None:
+        return current
+    last = admissions.order_by("-ended_at", "-started_at").first()
+    if last is None:
+        return feeds.ensure_admission(WARD, bed.patient, bed.device, bed.source, bed.bed)
+    return feeds.begin_admission(device, last.patient, last.ward, last.bed, actor=feeds.ACTOR)
+
+
+def issue_token(bed: DemoBed) -> str:
+    """A fresh token for a bed's device, which is admitted if it is not; raises as `admission` does."""
+    return tokens.issue_device_token(admission(bed).device, actor=feeds.ACTOR).text
 
 
 def _staff_permissions() -> list[Permission]:

@@ -41,7 +41,11 @@ def ensure_feed(
 def ensure_admission(
     ward_name: str, patient_label: str, device_name: str, source: Source, bed: str | None = None
 ) -> Stream:
-    """`ensure_feed` without the token."""
+    """`ensure_feed` without the token.
+
+    A patient is known by the label within the ward alone: the same label elsewhere is somebody else, unless
+    the device lies at them and moves with them. Raises ValueError where the ward knows two by that label.
+    """
     slug = slugify(ward_name)
     if not slug:
         raise ValueError("a ward's name needs a letter or a digit")
@@ -50,9 +54,11 @@ def ensure_admission(
         device, _ = Device.objects.get_or_create(name=device_name, defaults={"source": source.value})
         if device.source != source.value:
             raise ValueError(f"the device exists, with the source {device.source}; take another name")
-        patient = Patient.objects.filter(display_name=patient_label).order_by("pk").first()
-        patient = patient or Patient.objects.create(display_name=patient_label)
-        last = device.streams.filter(ended_at__isnull=True).first()
+        last = device.streams.filter(ended_at__isnull=True).select_related("patient").first()
+        if last is not None and last.patient.display_name == patient_label:
+            patient = last.patient
+        else:
+            patient = _patient(ward, patient_label)
         if last is not None:
             if (last.ward_id, last.patient_id) == (ward.pk, patient.pk) and bed in (None, last.bed):
                 return last
@@ -79,6 +85,14 @@ def end_admission(stream: Stream, *, actor: str) -> None:
     stream.ended_at = timezone.now()
     stream.save(update_fields=["ended_at"])
     audit.record(actor, "admission.end", f"stream:{stream.pk}", "done")
+
+
+def _patient(ward: Ward, label: str) -> Patient:
+    """The one whom the ward knows by that label, made if there is none."""
+    known = list(Patient.objects.filter(display_name=label, streams__ward=ward).distinct()[:2])
+    if len(known) > 1:
+        raise ValueError(f"{ward} knows several patients by that name; admit the right one in the admin")
+    return known[0] if known else Patient.objects.create(display_name=label)
 
 
 def _free_bed(ward: Ward) -> str:

