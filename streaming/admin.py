@@ -52,7 +52,7 @@ class WardScopedAdmin(Audited, _ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The objects of the user's wards."""
-        objects = super().get_queryset(request)
+        objects: QuerySet[Any] = super().get_queryset(request)
         wards = _wards_of(_user(request))
         return objects if wards is None else self.of_wards(objects, wards)
 

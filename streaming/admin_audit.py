@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
@@ -45,11 +44,11 @@ class Audited(_ModelAdmin):
             self._record(request, obj, "change", fields=fields, **self.audit_detail(obj))
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: Iterable[Model]) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """One entry for each."""
         for obj in queryset:
             self._record(request, obj, "delete")
-        return super().log_deletions(request, queryset)  # type: ignore[misc]  # the stubs lack it
+        return super().log_deletions(request, queryset)
 
     def _record(self, request: HttpRequest, obj: Model, verb: str, **detail: Any) -> None:
         model = str(obj._meta.model_name)
@@ -67,7 +66,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class AuditedUserAdmin(Audited, UserAdmin):  # type: ignore[type-arg,misc]  # generic in the stubs alone
+class AuditedUserAdmin(Audited, UserAdmin):
     """Django's page of users."""
 
     def audit_detail(self, obj: User) -> dict[str, Any]:
@@ -81,7 +80,7 @@ class AuditedUserAdmin(Audited, UserAdmin):  # type: ignore[type-arg,misc]  # ge
 
 
 @admin.register(Group)
-class AuditedGroupAdmin(Audited, GroupAdmin):  # type: ignore[misc]  # generic in the stubs alone
+class AuditedGroupAdmin(Audited, GroupAdmin):
     """Django's page of groups."""
 
 
