@@ -19,23 +19,23 @@ from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
 
-GROUP = "patient"
-
 
 class Device(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
-    """Sends each message it gets to the group."""
+    """Sends each message it gets to the group of its patient."""
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
         """One frame."""
-        await self.channel_layer.group_send(GROUP, {"type": "frame", "data": bytes_data})
+        group = f"patient.{self.scope['url_route']['kwargs']['patient']}"
+        await self.channel_layer.group_send(group, {"type": "frame", "data": bytes_data})
 
 
 class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Sends each message of the group to its client."""
+    """Sends each message of every patient's group to its client."""
 
     async def connect(self) -> None:
         """Join."""
-        await self.channel_layer.group_add(GROUP, self.channel_name)
+        for patient in range(self.scope["url_route"]["kwargs"]["patients"]):
+            await self.channel_layer.group_add(f"patient.{patient}", self.channel_name)
         await self.accept()
 
     async def frame(self, event: dict[str, Any]) -> None:
@@ -44,5 +44,12 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 application = ProtocolTypeRouter(
-    {"websocket": URLRouter([path("ws/device/", Device.as_asgi()), path("ws/viewer/", Viewer.as_asgi())])}
+    {
+        "websocket": URLRouter(
+            [
+                path("ws/device/<int:patient>/", Device.as_asgi()),
+                path("ws/viewer/<int:patients>/", Viewer.as_asgi()),
+            ]
+        )
+    }
 )

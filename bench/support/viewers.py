@@ -1,7 +1,8 @@
 """Many cheap viewers in one process: they count what they get, and ack as vital.v1 asks.
 
-Run as `python -m bench.support.viewers URL COUNT [TOKEN,TOKEN... STREAM]`. Prints "ready" once each of them
-has got a frame; then, for each line on its standard input, a JSON line of the counts so far.
+Run as `python -m bench.support.viewers URL COUNT [TOKEN,TOKEN... STREAM,STREAM...]`. Prints "connected" once
+all are, one after the other, and "ready" once each has got a frame; then, for each line on its standard input,
+a JSON line of the counts so far.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ class Counts:
 class Viewer(asyncio.Protocol):
     """One WebSocket (RFC 6455) with as little work per message as Python allows."""
 
-    def __init__(self, url: str, counts: Counts, token: str, stream: str) -> None:
+    def __init__(self, url: str, counts: Counts, token: str, streams: list[str]) -> None:
         self._url = urlsplit(url)
         self._counts = counts
         self._token = token
-        self._stream = stream
+        self._streams = streams
         self._buffer = bytearray()
         self._open = False
         self._welcomed = not token
         self._received = 0
         self._acked = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.connected = asyncio.get_running_loop().create_future()
         self.ready = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,8 +65,9 @@ class Viewer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Count it: nobody should be cut in a benchmark."""
         self._counts.closed += 1
-        if not self.ready.done():
-            self.ready.set_exception(ConnectionError("the server closed the connection"))
+        for waited in (self.connected, self.ready):
+            if not waited.done():
+                waited.set_exception(ConnectionError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
         """Take every whole frame out of the buffer."""
@@ -79,6 +82,8 @@ class Viewer(asyncio.Protocol):
             self._open = True
             if self._token:
                 self._send({"type": "hello", "protocol": "vital.v1", "token": self._token})
+            else:
+                self.connected.set_result(None)
         at, end, buffer = 0, len(self._buffer), self._buffer
         while end - at >= 2:
             size, head = buffer[at + 1] & 0x7F, 2
@@ -106,7 +111,8 @@ class Viewer(asyncio.Protocol):
         counts = self._counts
         if not self._welcomed:
             self._welcomed = True
-            self._send({"type": "subscribe", "streams": [self._stream], "focus": None})
+            self._send({"type": "subscribe", "streams": self._streams, "focus": None})
+            self.connected.set_result(None)
             return
         counts.messages += 1
         counts.payload_bytes += size
@@ -159,7 +165,7 @@ def _frames_in(buffer: bytearray, at: int, size: int) -> int:
     return count
 
 
-async def run(url: str, count: int, tokens: list[str], stream: str) -> None:
+async def run(url: str, count: int, tokens: list[str], streams: list[str]) -> None:
     """Connect them all, then answer each line of standard input with the counts."""
     loop = asyncio.get_running_loop()
     counts = Counts()
@@ -168,9 +174,11 @@ async def run(url: str, count: int, tokens: list[str], stream: str) -> None:
     assert place.port is not None
     viewers = []
     for number in range(count):
-        new = partial(Viewer, url, counts, tokens[number % len(tokens)], stream)
+        new = partial(Viewer, url, counts, tokens[number % len(tokens)], streams)
         _, viewer = await loop.create_connection(new, place.hostname, place.port)
+        await viewer.connected
         viewers.append(viewer.ready)
+    print("connected", flush=True)
     await asyncio.gather(*viewers)
     print("ready", flush=True)
     reader = asyncio.StreamReader()
@@ -181,5 +189,5 @@ async def run(url: str, count: int, tokens: list[str], stream: str) -> None:
 
 if __name__ == "__main__":
     url, count, *access = sys.argv[1:]
-    tokens, stream = access or ("", "")
-    asyncio.run(run(url, int(count), tokens.split(","), stream))
+    tokens, streams = access or ("", "")
+    asyncio.run(run(url, int(count), tokens.split(","), streams.split(",")))
