@@ -65,7 +65,7 @@ class TimeFilter(admin.SimpleListFilter):
         """The choices: hours, then days from today backwards."""
         hours = [(key, "Last hour" if n == 1 else f"Last {n} hours") for key, n in HOURS.items()]
         today = timezone.localdate()
-        kept = [today - timedelta(days=n) for n in range(retention_days() + 1)]
+        kept = [today - timedelta(days=n) for n in range(settings.VITAL_SNAPSHOT_RETENTION_DAYS + 1)]
         return hours + [(day.isoformat(), "Today" if day == today else f"{day:%a %d %b}") for day in kept]
 
     def queryset(
@@ -312,11 +312,6 @@ class MetricsSnapshotAdmin(_ModelAdmin):
     def whole(self, row: MetricsSnapshot) -> SafeString:
         """Every figure, laid out as the metrics' dicts."""
         return _as_json(row.stats.metrics)
-
-
-def retention_days() -> int:
-    """Days for which snapshots are kept (VITAL_SNAPSHOT_RETENTION_DAYS)."""
-    return int(getattr(settings, "VITAL_SNAPSHOT_RETENTION_DAYS", 7))
 
 
 def _trend(request: HttpRequest) -> dict[str, Any]:

@@ -50,6 +50,31 @@ def test_seconds_must_be_whole_and_enough(value: str) -> None:
         env.seconds({"X": value}, "X", default=5, least=1)
 
 
+@pytest.mark.parametrize("value", ["0", "-7", "7.5", "week", ""])
+def test_days_must_be_whole_and_enough(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="X must be whole days, at least 1"):
+        env.days({"X": value}, "X", default=7, least=1)
+    assert env.days({}, "X", default=7, least=1) == 7
+
+
+class TestNetworks:
+    """Addresses and networks, checked before anybody trusts them."""
+
+    def test_addresses_and_networks_of_both_kinds(self) -> None:
+        listed = "10.0.0.0/8, ::1 192.0.2.7 fd00::/8"
+        assert env.networks({"X": listed}, "X") == ["10.0.0.0/8", "::1", "192.0.2.7", "fd00::/8"]
+        assert env.networks({}, "X") == []
+
+    def test_address_within_a_network_is_told_what_it_may_mean(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match=r"write 10\.0\.0\.0/8 or 10\.0\.0\.1$"):
+            env.networks({"X": "::1 10.0.0.1/8"}, "X")
+
+    @pytest.mark.parametrize("value", ["proxy.example", "10.0.0.1:80", "10.0.0.0/33", "*"])
+    def test_anything_else_stops_the_start(self, value: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match="X must list IP addresses or networks"):
+            env.networks({"X": value}, "X")
+
+
 class TestSecretKey:
     """Made once, by whoever is first, for the owner's eyes."""
 
@@ -121,6 +146,14 @@ class TestDatabase:
         with pytest.raises(ImproperlyConfigured):
             env.database(url, tmp_path)
 
+    @pytest.mark.parametrize(
+        "url", ["postgres://u:pw@db:abc/vital", "postgres://u:pw@[::1/vital", "postgres://u:pw/x@db/vital"]
+    )
+    def test_url_that_cannot_be_read_is_told_without_its_password(self, url: str, tmp_path: Path) -> None:
+        with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be read") as refusal:
+            env.database(url, tmp_path)
+        assert "pw" not in str(refusal.value)
+
 
 class TestLayer:
     """In this process by default, Redis or Valkey by URL."""
@@ -183,6 +216,7 @@ def shown_settings(var_dir: Path, **environ: str) -> dict[str, Any]:
 def test_bare_start_is_safe_and_for_this_machine_alone(tmp_path: Path) -> None:
     shown = shown_settings(tmp_path / "new" / "var")
     assert shown["DEBUG"] is False
+    assert shown["VITAL_SNAPSHOT_RETENTION_DAYS"] == 7
     assert shown["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
     assert (shown["SECURE_SSL_REDIRECT"], shown["SECURE_HSTS_SECONDS"]) == (False, 0)
     assert "SECURE_PROXY_SSL_HEADER" not in shown

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -39,10 +40,38 @@ def words(environ: Mapping[str, str], name: str, *, default: str = "") -> list[s
 
 def seconds(environ: Mapping[str, str], name: str, *, default: int, least: int = 0) -> int:
     """A whole number of seconds, at least `least`."""
+    return _whole(environ, name, "seconds", default, least)
+
+
+def days(environ: Mapping[str, str], name: str, *, default: int, least: int = 0) -> int:
+    """A whole number of days, at least `least`."""
+    return _whole(environ, name, "days", default, least)
+
+
+def _whole(environ: Mapping[str, str], name: str, unit: str, default: int, least: int) -> int:
     value = environ.get(name, str(default))
     if not value.isdecimal() or int(value) < least:
-        raise ImproperlyConfigured(f"{name} must be whole seconds, at least {least}, not {value!r}")
+        raise ImproperlyConfigured(f"{name} must be whole {unit}, at least {least}, not {value!r}")
     return int(value)
+
+
+def networks(environ: Mapping[str, str], name: str) -> list[str]:
+    """A list of addresses and networks, each checked."""
+    listed = words(environ, name)
+    for word in listed:
+        try:
+            ip_network(word)
+        except ValueError:
+            raise ImproperlyConfigured(_wrong_network(name, word)) from None
+    return listed
+
+
+def _wrong_network(name: str, word: str) -> str:
+    try:
+        meant = ip_network(word, strict=False)
+    except ValueError:
+        return f"{name} must list IP addresses or networks like 10.0.0.0/8, not {word!r}"
+    return f"{name}: {word!r} is an address within a network; write {meant} or {word.partition('/')[0]}"
 
 
 def secret_key(directory: Path) -> str:
@@ -78,7 +107,13 @@ def database(url: str, directory: Path) -> dict[str, Any]:
     timeout applies (a later upgrade of a read lock fails at once); synchronous NORMAL is durable against a
     killed process, and in WAL mode risks the last commits, never the file, when the power fails.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # whose words would show a password that holds a slash
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read: the port must be a number, and / : @ [ in a password as %2F etc."
+        ) from None
     if not url or parts.scheme == "sqlite":
         path = unquote(parts.path[1:]) if url else str(directory / "db.sqlite3")
         if not path:
@@ -102,7 +137,7 @@ def database(url: str, directory: Path) -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or socket_directory,
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,

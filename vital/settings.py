@@ -20,8 +20,9 @@ HTTPS = env.flag(os.environ, "VITAL_HTTPS")
 SECRET_KEY = os.environ.get("VITAL_SECRET_KEY") or env.secret_key(VAR_DIR)
 ALLOWED_HOSTS = env.words(os.environ, "VITAL_ALLOWED_HOSTS", default="localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words(os.environ, "VITAL_CSRF_TRUSTED_ORIGINS")
-VITAL_TRUSTED_PROXIES = env.words(os.environ, "VITAL_TRUSTED_PROXIES")
+VITAL_TRUSTED_PROXIES = env.networks(os.environ, "VITAL_TRUSTED_PROXIES")
 VITAL_SNAPSHOT_INTERVAL_S = env.seconds(os.environ, "VITAL_SNAPSHOT_INTERVAL_S", default=10, least=1)
+VITAL_SNAPSHOT_RETENTION_DAYS = env.days(os.environ, "VITAL_SNAPSHOT_RETENTION_DAYS", default=7, least=1)
 
 INSTALLED_APPS = [
     "daphne",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import Error as DatabaseFault
 from django.db.migrations.executor import MigrationExecutor
 
 
@@ -16,7 +17,7 @@ def database_fault() -> str | None:
     try:
         executor = MigrationExecutor(connection)
         missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    except DatabaseError as error:
+    except DatabaseFault as error:  # also InterfaceError: a connection that the server has closed
         return f"the database does not answer ({type(error).__name__})"
     if missing:
         return f"the database lacks {missing} migrations"

@@ -1,0 +1,26 @@
+"""What a server says of its database before it serves, and while it does."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import InterfaceError, OperationalError
+from django.db.migrations.executor import MigrationExecutor
+
+from streaming.store import readiness
+
+
+def test_migrated_database_can_serve(db: None) -> None:
+    assert readiness.database_fault() is None
+
+
+@pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
+def test_database_that_fails_is_a_sentence_not_an_error(
+    fault: type[Exception], db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault("connection already closed")
+
+    monkeypatch.setattr(MigrationExecutor, "__init__", fail)
+    assert readiness.database_fault() == f"the database does not answer ({fault.__name__})"
+    with pytest.raises(SystemExit, match="Check DATABASE_URL"):
+        readiness.require_migrated()
