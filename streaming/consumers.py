@@ -119,8 +119,8 @@ class VitalConsumer(AsyncWebsocketConsumer):
         """Say why, and close; returns at once."""
         self.spawn(self._end(code, reason))
 
-    def refresh(self, visible: frozenset[str]) -> None:
-        """These are the streams that the principal may see now."""
+    def refresh(self, visible: frozenset[str], *, changed: bool = False) -> None:
+        """These are the streams that the principal may see now; `changed` when their facts may be others."""
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Run `work` beside the reading of messages; its errors end the connection, its end is awaited."""
@@ -218,6 +218,7 @@ class ViewerConsumer(VitalConsumer):
         self._wanted: messages.Subscribe | None = None
         self._following = False
         self._visible: frozenset[str] = frozenset()
+        self._roster = ""
 
     async def said(self, text: str) -> None:
         """Acks are the common case and cost no hop; subscribing runs beside the reading."""
@@ -246,10 +247,10 @@ class ViewerConsumer(VitalConsumer):
         """Viewers have no samples to send."""
         raise ProtocolError("a viewer sends text messages only")
 
-    def refresh(self, visible: frozenset[str]) -> None:
-        """Take leave of streams that have ended, and send a new roster if any has begun or ended."""
+    def refresh(self, visible: frozenset[str], *, changed: bool = False) -> None:
+        """Take leave of streams that have ended, and send the roster if it may be another now."""
         subscriber = self._subscriber
-        if subscriber is None or visible == self._visible:
+        if subscriber is None or (visible == self._visible and not changed):
             return
         self._visible = visible
         for stream in self.watched - visible:
@@ -294,12 +295,14 @@ class ViewerConsumer(VitalConsumer):
 
     async def _send_roster(self, subscriber: Subscriber) -> None:
         visible = await database_sync_to_async(access.visible_streams)(self.principal)
-        entries = visible[:MAX_ROSTER]
-        self._visible = frozenset(entry.stream for entry in entries)
+        self._visible = frozenset(entry.stream for entry in visible)
         online = self.runtime.ingest.is_online
-        subscriber.tell(
-            messages.roster(replace(entry, online=online(entry.stream)) for entry in entries), key="roster"
+        roster = messages.roster(
+            replace(entry, online=online(entry.stream)) for entry in visible[:MAX_ROSTER]
         )
+        if roster != self._roster:
+            self._roster = roster
+            subscriber.tell(roster, key="roster")
 
     async def _follow_wanted(self, subscriber: Subscriber) -> None:
         """Bring what is watched to what was asked for last; a newer wish replaces one that still waits."""
@@ -365,7 +368,7 @@ class DeviceConsumer(VitalConsumer):
                 DEVICE_ACK_S, lambda: self.spawn(self._acknowledge(intake))
             )
 
-    def refresh(self, visible: frozenset[str]) -> None:
+    def refresh(self, visible: frozenset[str], *, changed: bool = False) -> None:  # noqa: ARG002
         """A device whose admission has ended has nothing more to write."""
         if not self.watched <= visible:
             self.cut(CloseCode.FORBIDDEN, "the admission has ended")

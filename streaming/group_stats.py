@@ -9,7 +9,7 @@ from streaming.compression import CompressionHandler
 from streaming.core.stats import GroupStats
 from streaming.core.tally import GroupTally
 from streaming.hub import Hub
-from streaming.subscriber import Subscriber
+from streaming.subscriber import CONTROL_GROUP, Subscriber
 
 
 def group_stats(
@@ -18,13 +18,19 @@ def group_stats(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[GroupStats]:
-    """One entry per group that has viewers, had some, or is encoded here; never waits."""
+    """One entry per group that has viewers, had some, or is encoded here; never waits.
+
+    What belongs to connections and no stream has one when anything was compressed for it.
+    """
     now = clock()
     viewers, tallies = hub.viewers_by_group(), hub.tallies()
-    groups = sorted(viewers.keys() | tallies.keys() | compression.keys())
+    groups = viewers.keys() | tallies.keys() | compression.keys()
+    control = compression.get(CONTROL_GROUP)
+    if control is not None and not control.get_compression_stats()["messages_processed"]:
+        groups -= {CONTROL_GROUP}
     return [
         _one(group, viewers.get(group, set()), tallies.get(group), compression.get(group), hub, now)
-        for group in groups
+        for group in sorted(groups)
     ]
 
 
@@ -64,6 +70,7 @@ def _one(
         detail={
             "dropped_by_reason": {reason.value: count for reason, count in tally.by_reason.items()},
             "offered_messages": tally.offered,
+            "lost_messages": hub.link.lost_messages,
             "settings_version": hub.profiles.version,
         },
     )

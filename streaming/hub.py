@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from streaming.core import messages
@@ -46,8 +46,11 @@ class Hub:
         profiles: ProfileSet | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[LayerMessage], None] | None = None,
+        shared: bool = True,
     ) -> None:
         self.process_id = process_id
+        self.shared = shared
+        """Whether the layer reaches other processes; one that does not need not be given anything."""
         self.link = LayerLink(layer, self._on_layer_message)
         self._profiles = profiles or ProfileSet()
         self._clock = clock
@@ -88,8 +91,13 @@ class Hub:
         return {room.group: room.viewers for room in self._rooms.values()}
 
     def tallies(self) -> dict[str, GroupTally]:
-        """The counters of every group that ever had a viewer here."""
+        """The counters of every group that had a viewer here and was not forgotten since."""
         return self._tallies
+
+    def forget_tallies(self, kept: Set[str]) -> None:
+        """Drop the counters of groups that nobody here watches and that are not `kept`."""
+        for group in self._tallies.keys() - kept - self.viewers_by_group().keys():
+            del self._tallies[group]
 
     def subscribers(self) -> list[Subscriber]:
         """Every viewer of this process."""
@@ -127,6 +135,8 @@ class Hub:
     def publish(self, bundle: Bundle) -> None:
         """Take a bundle of a local device: to the viewers here at once, to other processes over the layer."""
         self._deliver(bundle)
+        if not self.shared:
+            return
         size_bytes = sum(len(frame.payload) for frame in bundle.frames)
         self.link.publish(bundle.info.group, bundle.to_message(self.process_id), size_bytes)
 
@@ -191,6 +201,7 @@ class Room:
         self._info: StreamInfo | None = None
         self._announcement: Announcement | None = None
         self._next_sample: int | None = None
+        self._outdated_told = False
         self._empty_since = now
 
     def enter(self, subscriber: Subscriber) -> None:
@@ -215,7 +226,13 @@ class Room:
             self._aliases.retire(self._announcement)
 
     def deliver(self, bundle: Bundle, now: float) -> None:
-        """Prepare each payload once and offer it to every viewer; a hole nobody explained becomes a GAP."""
+        """Prepare each payload once and offer it to every viewer; a hole nobody explained becomes a GAP.
+
+        A bundle of an older epoch than the present one is passed over: see ADR 8.
+        """
+        if self._info is not None and bundle.info.epoch < self._info.epoch:
+            self._tell_outdated(bundle.info.epoch)
+            return
         if bundle.info != self._info:
             self._begin(bundle.info)
         announcement = self._announcement
@@ -233,6 +250,11 @@ class Room:
             item = Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
             for viewer in self.viewers:
                 viewer.offer(item, announcement)
+
+    def _tell_outdated(self, epoch: int) -> None:
+        if not self._outdated_told:
+            self._outdated_told = True
+            logger.warning("epoch %s of stream %s comes beside a newer one, ignored", epoch, self.stream)
 
     def _begin(self, info: StreamInfo) -> None:
         """A new epoch, or new facts about it: a new alias."""

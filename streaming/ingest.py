@@ -22,9 +22,9 @@ from streaming.core.position import Span, StreamPosition
 from streaming.core.priority import MessagePriority
 from streaming.core.rate import RateEstimator
 from streaming.core.streams import StreamInfo
+from streaming.core.token_bucket import TokenBucket
 from streaming.ecg import codec
 from streaming.ecg.vitals import Vitals, VitalsMonitor
-from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import ProtocolError, RateLimitError, StreamBusyError
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,11 @@ class Ingest:
         """Whether a device of this process writes `stream` now."""
         epoch = self._epochs.get(stream)
         return epoch is not None and epoch.is_alive(self._clock())
+
+    def streams(self) -> frozenset[str]:
+        """Those that have an epoch here: being written, or silent for less than an hour."""
+        self._forget_silent(self._clock())
+        return frozenset(self._epochs)
 
     def _forget_silent(self, now: float) -> None:
         silent = [s for s, e in self._epochs.items() if e.writer is None and now - e.heard_at > FORGET_S]

@@ -16,12 +16,14 @@ from django.db import Error as DatabaseFault
 from streaming.compression import CompressionHandler
 from streaming.core.profiles import ProfileSet
 from streaming.core.stats import GroupStats
+from streaming.core.streams import group_of
 from streaming.exceptions import CloseCode, ProfileError
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
 from streaming.store import access, audit, profiles
 from streaming.store.access import Principal
+from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ PROFILES_NOTICE = "vital.profiles"
 POLL_S = 2.0
 """How long a change that nobody announced (a shell, another process) may go unseen."""
 HEAD_LOG_S = 3600.0
+FORGET_EVERY_S = 60.0
 DRAIN_S = 3.0
 
 
@@ -43,20 +46,29 @@ class Connection(Protocol):
     def cut(self, code: CloseCode, reason: str) -> None:
         """Say why, and close; returns at once."""
 
-    def refresh(self, visible: frozenset[str]) -> None:
-        """These are the streams that the principal may see now."""
+    def refresh(self, visible: frozenset[str], *, changed: bool = False) -> None:
+        """These are the streams that the principal may see now; `changed` when their facts may be others."""
 
 
 class Runtime:
-    """Started once per process, inside its event loop; reached as `scope["vital"]`."""
+    """Started once per process, inside its event loop; reached as `scope["vital"]`.
 
-    def __init__(self, layer: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `shared` is whether the layer reaches other processes.
+    """
+
+    def __init__(
+        self, layer: Any, *, shared: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.process_id = secrets.token_hex(4)
-        self.hub = Hub(layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice)
+        self.hub = Hub(
+            layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
+        )
         self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
         self.stopping = False
         self._compression: dict[str, CompressionHandler] = {}
         self._connections: set[Connection] = set()
+        self._cut: set[Connection] = set()
+        """Those of them that a verdict has ended."""
         self._none_left = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access_changed = asyncio.Event()
@@ -77,10 +89,14 @@ class Runtime:
                 _repeat(self._access_changed, POLL_S, self._recheck_access), name="vital-access"
             ),
             asyncio.create_task(
-                _repeat(self._profiles_changed, POLL_S, self._load_profiles), name="vital-profiles"
+                _repeat(self._profiles_changed, POLL_S, lambda _: self._load_profiles()),
+                name="vital-profiles",
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), HEAD_LOG_S, self._log_audit_head), name="vital-audit"
+                _repeat(asyncio.Event(), HEAD_LOG_S, lambda _: self._log_audit_head()), name="vital-audit"
+            ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), FORGET_EVERY_S, lambda _: self._forget_idle()), name="vital-forget"
             ),
         ]
 
@@ -108,6 +124,7 @@ class Runtime:
     def remove(self, connection: Connection) -> None:
         """The socket is gone."""
         self._connections.discard(connection)
+        self._cut.discard(connection)
         if not self._connections:
             self._none_left.set()
 
@@ -140,7 +157,8 @@ class Runtime:
         self._loop.call_soon_threadsafe(self._announce, notice)
 
     def _announce(self, notice: str) -> None:
-        self.hub.link.publish(CONTROL_GROUP, {"type": notice, "origin": self.process_id})
+        if self.hub.shared:
+            self.hub.link.publish(CONTROL_GROUP, {"type": notice, "origin": self.process_id})
 
     def _on_notice(self, message: dict[str, Any]) -> None:
         if message["type"] == ACCESS_NOTICE:
@@ -148,7 +166,7 @@ class Runtime:
         elif message["type"] == PROFILES_NOTICE:
             self._profiles_changed.set()
 
-    async def _recheck_access(self) -> None:
+    async def _recheck_access(self, announced: bool) -> None:
         # As of now: what somebody begins to watch meanwhile was allowed later than these verdicts.
         watched = {connection: connection.watched for connection in self._connections}
         if not watched:
@@ -156,14 +174,22 @@ class Runtime:
         verdicts = await database_sync_to_async(access.recheck)({c.principal for c in watched})
         lost = frozenset().union(*(seen - verdicts[c.principal].streams for c, seen in watched.items()))
         ended = await database_sync_to_async(access.ended_streams)(lost) if lost else set()
+        newly_cut: list[tuple[Principal, str]] = []
         for connection, seen in watched.items():
             verdict = verdicts[connection.principal]
             if not verdict.valid:
-                connection.cut(CloseCode.UNAUTHENTICATED, "sign-in or token is no longer valid")
+                code, reason = CloseCode.UNAUTHENTICATED, "sign-in or token is no longer valid"
             elif not seen <= verdict.streams | ended:
-                connection.cut(CloseCode.FORBIDDEN, "permission was withdrawn")
+                code, reason = CloseCode.FORBIDDEN, "permission was withdrawn"
             else:
-                connection.refresh(verdict.streams)
+                connection.refresh(verdict.streams, changed=announced)
+                continue
+            connection.cut(code, reason)
+            if connection in self._connections - self._cut:
+                self._cut.add(connection)
+                newly_cut.append((connection.principal, reason))
+        for principal, reason in newly_cut:
+            await database_sync_to_async(access.note_cut)(principal, reason)
 
     async def _load_profiles(self) -> None:
         """Take the newest settings; a bad row costs nothing but itself: the last good ones stay in force."""
@@ -184,20 +210,33 @@ class Runtime:
             handler.profile = loaded.for_group(group).compression
         logger.info("settings version %s in force", loaded.version)
 
+    async def _forget_idle(self) -> None:
+        """What has neither viewers nor a device here any more takes no room, and no row of figures."""
+        kept = {CONTROL_LANE} | {group_of(stream) for stream in self.ingest.streams()}
+        self.hub.forget_tallies(kept)
+        for group in self._compression.keys() - kept - self.hub.viewers_by_group().keys():
+            del self._compression[group]
+
     async def _log_audit_head(self) -> None:
         writer, seq, digest = audit.head()
         logger.info("audit head of writer %s: %s %s", writer, seq, digest)
 
 
-async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Run `act` when `changed` is set, and every `every_s` in any case; what fails is tried again."""
+async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[bool], Awaitable[None]]) -> None:
+    """Run `act` when `changed` is set, and every `every_s` in any case; what fails is tried again.
+
+    `act` is told whether something has changed since it last succeeded.
+    """
+    announced = False
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(every_s):
                 await changed.wait()
+        announced = announced or changed.is_set()
         changed.clear()
         try:
-            await act()
+            await act(announced)
+            announced = False
         except DatabaseFault as error:  # also InterfaceError: a connection that the server has closed
             logger.warning("database failed, trying again: %s", type(error).__name__)
         except Exception:  # a fault of ours; revocation and settings must go on all the same

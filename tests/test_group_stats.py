@@ -19,6 +19,7 @@ from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
+from streaming.subscriber import CONTROL_GROUP
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, frames_of, stream_info
 
@@ -76,6 +77,8 @@ async def test_counters_are_sums_over_the_viewers() -> None:
         stats = read(hub)[GROUP]
         assert (stats.viewers, stats.sent_messages, stats.dropped_messages, stats.gaps) == (3, 6, 0, 0)
         assert stats.detail["offered_messages"] == 6
+        hub.link.lost_messages = 3
+        assert read(hub)[GROUP].detail["lost_messages"] == 3
         assert stats.bytes_sent == 3 * sum(len(part.frame.payload) + 8 for part in viewers[0].frames)
         assert stats.messages_per_second > 0
 
@@ -162,3 +165,12 @@ async def test_epochs_of_a_stream_count_together() -> None:
             hub.publish(frames_of(replace(INFO, epoch=epoch), 0))
         await viewer.catch_up()
         assert read(hub)[GROUP].sent_messages == 2
+
+
+@virtual_time
+async def test_what_belongs_to_no_stream_has_a_row_when_it_has_figures() -> None:
+    async with watched(0) as (hub, _):
+        handler = CompressionHandler()
+        assert read(hub, {CONTROL_GROUP: handler}) == {}
+        handler.compress_samples(np.zeros((1, 50), np.int16))
+        assert read(hub, {CONTROL_GROUP: handler})[CONTROL_GROUP].messages_processed == 1

@@ -367,6 +367,25 @@ class TestHoles:
 
 class TestEpochs:
     @virtual_time
+    async def test_an_older_epoch_beside_the_present_one_is_ignored_and_said_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            older, newer = stream_info(epoch=1), stream_info(epoch=2)
+            for index in range(3):
+                hub.publish(frames_of(older, index))
+                hub.publish(frames_of(newer, index))
+            await viewer.catch_up()
+            assert [(p.epoch, p.frame.first) for p in viewer.frames] == [(1, 0), (2, 0), (2, 50), (2, 100)]
+            assert viewer.gaps == []
+            assert len(aliases(viewer)) == 2
+            assert [record.message for record in caplog.records] == [
+                "epoch 1 of stream a comes beside a newer one, ignored"
+            ]
+
+    @virtual_time
     async def test_a_new_epoch_takes_a_new_alias_and_leaves_no_gap(self) -> None:
         async with place() as at:
             hub = await at.hub()

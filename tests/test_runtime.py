@@ -15,7 +15,9 @@ from django.db import InterfaceError, OperationalError
 from streaming import runtime as runtime_module
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.exceptions import CloseCode, ProfileError
-from streaming.runtime import DRAIN_S, HEAD_LOG_S, POLL_S, Runtime
+from streaming.hub import LINGER_S
+from streaming.ingest import FORGET_S
+from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, POLL_S, Runtime
 from streaming.store import access, audit, profiles
 from streaming.store.access import Principal, PrincipalKind, Verdict
 from tests.fakes import virtual_time
@@ -34,6 +36,7 @@ class Socket:
         self.hangs = False
         self.cuts: list[CloseCode] = []
         self.seen: list[frozenset[str]] = []
+        self.told_of_changes = 0
         self._runtime = runtime
         runtime.add(self)
 
@@ -42,8 +45,9 @@ class Socket:
         if not self.hangs:
             asyncio.get_running_loop().call_soon(self._runtime.remove, self)
 
-    def refresh(self, visible: frozenset[str]) -> None:
+    def refresh(self, visible: frozenset[str], *, changed: bool = False) -> None:
         self.seen.append(visible)
+        self.told_of_changes += changed
 
 
 class Store:
@@ -56,9 +60,13 @@ class Store:
         self.loaded: ProfileSet | Exception = ProfileSet()
         self.faults: list[Exception] = []
         self.asked: list[str] = []
+        self.cut: list[tuple[Principal, str]] = []
         self.meanwhile: Callable[[], None] = lambda: None
         monkeypatch.setattr(runtime_module, "database_sync_to_async", _at_once)
         monkeypatch.setattr(access, "recheck", self._recheck)
+        monkeypatch.setattr(
+            access, "note_cut", lambda principal, reason: self.cut.append((principal, reason))
+        )
         monkeypatch.setattr(access, "ended_streams", lambda streams: self.ended & set(streams))
         monkeypatch.setattr(profiles, "current_version", self._current_version)
         monkeypatch.setattr(profiles, "load", self._load)
@@ -137,6 +145,36 @@ class TestAccess:
             assert watching.cuts == [CloseCode.FORBIDDEN]
             assert idle.cuts == []
             assert idle.seen == [frozenset()]
+
+    @virtual_time
+    async def test_each_cut_is_recorded_once_with_its_reason(self, store: Store) -> None:
+        async with running() as runtime:
+            lingering, other = Socket(runtime, NURSE, "a"), Socket(runtime, OTHER, "a")
+            lingering.hangs = True
+            store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
+            store.verdicts[OTHER] = Verdict(valid=True, streams=frozenset())
+            announce_access()
+            await asyncio.sleep(3 * POLL_S)
+            assert len(lingering.cuts) > 1
+            assert other.cuts == [CloseCode.FORBIDDEN]
+            assert sorted(store.cut, key=lambda cut: cut[0] == OTHER) == [
+                (NURSE, "sign-in or token is no longer valid"),
+                (OTHER, "permission was withdrawn"),
+            ]
+            runtime.remove(lingering)
+
+    @virtual_time
+    async def test_a_notice_asks_for_a_fresh_roster_and_a_mere_look_does_not(self, store: Store) -> None:
+        async with running() as runtime:
+            socket = Socket(runtime, NURSE, "a")
+            await asyncio.sleep(3 * POLL_S + 0.1)
+            assert (len(socket.seen), socket.told_of_changes) == (3, 0)
+            store.faults = [OperationalError("locked")]
+            announce_access()
+            await turns()
+            assert socket.told_of_changes == 0
+            await asyncio.sleep(3 * POLL_S)
+            assert socket.told_of_changes == 1
 
     @virtual_time
     async def test_an_admission_that_ended_cuts_nobody(self, store: Store) -> None:
@@ -347,5 +385,41 @@ async def test_figures_are_those_of_its_hub_and_its_codecs(store: Store) -> None
         await runtime.hub.watch(viewer.subscriber, "a")
         runtime.hub.publish(frames_of(stream_info(), 0))
         runtime.compression_for("ecg.b")
+        runtime.compression_for("control")  # nothing compressed yet
         assert [(each.group, each.viewers) for each in runtime.stats()] == [("ecg.a", 1), ("ecg.b", 0)]
         await viewer.subscriber.aclose()
+
+
+@virtual_time
+async def test_a_stream_without_viewers_and_device_is_forgotten(store: Store) -> None:
+    async with running() as runtime:
+        viewer = Viewer()
+        runtime.hub.add(viewer.subscriber)
+        await runtime.hub.watch(viewer.subscriber, "a")
+        control = runtime.compression_for("control")
+        runtime.compression_for("ecg.a")
+        intake = runtime.ingest.open(stream_info("b"), "session0", 0)
+        runtime.hub.unwatch(viewer.subscriber, "a")
+        await asyncio.sleep(FORGET_EVERY_S + 1)
+        assert [each.group for each in runtime.stats()] == ["ecg.a", "ecg.b"]
+        await asyncio.sleep(LINGER_S + FORGET_EVERY_S)
+        assert [each.group for each in runtime.stats()] == ["ecg.b"]
+        intake.close(ended=True)
+        await asyncio.sleep(FORGET_S + FORGET_EVERY_S + 1)
+        assert runtime.stats() == []
+        assert runtime.compression_for("control") is control
+        await viewer.subscriber.aclose()
+
+
+@virtual_time
+async def test_a_layer_of_this_process_alone_is_given_nothing(store: Store) -> None:
+    layer = InMemoryChannelLayer()
+    runtime = Runtime(layer, shared=False, clock=asyncio.get_running_loop().time)
+    await runtime.start()
+    await layer.group_add(runtime_module.CONTROL_GROUP, "specific.listener")
+    await layer.group_add("ecg.a", "specific.listener")
+    runtime.hub.publish(frames_of(stream_info(), 0))
+    announce_access()
+    await turns()
+    assert layer.channels.get("specific.listener") is None
+    await runtime.stop()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseFault
 
@@ -78,7 +78,8 @@ class Lifecycle:
 
     async def _try_to_start(self) -> str | None:
         """The fault that hinders the start, None when it is done."""
-        runtime = Runtime(get_channel_layer())
+        layer = get_channel_layer()
+        runtime = Runtime(layer, shared=not isinstance(layer, InMemoryChannelLayer))
         try:
             await database_sync_to_async(require_migrated)()
             await runtime.start()

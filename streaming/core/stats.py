@@ -11,7 +11,8 @@ from typing import Any
 class GroupStats:
     """Figures of one group in one process, over all of the group's local viewers.
 
-    Sizes and counters are sums over the viewers' lanes (counters since the process started);
+    Sizes and counters are sums over the viewers' lanes (counters since the process started, or
+    since the group had neither viewers nor a device here);
     `buffer_utilization` is the fullest lane's; a state is true when it is true for any viewer.
     An average of nothing is None. `detail` holds what has no field of its own, as plain JSON
     values; its key "adaptive", when there, is laid out as `AdaptiveCompression.get_adaptation_stats()`.
