@@ -111,7 +111,7 @@ async def chromium() -> AsyncIterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The reference records (mitdb/, vfdb/, ...): VITAL_DATA, else ../shared/data beside the project."""
+    """The reference records (mitdb/, vfdb/, ...): the folder VITAL_DATA, else one beside the project."""
     directory = Path(os.environ.get("VITAL_DATA") or ROOT.parent / "shared" / "data")
     if not directory.is_dir():
         pytest.skip(f"no reference records in {directory} (set VITAL_DATA)")

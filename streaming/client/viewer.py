@@ -100,7 +100,7 @@ class Viewer:
         await self._stop()
 
     async def subscribe(self, streams: Iterable[str], focus: str | None = None) -> None:
-        """Watch exactly these streams from now on; `focus`, one of them, gets the best quality first."""
+        """Watch exactly these streams from now on; `focus`, one of them, is what the user looks at."""
         wanted = tuple(dict.fromkeys(streams))
         if len(wanted) > MAX_STREAMS:
             raise ValueError(f"a viewer watches at most {MAX_STREAMS} streams, not {len(wanted)}")
