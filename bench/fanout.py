@@ -1,11 +1,11 @@
 """Fan-out: server CPU per delivered frame, VITAL against `group_send` to one consumer per client.
 
-Both run on Daphne in this run, in turns and twice over: a ward of patients, each with a device that sends five
-frames a second over its WebSocket at its own phase, and 200 viewers who watch all of them; about 600 bytes a
-frame. VITAL decodes, analyses and encodes the samples, runs an outbox, a window and acks for every viewer, and
-bundles what leaves within a tick; the peer copies bytes. CPU is all user and system time of the server process.
-A server that cannot keep up is measured by what it delivers; the share is told. A second comparison has one
-patient alone.
+Both run on Daphne in this run, in turns and twice over: a ward of patients, each with a device that sends
+five frames a second over its WebSocket at its own phase, and 200 viewers who watch all of them; about 600
+bytes a frame. VITAL decodes, analyses and encodes the samples, runs an outbox, a window and acks for every
+viewer, and bundles what leaves within a tick; the peer copies bytes. CPU is all user and system time of the
+server process. A server that cannot keep up is measured by what it delivers; the share is told. A second
+comparison has one patient alone.
 """
 
 from __future__ import annotations

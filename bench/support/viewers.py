@@ -1,8 +1,8 @@
 """Many cheap viewers in one process: they count what they get, and ack as vital.v1 asks.
 
-Run as `python -m bench.support.viewers URL COUNT [TOKEN,TOKEN... STREAM,STREAM...]`. Prints "connected" once
-all are, one after the other, and "ready" once each has got a frame; then, for each line on its standard input,
-a JSON line of the counts so far.
+Run as `python -m bench.support.viewers URL COUNT [TOKEN,TOKEN... STREAM,STREAM...]`. Prints "connected"
+once all are, one after the other, and "ready" once each has got a frame; then, for each line on its
+standard input, a JSON line of the counts so far.
 """
 
 from __future__ import annotations
