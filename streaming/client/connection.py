@@ -228,6 +228,28 @@ class Connector:
                 raise
 
 
+class Client:
+    """What a device and a viewer both tell about the conversation that they keep."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server has welcomed us on a connection that still stands."""
+        return self._connector.connected
+
+    @property
+    def reconnects(self) -> int:
+        """Connections lost after their welcome."""
+        return self._connector.reconnects
+
+    @property
+    def problem(self) -> str | None:
+        """What went wrong last, for people; None while connected."""
+        return self._connector.problem
+
+
 def _is_welcome(item: Mapping[str, Any]) -> bool:
     return item["type"] == "welcome" and item.get("protocol") == SUBPROTOCOL
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 
-from streaming.client.connection import Connector, Line, refuse_unknown
+from streaming.client.connection import Client, Connector, Line, refuse_unknown
 from streaming.client.session import Session
 from streaming.core.client_messages import device_hello
 from streaming.core.fields import Fields
@@ -42,7 +42,7 @@ _DEFLATE = CompressionProfile()
 logger = logging.getLogger(__name__)
 
 
-class Device:
+class Device(Client):
     """Feeds one stream of a VITAL server; an async context manager.
 
         lead = Lead("II", gain_uv=5.0)
@@ -86,7 +86,7 @@ class Device:
         self._capacity = int(buffer_s * rate_hz)
         self._max_hole = int(MAX_JUMP_S * rate_hz)
         self._limits = np.array([[2**lead.adc_bits] for lead in signals], np.int64)
-        self._connector = Connector(url, PATH, ssl=ssl, rng=rng)
+        super().__init__(Connector(url, PATH, ssl=ssl, rng=rng))
         self._sessions = deque([Session()])
         self._line: Line | None = None
         self._work = asyncio.Event()
@@ -105,21 +105,6 @@ class Device:
     def unacked_samples(self) -> int:
         """Samples per lead that the server has not confirmed."""
         return sum(session.samples for session in self._sessions)
-
-    @property
-    def connected(self) -> bool:
-        """Whether the server has welcomed us on a connection that still stands."""
-        return self._connector.connected
-
-    @property
-    def reconnects(self) -> int:
-        """Connections lost after their welcome."""
-        return self._connector.reconnects
-
-    @property
-    def problem(self) -> str | None:
-        """What went wrong last, for people; None while connected."""
-        return self._connector.problem
 
     async def __aenter__(self) -> Self:
         if self._task is not None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from websockets.exceptions import ConnectionClosed
 
-from streaming.client.connection import Connector, Line
+from streaming.client.connection import Client, Connector, Line
 from streaming.client.events import Decoder, Disconnected, Event, RosterChanged
 from streaming.core.client_messages import ack, subscribe, viewer_hello
 from streaming.core.fields import Fields
@@ -24,7 +24,7 @@ QUEUE_EVENTS = 256
 """Events that wait for the consumer; a full queue stops the reading, and with it the acks."""
 
 
-class Viewer:
+class Viewer(Client):
     """Watches streams of a VITAL server; an async context manager, and an async iterator of events.
 
         async with Viewer("ws://127.0.0.1:8000", token=token) as viewer:
@@ -50,7 +50,7 @@ class Viewer:
         rng: random.Random | None = None,
     ) -> None:
         self._token = token
-        self._connector = Connector(url, PATH, ssl=ssl, headers=headers, rng=rng)
+        super().__init__(Connector(url, PATH, ssl=ssl, headers=headers, rng=rng))
         self._line: Line | None = None
         self._wanted: tuple[tuple[str, ...], str | None] = ((), None)
         self._roster: tuple[RosterEntry, ...] = ()
@@ -62,21 +62,6 @@ class Viewer:
     def roster(self) -> list[RosterEntry]:
         """The streams that this viewer may see, as last heard."""
         return list(self._roster)
-
-    @property
-    def connected(self) -> bool:
-        """Whether the server has welcomed us on a connection that still stands."""
-        return self._connector.connected
-
-    @property
-    def reconnects(self) -> int:
-        """Connections lost after their welcome."""
-        return self._connector.reconnects
-
-    @property
-    def problem(self) -> str | None:
-        """What went wrong last, for people; None while connected."""
-        return self._connector.problem
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
