@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.forms.widgets import NullBooleanSelect
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -17,9 +17,10 @@ from django.utils.safestring import SafeString
 
 from streaming.admin_audit import Audited
 from streaming.core.streams import group_of
-from streaming.models import Stream, Ward
+from streaming.models import Stream
 from streaming.models_profiles import AGES, BYTES, CONNECTION, QUOTAS, SETTINGS, WATERMARKS, Profile
 from streaming.store import profiles
+from streaming.subscriber import CONTROL_GROUP
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Profile]
@@ -172,18 +173,20 @@ class ProfileAdmin(Audited, _ModelAdmin):
         return f"Version {profile.version}, {profile.updated_at:%Y-%m-%d %H:%M:%S} UTC, by {who}"
 
     def _known_groups(self, request: HttpRequest) -> list[tuple[str, str]]:
-        streams = self._visible(Stream, request)
-        wards = self._visible(Ward, request)
+        streams = self._visible_streams(request)
         if streams is not None:
             streams = streams.filter(ended_at__isnull=True).select_related("patient", "ward")
         return [
-            (group_of(stream.id), f"{stream.patient.pseudonym}, {stream.ward.name}, bed {stream.bed}")
-            for stream in streams or ()
-        ] + [(f"ward.{ward.slug}", f"alarms of {ward.name}") for ward in wards or ()]
+            (CONTROL_GROUP, "everything about connections"),
+            *(
+                (group_of(stream.id), f"{stream.patient.pseudonym}, {stream.ward.name}, bed {stream.bed}")
+                for stream in streams or ()
+            ),
+        ]
 
-    def _visible(self, model: type[Model], request: HttpRequest) -> QuerySet[Any] | None:
-        """The rows that the user sees on the model's own page, or None when that page is closed to them."""
-        page = self.admin_site._registry.get(model)
+    def _visible_streams(self, request: HttpRequest) -> QuerySet[Any] | None:
+        """The rows that the user sees on the admissions' page, or None when that page is closed to them."""
+        page = self.admin_site._registry.get(Stream)
         return page.get_queryset(request) if page and page.has_view_permission(request) else None
 
 
@@ -201,7 +204,7 @@ _FIELDSETS: list[tuple[str, dict[str, Any]]] = [
         "Compression",
         {
             "fields": (("window_bits", "mem_level"), ("compression_level", "compression_threshold")),
-            "description": "Deflate of JSON, control and history messages.",
+            "description": "Deflate: of waveforms in a stream's group, of JSON in the group control.",
         },
     ),
     (
@@ -238,7 +241,8 @@ _CONNECTION_FIELDSET = (
         "Connection",
         {
             "fields": (CONNECTION,),
-            "description": "Of a viewer's connection as a whole, whatever groups it follows.",
+            "description": "Of a viewer's connection as a whole, whatever groups it follows; "
+            "running ones take them over within 2 s.",
         },
     ),
 )

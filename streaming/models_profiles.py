@@ -165,16 +165,22 @@ class Profile(models.Model):
         validators=[
             RegexValidator(r"^([A-Za-z0-9_.-]+|\*)\Z", "Letters, digits, dots, dashes and underscores.")
         ],
-        help_text="ecg. and a stream's id, or ward. and a ward's slug for its alarms.",
+        help_text="ecg. and a stream's id; or control, for everything about connections.",
     )
 
     window_bits = _count("Deflate window, 9 to 15; 12 is a window of 4 KiB.", "WINDOW_BITS")
     mem_level = _count("Memory level, 1 to 9; 5 balances speed and memory.", "MEM_LEVEL")
     compression_level = _count("Deflate effort, 1 (fast) to 9 (small).", "COMPRESSION_LEVEL")
-    compression_threshold = _count("Bytes; a smaller message is sent as it is.", "COMPRESSION_THRESHOLD")
+    compression_threshold = _count(
+        "Bytes; shorter JSON is sent as it is. For the default and control: waveforms are always compressed.",
+        "COMPRESSION_THRESHOLD",
+    )
 
     max_buffer_size = _count("Messages that one viewer's queue may hold, 10 to 1,000,000.", "MAX_BUFFER_SIZE")
-    max_retries = _count("Attempts to send again after a transient error, 0 to 20.", "MAX_RETRIES")
+    max_retries = _count(
+        "Where sends are awaited: attempts after a transient error, and waits of 3 s anew, 0 to 20.",
+        "MAX_RETRIES",
+    )
     emergency_mode = models.BooleanField(
         "emergency mode",
         null=True,
@@ -195,7 +201,8 @@ class Profile(models.Model):
     quota_bulk = _share("Historical data, batches.", "BULK")
 
     bytes_critical = _bytes(
-        "Bytes; above, the viewer is cut. Nothing of this class is dropped.", "CRITICAL bytes"
+        "Bytes that count as full; nothing of this class is dropped. Fixed: over 64 KiB cuts the viewer.",
+        "CRITICAL bytes",
     )
     bytes_high = _bytes(
         "Bytes, 1024 to 67108864, as for all classes: live ECG that waits for one viewer.", "HIGH bytes"

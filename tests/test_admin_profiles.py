@@ -129,7 +129,7 @@ def test_override_form_shows_inherited_values_as_placeholders(operator: Client) 
     assert 'name="stall_s"' not in html
 
 
-def test_new_override_proposes_open_streams_and_wards_that_the_user_sees(
+def test_new_override_proposes_control_and_the_open_streams_that_the_user_sees(
     staff: Callable[..., Client],
 ) -> None:
     client = staff(*ALL, "view_stream", "view_ward")
@@ -147,15 +147,20 @@ def test_new_override_proposes_open_streams_and_wards_that_the_user_sees(
     )
     html = body(client, f"{LIST}add/")
     assert f'<option value="ecg.{stream.pk}">{patient.pseudonym}, Cardiology, bed 7</option>' in html
-    assert '<option value="ward.cardiology">' in html
+    assert '<option value="control">everything about connections</option>' in html
     assert hidden.pk not in html
-    assert "ward.other" not in html
+    assert "ward." not in html, "no such group exists"
     assert "Ada" not in html
 
 
-def test_new_override_proposes_nothing_to_who_may_not_see_streams(operator: Client) -> None:
-    Ward.objects.create(slug="cardiology", name="Cardiology")
-    assert "ward.cardiology" not in body(operator, f"{LIST}add/")
+def test_new_override_proposes_no_stream_to_who_may_not_see_them(operator: Client) -> None:
+    ward = Ward.objects.create(slug="cardiology", name="Cardiology")
+    stream = Stream.objects.create(
+        device=Device.objects.create(name="d1"), patient=Patient.objects.create(), ward=ward, bed="7"
+    )
+    html = body(operator, f"{LIST}add/")
+    assert '<option value="control">' in html
+    assert stream.pk not in html
 
 
 def test_save_is_a_version_by_the_user_and_says_when_it_applies(operator: Client) -> None:

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 (
                     "group",
                     models.CharField(
-                        help_text="ecg. and a stream's id, or ward. and a ward's slug for its alarms.",
+                        help_text="ecg. and a stream's id; or control, for everything about connections.",
                         max_length=99,
                         unique=True,
                         validators=[
@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                     "compression_threshold",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Bytes; a smaller message is sent as it is.",
+                        help_text="Bytes; shorter JSON is sent as it is. For the default and control: waveforms are always compressed.",
                         null=True,
                         verbose_name="COMPRESSION_THRESHOLD",
                     ),
@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
                     "max_retries",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Attempts to send again after a transient error, 0 to 20.",
+                        help_text="Where sends are awaited: attempts after a transient error, and waits of 3 s anew, 0 to 20.",
                         null=True,
                         verbose_name="MAX_RETRIES",
                     ),
@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                     "bytes_critical",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Bytes; above, the viewer is cut. Nothing of this class is dropped.",
+                        help_text="Bytes that count as full; nothing of this class is dropped. Fixed: over 64 KiB cuts the viewer.",
                         null=True,
                         verbose_name="CRITICAL bytes",
                     ),
