@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from channels.layers import InMemoryChannelLayer
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from twisted.internet import defer
 
@@ -50,10 +51,16 @@ class Order:
 
         class QuietSnapshots:
             def __init__(
-                self, stats: Callable[[], list[GroupStats]], *, interval_s: float, process_id: str
+                self,
+                stats: Callable[[], list[GroupStats]],
+                *,
+                interval_s: float,
+                process_id: str,
+                retention_days: float,
             ) -> None:
                 assert stats() == []
                 assert interval_s > 0
+                assert retention_days == settings.VITAL_SNAPSHOT_RETENTION_DAYS
                 assert process_id
 
             def start(self) -> None:

@@ -94,7 +94,10 @@ class Lifecycle:
         else:
             self._runtime = runtime
             self._snapshots = SnapshotWriter(
-                runtime.stats, interval_s=settings.VITAL_SNAPSHOT_INTERVAL_S, process_id=runtime.process_id
+                runtime.stats,
+                interval_s=settings.VITAL_SNAPSHOT_INTERVAL_S,
+                process_id=runtime.process_id,
+                retention_days=settings.VITAL_SNAPSHOT_RETENTION_DAYS,
             )
             self._snapshots.start()
             return None
