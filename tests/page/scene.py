@@ -95,18 +95,20 @@ async def stop_of(page: Page, stream: str, at_least: int) -> None:
     )
 
 
-async def traced(page: Page, selector: str, left: float = 0.0, right: float = 1.0) -> int:
-    """Pixel columns with the trace's colour, of the canvas's part between two shares of its width."""
-    columns: int = await page.evaluate(_TRACED, [selector, left, right])
+async def traced(
+    page: Page, selector: str, left: float = 0.0, right: float = 1.0, *, token: str = "--trace"
+) -> int:
+    """Pixel columns with the colour of `token`, of the canvas's part between two shares of its width."""
+    columns: int = await page.evaluate(_TRACED, [selector, left, right, token])
     return columns
 
 
-_TRACED = """([selector, left, right]) => {
+_TRACED = """([selector, left, right, token]) => {
   const canvas = document.querySelector(selector + " canvas.trace");
   const from = Math.floor(left * canvas.width);
   const wide = Math.floor(right * canvas.width) - from;
   const { data } = canvas.getContext("2d").getImageData(from, 0, wide, canvas.height);
-  const hex = getComputedStyle(document.documentElement).getPropertyValue("--trace").trim();
+  const hex = getComputedStyle(document.documentElement).getPropertyValue(token).trim();
   const colour = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   let columns = 0;
   for (let x = 0; x < wide; x++) {

@@ -33,7 +33,9 @@ async def _show(ward: Scene, recording: Recording) -> None:
     total = recording.samples.shape[1]
     await stop_of(page, bed.stream, total)
     np.testing.assert_array_equal(await _held(page, bed.stream, total), recording.samples)
-    assert await traced(page, ".tile", 0.0, 1.0) > 400, "a trace is to be seen"
+    # On a slow machine reading back took so long that the trace is stale, and dim.
+    seen = [await traced(page, ".tile", token=token) for token in ("--trace", "--trace-dim")]
+    assert max(seen) > 400, "a trace is to be seen"
     assert await page.inner_text(".tile .mark") == "REPLAY"
 
 
