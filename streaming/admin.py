@@ -86,9 +86,10 @@ class AdmittedAdmin(WardScopedAdmin):
         current = admissions.filter(ended_at=None)
         last = admissions.order_by("-ended_at", "-started_at").values("ward")[:1]
         former = Q(last_ward__in=wards) | Q(last_ward=None)
-        return objects.alias(last_ward=Subquery(last)).filter(
+        mine: QuerySet[Any] = objects.alias(last_ward=Subquery(last)).filter(
             Exists(current.filter(ward__in=wards)) | (~Exists(current) & former)
         )
+        return mine
 
 
 @admin.register(Ward)

@@ -15,8 +15,9 @@ from streaming.store import audit
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
+    _UserAdmin = UserAdmin[User]
 else:
-    _ModelAdmin = admin.ModelAdmin  # generic in the stubs alone
+    _ModelAdmin, _UserAdmin = admin.ModelAdmin, UserAdmin  # generic in the stubs alone
 
 
 class Audited(_ModelAdmin):
@@ -66,7 +67,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class AuditedUserAdmin(Audited, UserAdmin):
+class AuditedUserAdmin(Audited, _UserAdmin):
     """Django's page of users."""
 
     def audit_detail(self, obj: User) -> dict[str, Any]:
