@@ -107,6 +107,23 @@ def test_not_ready_while_the_layer_is_away(daphne: StartServer) -> None:
     assert _probe(server, "healthz")[0] == 200
 
 
+def test_ready_as_soon_as_the_layer_is_there(daphne: StartServer, valkey_url: str, tmp_path: Path) -> None:
+    later = tmp_path / "later.sock"
+    server = daphne(env={"REDIS_URL": f"unix://{later}"}, ready=False)
+    deadline = time.monotonic() + 20
+    status, answer = _probe(server, "readyz")
+    while "cannot start yet" not in server.log:
+        assert time.monotonic() < deadline, server.log
+        status, answer = _probe(server, "readyz")
+    assert (status, answer["reasons"]["process"]) == (503, "starting")
+    later.symlink_to(valkey_url.removeprefix("unix://"))
+    while status != 200:
+        assert time.monotonic() < deadline, server.log
+        status, _ = _probe(server, "readyz")
+    assert server.log.count("cannot start yet") == 1
+    assert server.log.count("started, after all") == 1
+
+
 def _probe(server: Server, name: str) -> tuple[int, dict[str, Any]]:
     try:
         with urllib.request.urlopen(f"{server.url}/{name}", timeout=20) as answer:
