@@ -139,6 +139,20 @@ class TestThroughTheApp:
             await boss.post("/admin/streaming/apitoken/", form)
             await _cut(peer, since, WITHIN_APP_S, CloseCode.UNAUTHENTICATED)
 
+    async def test_a_corrected_bed_reaches_pages_that_are_open(self, place: Place, boss: Browser) -> None:
+        stream = place.bed["stream"]
+        _, token = await place.nurse()
+        path = f"/admin/streaming/stream/{stream}/change/"
+        form = await boss.form(path, "bed")
+        async with viewer(place.server, token, stream) as peer:
+            since = time.monotonic()
+            await boss.post(path, form | {"bed": ["B-17"]})
+            beds: set[str] = set()
+            while "B-17" not in beds:
+                roster = await peer.hear("roster")
+                beds = {entry["bed"] for entry in roster["streams"] if entry["stream"] == stream}
+            assert time.monotonic() - since < WITHIN_APP_S
+
     async def test_ended_admission_cuts_the_device_and_leaves_the_roster(
         self, place: Place, boss: Browser
     ) -> None:
