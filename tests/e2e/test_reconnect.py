@@ -127,7 +127,7 @@ async def test_samples_that_come_late_fill_their_gap(daphne: StartServer) -> Non
                         frames.append(event)
                     elif isinstance(event, Gap):
                         gaps.append(event)
-                    if frames and frames[-1].first == 125 and len(frames) == 6:
+                    if len(frames) == 6:  # the live one may overtake those that came late
                         break
     assert [(gap.first, gap.stop, gap.reason) for gap in gaps] == [(25, 100, GapReason.SOURCE)]
     assert sorted((frame.first, frame.live) for frame in frames) == [
