@@ -44,6 +44,7 @@ class Viewer(asyncio.Protocol):
         self._open = False
         self._welcomed = not token
         self._received = 0
+        self._received_at = 0.0
         self._acked = 0
         self._timer: asyncio.TimerHandle | None = None
         self.connected = asyncio.get_running_loop().create_future()
@@ -122,6 +123,7 @@ class Viewer(asyncio.Protocol):
                 self.ready.set_result(None)
         if self._token:
             self._received += 1
+            self._received_at = asyncio.get_running_loop().time()
             if self._received - self._acked >= ACK_MESSAGES:
                 self._ack()
             elif self._timer is None:
@@ -132,7 +134,8 @@ class Viewer(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._acked = self._received
-        self._send({"type": "ack", "n": self._acked, "decoded_ms": 0, "backlog": 0})
+        held_ms = 1000 * (asyncio.get_running_loop().time() - self._received_at)
+        self._send({"type": "ack", "n": self._acked, "decoded_ms": 0, "backlog": 0, "held_ms": held_ms})
 
     def _send(self, message: dict[str, object]) -> None:
         self._write(TEXT, json.dumps(message).encode())

@@ -143,14 +143,16 @@ class SendWindow:
         self.acked = n
         self.in_flight_bytes -= size_bytes
         self._delivered += size_bytes
-        self._delivered_at = now
+        # What the client held back is its cadence, not the path: 5 kB in 3 ms are not 5 kB in 100 ms.
+        arrived_at = max(newest.sent_at, now - min(max(held_s, 0.0), 1.0))
+        self._delivered_at = arrived_at
         self._first_sent_at = newest.sent_at
         self._goodput.add(size_bytes, now)
         if not self._flight:
             self._idle_since = now
-        rtt_s = max(0.0, now - newest.sent_at - min(max(held_s, 0.0), 1.0))
+        rtt_s = arrived_at - newest.sent_at
         self.network.on_rtt(rtt_s, now)
-        took_s = max(newest.sent_at - newest.first_sent_at, now - newest.delivered_at)
+        took_s = max(newest.sent_at - newest.first_sent_at, arrived_at - newest.delivered_at)
         if took_s > 0:
             rate = (self._delivered - newest.delivered) / took_s
             self.network.on_delivery(rate, now, app_limited=newest.app_limited)
