@@ -12,6 +12,10 @@ from streaming.ecg.beats import BeatDetector
 from streaming.ecg.heart_rate import HeartRate
 
 
+SETTLE_S = 1.0
+"""After a lead comes back its baseline steps by millivolts: learnt as a beat, it hides the true ones for long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """Heart rate in beats a minute, None while it is not valid; `source` is the lead's name."""
@@ -32,6 +36,8 @@ class VitalsMonitor:
         self._rate = HeartRate(rate_hz)
         self._lead: int | None = 0
         self._next_sample = 0
+        self._settle_samples = round(SETTLE_S * rate_hz)
+        self._settled_at = 0
 
     def push(self, first: int, microvolts: npt.NDArray[np.float64]) -> None:
         """Take samples in uV, shape (leads, n), from sample index `first` on; a jump is a gap."""
@@ -39,6 +45,9 @@ class VitalsMonitor:
             self.reset(first)
         self._next_sample = first + microvolts.shape[1]
         if self._lead is None:
+            return
+        if first < self._settled_at:
+            self._detector.reset(self._next_sample)
             return
         for beat in self._detector.push(microvolts[self._lead]):
             self._rate.beat(beat.sample)
@@ -55,6 +64,7 @@ class VitalsMonitor:
         if lead != self._lead:
             self._lead = lead
             self.reset(self._next_sample)
+            self._settled_at = self._next_sample + self._settle_samples
 
     def value(self) -> Vitals:
         """As of the newest sample."""

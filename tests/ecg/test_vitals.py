@@ -108,3 +108,25 @@ def test_the_rate_does_not_depend_on_the_chunks(chunk: int) -> None:
     follow(whole, sinus(8), chunk=50)
     follow(parts, sinus(8), chunk=chunk)
     assert whole.value() == parts.value()
+
+
+def test_a_lead_that_comes_back_shows_no_wrong_rate() -> None:
+    simulator = Simulator("lead_off", rate_hz=RATE_HZ, leads=("II",), seed=8, heart_rate=80)
+    monitor = VitalsMonitor(RATE_HZ, ["II"])
+    shown: list[int] = []
+    first, came_back, off = 0, 0, False
+    for _ in range(1200):
+        samples = simulator.read(25) * 5.0
+        if off and not simulator.leads_off:
+            came_back += 1
+        off = bool(simulator.leads_off)
+        monitor.set_leads_off(simulator.leads_off)
+        monitor.push(first, samples)
+        first += 25
+        hr = monitor.value().hr
+        if hr is not None:
+            shown.append(hr)
+    assert came_back >= 2
+    assert len(shown) > 200
+    assert min(shown) >= 70
+    assert max(shown) <= 92
