@@ -11,9 +11,8 @@ import numpy.typing as npt
 from streaming.ecg.beats import BeatDetector
 from streaming.ecg.heart_rate import HeartRate
 
-
 SETTLE_S = 1.0
-"""After a lead comes back its baseline steps by millivolts: learnt as a beat, it hides the true ones for long."""
+"""When a lead comes back its baseline steps by millivolts: learnt as a beat, that hides the true ones."""
 
 
 @dataclass(frozen=True, slots=True)
