@@ -116,7 +116,7 @@ def test_a_lead_that_comes_back_shows_no_wrong_rate() -> None:
     shown: list[int] = []
     first, came_back, off = 0, 0, False
     for _ in range(1200):
-        samples = simulator.read(25) * 5.0
+        samples = simulator.read(25).astype(np.float64) * simulator.gain_uv
         if off and not simulator.leads_off:
             came_back += 1
         off = bool(simulator.leads_off)
