@@ -20,8 +20,7 @@ export function fault(feed, now) {
   const unplugged = !feed.entry.online;
   if (state === "lost") {
     const note = unplugged ? "device not connected" : "no data";
-    // A device that never was there has not failed.
-    if (unplugged && age === Infinity) return { what: "", note, since: null, alarm: false };
+    // Also when this page has never seen any: it may have been opened after the device died.
     return { what: "No data", note, since: Number.isFinite(age) ? age : null, alarm: true };
   }
   if (state === "stale") return { what: `No data ${Math.floor(age)} s`, note: "no data", since: null, alarm: false };
