@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -26,7 +26,7 @@ from streaming.core.network import SlidingRate
 from streaming.core.outbox import Outbox
 from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
-from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, SendWindow
+from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
 from streaming.sending import SocketSender, as_message, says_closed
 
@@ -86,8 +86,7 @@ class BackpressureHandler:
     `pack` turns the items of one turn into WebSocket messages (default: one each). `on_drops` hears of
     every item that a bound dropped, and may offer others from within. `on_slow` is called once, when the
     owner has to close the connection; from then on nothing is sent. `keepalive` makes the message that
-    asks an idle client for an ack. `tick_s`: once all that waited is sent, what comes within that time
-    leaves together; CRITICAL does not wait for it.
+    asks an idle client for an ack.
     """
 
     def __init__(
@@ -103,7 +102,6 @@ class BackpressureHandler:
         on_slow: Callable[[CutReason], None] | None = None,
         keepalive: Callable[[], Item] | None = None,
         max_total_bytes: int = ConnectionProfile().max_total_bytes,
-        tick_s: float = 0.0,
     ) -> None:
         self.window = window
         self.cut: CutReason | None = None
@@ -128,9 +126,7 @@ class BackpressureHandler:
         self._closed = False
         self._stopping = False
         self._waiting_for_credit = False
-        self._waiting_for_tick = False
-        self._tick_s = tick_s
-        self._tick_at = -math.inf
+        self._prepared: tuple[bytes, ClassMessages] | None = None
         self._task: asyncio.Task[None] | None = None
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
@@ -174,11 +170,32 @@ class BackpressureHandler:
         elif self._sleep is None:
             if self._task is None:
                 self._start()
-        elif not (self._waiting_for_credit or self._waiting_for_tick) or outbox.critical_waiting:
+        elif not self._waiting_for_credit or outbox.critical_waiting:
             self._wake()
         elif outbox.next_due < self._timer_due:
             self._arm(outbox.next_due)
         return drops
+
+    def offer_prepared(self, message: bytes, classes: ClassMessages) -> bool:
+        """Send one WebSocket message that others may share, past the outbox; False where it has to queue.
+
+        `classes` counts its logical messages by priority, less 1. That is the "send directly" of the flow
+        chart: only where nothing waits, nothing is being sent, no lane is under pressure, and the window and
+        its limit for a bundle have room. The caller then offers the messages one by one instead.
+        """
+        window = self.window
+        if (
+            self._sleep is None
+            or self._sleep.done()
+            or self._closed
+            or not self._outbox.idle
+            or (window is not None and len(message) > min(window.room, window.bundle_limit))
+        ):
+            return False
+        self._outbox.pass_by(classes)
+        self._prepared = (message, classes)
+        self._sleep.set_result(None)
+        return True
 
     def on_ack(self, n: int, *, held_s: float = 0.0) -> Acked:
         """Take the client's ack of WebSocket messages up to number `n`.
@@ -276,6 +293,11 @@ class BackpressureHandler:
         return self.get_metrics().detailed(self.profile)
 
     @property
+    def queued_messages(self) -> int:
+        """Logical messages that wait."""
+        return len(self._outbox)
+
+    @property
     def paused(self) -> bool:
         """Whether something waits for credit: for acks, or for the socket to take what is being sent."""
         return self._waiting_for_credit or (self._sender.busy and len(self._outbox) > 0)
@@ -334,6 +356,9 @@ class BackpressureHandler:
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when nothing more can be sent now."""
         now, outbox, window = self._clock(), self._outbox, self.window
+        if self._prepared is not None:
+            (message, passed), self._prepared = self._prepared, None
+            await self._write([message], passed)
         if now >= outbox.next_due:
             self._report(outbox.expire(now))
         budget = critical_budget = MAX_BUNDLE_BYTES
@@ -343,17 +368,16 @@ class BackpressureHandler:
                 self._mind_silence(window, now)
             room, limit = window.room, window.bundle_limit
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
-        if now < self._tick_at and not outbox.critical_waiting:
-            return False
         items, drops = outbox.take(budget, now, critical_budget_bytes=critical_budget)
         self._report(drops)
         if items:
-            await self._write(items)
+            classes = [0] * len(MessagePriority)
+            for item in items:
+                classes[item.priority - 1] += 1
+            await self._write(self._pack(items), tuple(classes), keepalive=items[0] is self._asking)
         if not len(outbox):
             if window is not None and window.room > 0:
                 window.on_nothing_to_send()
-            if items:
-                self._tick_at = now + self._tick_s
             return False
         if items:
             # A server whose send never waits (Daphne) would otherwise not let others run.
@@ -370,18 +394,16 @@ class BackpressureHandler:
             self._asking = self._keepalive()
             self._outbox.put(self._asking, DEFAULT_GROUP, now)
 
-    async def _write(self, items: list[Item]) -> None:
-        window, messages = self.window, self._pack(items)
-        classes = [0] * len(MessagePriority)
-        for item in items:
-            classes[item.priority - 1] += 1
-        keepalive = items[0] is self._asking
+    async def _write(
+        self, messages: Sequence[bytes | str], classes: ClassMessages, *, keepalive: bool = False
+    ) -> None:
+        window = self.window
         last = len(messages) - 1
         try:
             for index, message in enumerate(messages):
                 if window is not None:
                     # Items are acked with the last message of their batch.
-                    held = tuple(classes) if index == last else ()
+                    held = classes if index == last else ()
                     window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
                 await self._sender.send(message, max_retries=self.profile.max_retries)
         except Exception as error:
@@ -390,8 +412,9 @@ class BackpressureHandler:
             log.debug("send failed: %r", error)
             self._cut(CutReason.BROKEN)
             return
-        self._sent += len(items)
-        self._rate.add(len(items), self._clock())
+        number = sum(classes)
+        self._sent += number
+        self._rate.add(number, self._clock())
         if window is None:
             for index, count in enumerate(classes):
                 self._acked[index] += count
@@ -401,11 +424,7 @@ class BackpressureHandler:
         """Sleep until there is something to send, credit for it, or something due."""
         self._answer_direct(True)
         due = self._outbox.next_due
-        if len(self._outbox):
-            self._waiting_for_tick = self._clock() < self._tick_at
-            self._waiting_for_credit = not self._waiting_for_tick
-            if self._waiting_for_tick:
-                due = min(due, self._tick_at)
+        self._waiting_for_credit = len(self._outbox) > 0
         if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
             due = min(due, self.window.next_due)
         if due < self._timer_due:
@@ -415,7 +434,7 @@ class BackpressureHandler:
             await self._sleep
         finally:
             self._sleep = None
-            self._waiting_for_credit = self._waiting_for_tick = False
+            self._waiting_for_credit = False
 
     def _wake(self) -> None:
         if self._sleep is not None and not self._sleep.done():

@@ -1,4 +1,4 @@
-"""Who watches which stream in this process, and how one prepared payload reaches them all."""
+"""Who watches which stream in this process, and what each stream has for them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from streaming.core.profiles import ProfileSet
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode
+from streaming.fanout import TICK_S, FanOut
 from streaming.layer_link import LayerLink, LayerMessage
-from streaming.subscriber import Announcement, Subscriber
+from streaming.subscriber import Announcement, Subscriber, gap_item
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ MAX_ALIASES = 0xFFFF
 
 
 class Hub:
-    """Joins a stream's group with its first local viewer and fans each bundle out to all of them.
+    """Joins a stream's group with its first local viewer and hands each bundle to all of them at a tick.
 
     `publish` and the delivery behind it never wait. Bundles of this process reach its viewers without the
     layer; the copy that the layer brings back is dropped by its origin.
@@ -47,6 +48,7 @@ class Hub:
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[LayerMessage], None] | None = None,
         shared: bool = True,
+        tick_s: float = TICK_S,
     ) -> None:
         self.process_id = process_id
         self.shared = shared
@@ -55,6 +57,7 @@ class Hub:
         self._profiles = profiles or ProfileSet()
         self._clock = clock
         self._on_notice = on_notice
+        self._fan_out = FanOut(tick_s=tick_s, clock=clock)
         self._rooms: dict[str, Room] = {}
         self._subscribers: set[Subscriber] = set()
         self._tallies: dict[str, GroupTally] = {}
@@ -73,6 +76,7 @@ class Hub:
             self._housekeeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._housekeeping
+        self._fan_out.close()
         await self.link.aclose()
 
     @property
@@ -119,7 +123,7 @@ class Hub:
         room = self._rooms.get(stream)
         if room is None:
             tally = self._tallies.setdefault(group_of(stream), GroupTally())
-            room = self._rooms[stream] = Room(stream, self._aliases, tally, self._clock())
+            room = self._rooms[stream] = Room(stream, self._aliases, tally, self._fan_out, self._clock())
             room.enter(subscriber)
             await self.link.join(room.group)
         else:
@@ -192,12 +196,13 @@ class Hub:
 class Room:
     """One stream in this process: its viewers, its current epoch, and the alias its frames carry."""
 
-    def __init__(self, stream: str, aliases: Aliases, tally: GroupTally, now: float) -> None:
+    def __init__(self, stream: str, aliases: Aliases, tally: GroupTally, fan_out: FanOut, now: float) -> None:
         self.stream = stream
         self.group = group_of(stream)
         self.viewers: set[Subscriber] = set()
         self.tally = tally
         self._aliases = aliases
+        self._fan_out = fan_out
         self._info: StreamInfo | None = None
         self._announcement: Announcement | None = None
         self._next_sample: int | None = None
@@ -215,6 +220,7 @@ class Room:
             self._empty_since = now
             if not self.viewers:
                 self._next_sample = None  # What comes while nobody watches is nobody's gap.
+                self._fan_out.forget(self.stream)
 
     def idle_s(self, now: float) -> float:
         """Seconds since the last viewer left; 0 while there is one."""
@@ -237,19 +243,19 @@ class Room:
             self._begin(bundle.info)
         announcement = self._announcement
         assert announcement is not None, "a room with an epoch has announced it"
+        items: list[Item] = []
         for gap in bundle.gaps:
-            self._expect(bundle.info, gap.first, gap.stop, now)
-            self._offer_gap(bundle.info, gap, now)
+            items += self._missing(bundle.info, gap.first, gap.stop, now)
+            items.append(self._gap(bundle.info, gap, now))
         for frame in bundle.frames:
             if frame.kind is FrameKind.WAVEFORM:
-                self._expect(bundle.info, frame.first, frame.first + frame.count, now)
-            item = _frame_item(bundle.info, announcement.alias, frame, now)
-            for viewer in self.viewers:
-                viewer.offer(item, announcement)
-        for event in bundle.events:
-            item = Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
-            for viewer in self.viewers:
-                viewer.offer(item, announcement)
+                items += self._missing(bundle.info, frame.first, frame.first + frame.count, now)
+            items.append(_frame_item(bundle.info, announcement.alias, frame, now))
+        items += (
+            Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
+            for event in bundle.events
+        )
+        self._fan_out.add(announcement, self.viewers, items)
 
     def _tell_outdated(self, epoch: int) -> None:
         if not self._outdated_told:
@@ -268,18 +274,15 @@ class Room:
             alias, info, messages.stream(info, alias), self.tally, self._aliases.hold
         )
 
-    def _expect(self, info: StreamInfo, first: int, stop: int, now: float) -> None:
-        """Samples `first` to `stop` are accounted for; what lies before them was lost on the way."""
-        if self._next_sample is not None and first > self._next_sample:
-            self._offer_gap(info, Gap(self._next_sample, first, GapReason.DROPPED), now)
-        self._next_sample = stop
+    def _missing(self, info: StreamInfo, first: int, stop: int, now: float) -> list[Item]:
+        """Account for samples `first` to `stop`: a GAP for what lies before them and was lost on the way."""
+        expected, self._next_sample = self._next_sample, stop
+        if expected is None or first <= expected:
+            return []
+        return [self._gap(info, Gap(expected, first, GapReason.DROPPED), now)]
 
-    def _offer_gap(self, info: StreamInfo, gap: Gap, now: float) -> None:
-        announcement = self._announcement
-        assert announcement is not None, "gaps follow the announcement"
-        span = Span(info.stream, info.epoch, gap.first, gap.stop)
-        for viewer in self.viewers:
-            viewer.offer_gap(announcement, span, gap.reason, now)
+    def _gap(self, info: StreamInfo, gap: Gap, now: float) -> Item:
+        return gap_item(Span(info.stream, info.epoch, gap.first, gap.stop), gap.reason, now)
 
 
 class Aliases:

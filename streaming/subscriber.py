@@ -11,7 +11,7 @@ from typing import Protocol
 from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
-from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame, encode_json_frame
 from streaming.core.messages import GapReason
 from streaming.core.network import NetworkCondition
 from streaming.core.outbox import Drop, DropReason, Item, Span
@@ -19,18 +19,16 @@ from streaming.core.priority import MessagePriority
 from streaming.core.profiles import ProfileSet
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
-from streaming.core.window import SendWindow
+from streaming.core.window import ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
 
 RENDITION = "lossless"
-TICK_S = 0.04
-"""At most 25 messages a second to one viewer: eight patients whose devices tick apart would make it 80.
-
-What waits for the tick leaves in one message; CRITICAL does not wait for it.
-"""
+QUIET_REPORTS = 5
+"""How many reports are passed over while they would say nothing new."""
 CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
+_LOW = MessagePriority.LOW - 1
 _GAP_REASONS = {
     DropReason.EXPIRED: GapReason.EXPIRED,
     DropReason.DROPPED: GapReason.DROPPED,
@@ -63,7 +61,7 @@ class Announcement:
 class Subscriber:
     """A BackpressureHandler with an ack window, speaking vital.v1 to one viewer.
 
-    `offer` and `offer_gap` never wait. `on_cut(code, reason)` is called when the viewer has to go: too slow
+    `offer` and `take` never wait. `on_cut(code, reason)` is called when the viewer has to go: too slow
     (4008) or, from the hub, because the process needs it to reconnect.
     """
 
@@ -76,7 +74,6 @@ class Subscriber:
         on_cut: Callable[[CloseCode, str], None],
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
-        tick_s: float = TICK_S,
     ) -> None:
         self.cut = on_cut
         self._clock = clock
@@ -95,23 +92,41 @@ class Subscriber:
             on_slow=lambda reason: on_cut(reason.close_code, str(reason)),
             keepalive=self._keepalive,
             max_total_bytes=connection.max_total_bytes,
-            tick_s=tick_s,
         )
         self.handler.set_profile(CONTROL_GROUP, profiles.default.backpressure)
         self._groups = {CONTROL_GROUP}
         self._announced: set[int] = set()
         self._tallies: dict[str, GroupTally] = {}
+        self._losses = 0
+        self._flowing = False
+        """Whether a shared bundle left since the last look."""
+        self._report_due = False
+        self._reported: tuple[NetworkCondition, int, int] | None = None
+        self._passed_over = 0
 
     def offer(self, item: Item, announcement: Announcement) -> None:
         """Queue one prepared item of a stream, behind its `stream` message if that was not sent yet."""
         self._announce(announcement)
-        announcement.tally.offered += 1
+        if not item.control:
+            announcement.tally.offered += 1
         self.handler.offer(item, announcement.info.group)
 
-    def offer_gap(self, announcement: Announcement, span: Span, reason: GapReason, now: float) -> None:
-        """Queue a GAP where its samples would stand; one that touches it, of the same reason, takes it in."""
-        self._announce(announcement)
-        self.handler.offer(_gap_item(span, reason, now), announcement.info.group)
+    def take(self, message: bytes, classes: ClassMessages, aliases: frozenset[int]) -> bool:
+        """Send a bundle that is shared with others, at once; False where its items have to be offered.
+
+        `classes` counts its items by priority less 1, `aliases` is what its frames are announced under. A
+        report that is due rides along.
+        """
+        if not aliases <= self._announced:
+            return False
+        if not self._report_due:
+            self._flowing = self.handler.offer_prepared(message, classes)
+            return self._flowing
+        message += encode_bundle([encode_json_frame(self._stats())])[1:]
+        classes = (*classes[:_LOW], classes[_LOW] + 1, *classes[_LOW + 1 :])
+        self._flowing = self.handler.offer_prepared(message, classes)
+        self._report_due = not self._flowing
+        return self._flowing
 
     def tell(
         self, text: str, *, priority: MessagePriority = MessagePriority.CRITICAL, key: str | None = None
@@ -146,9 +161,25 @@ class Subscriber:
                 self._announced.discard(drop.item.key)
 
     def report(self) -> None:
-        """Queue the viewer's own `stats`, LOW and latest only."""
+        """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.
+
+        What would say nothing new is passed over four times out of five.
+        """
+        network = self.window.network
+        network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
+        news = (network.condition, self._losses, self.handler.queued_messages)
+        self._passed_over += 1
+        if news != self._reported or self._passed_over >= QUIET_REPORTS:
+            self._reported, self._passed_over = news, 0
+            self._report_due = True
+        if self._report_due and not self._flowing:
+            self._report_due = False
+            self.tell(self._stats(), priority=MessagePriority.LOW, key="stats")
+        self._flowing = False
+
+    def _stats(self) -> str:
         metrics = self.handler.get_metrics()
-        text = messages.stats(
+        return messages.stats(
             rtt_ms=None if metrics.rtt_s is None else 1000 * metrics.rtt_s,
             goodput_bps=metrics.goodput_bps,
             window_bytes=metrics.window_bytes or 0,
@@ -159,7 +190,6 @@ class Subscriber:
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=RENDITION,
         )
-        self.tell(text, priority=MessagePriority.LOW, key="stats")
 
     async def aclose(self) -> None:
         """End the writer; what is queued or unacked counts as abandoned."""
@@ -189,11 +219,12 @@ class Subscriber:
         now = self._clock()
         for drop in drops:
             span, reason = drop.item.span, _GAP_REASONS.get(drop.reason)
+            self._losses += reason is not None
             tally = self._tally_of(drop.item)
             if tally is not None:
                 tally.by_reason[drop.reason] += 1
             if span is not None and reason is not None:
-                self.handler.offer(_gap_item(span, reason, now), group_of(span.stream))
+                self.handler.offer(gap_item(span, reason, now), group_of(span.stream))
 
     def _tally_of(self, item: Item) -> GroupTally | None:
         if item.span is not None:
@@ -216,7 +247,7 @@ class Subscriber:
         return [encode_bundle(self._json_frame(p) if isinstance(p, str) else p for p in payloads)]
 
     def _json_frame(self, text: str) -> bytes:
-        return self._deflated(text) or encode_frame(FrameKind.JSON, 0, 0, text.encode())
+        return self._deflated(text) or encode_json_frame(text)
 
     def _deflated(self, text: str) -> bytes | None:
         """`text` as a JSON frame, where deflating pays."""
@@ -224,7 +255,9 @@ class Subscriber:
         return encode_frame(FrameKind.JSON, 0, 0, payload, FrameFlag.DEFLATED) if deflated else None
 
 
-def _gap_item(span: Span, reason: GapReason, now: float) -> Item:
+def gap_item(span: Span, reason: GapReason, now: float) -> Item:
+    """A GAP, queued where its samples would stand; one of the same reason that it touches takes it in."""
+
     def render(span: Span) -> str:
         return messages.gap(
             span.stream,

@@ -42,6 +42,7 @@ async def watched(
         process_id="here",
         profiles=profiles,
         clock=asyncio.get_running_loop().time,
+        tick_s=0.0,
     )
     await hub.start()
     watching = [Viewer(profiles) for _ in range(viewers)]

@@ -61,6 +61,7 @@ class Place:
         self.viewers: list[Viewer] = []
 
     async def hub(self, name: str = "here", **options: Any) -> Hub:
+        options.setdefault("tick_s", 0.0)
         hub = Hub(self.layer, process_id=name, clock=asyncio.get_running_loop().time, **options)
         await hub.start()
         self.hubs.append(hub)

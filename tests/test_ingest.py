@@ -550,7 +550,7 @@ def test_any_chunking_gives_every_viewer_the_same_samples(
     @virtual_time
     async def run() -> None:
         layer, clock = InMemoryChannelLayer(capacity=10_000), asyncio.get_running_loop().time
-        here, there = (Hub(layer, process_id=name, clock=clock) for name in ("here", "there"))
+        here, there = (Hub(layer, process_id=name, clock=clock, tick_s=0.0) for name in ("here", "there"))
         await here.start()
         await there.start()
         near, far = Viewer(), Viewer()

@@ -31,7 +31,7 @@ from streaming.core.profiles import (
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode, ProtocolError
-from streaming.subscriber import CONTROL_GROUP, Announcement, Subscriber
+from streaming.subscriber import CONTROL_GROUP, QUIET_REPORTS, Announcement, Subscriber, gap_item
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Placed, Viewer, stream_info, turns
 
@@ -72,8 +72,8 @@ def governed(*, overrides: dict[str, BackpressureProfile] | None = None, **field
 
 
 @asynccontextmanager
-async def connected(profiles: ProfileSet | None = None, *, tick_s: float = 0.0) -> AsyncIterator[Viewer]:
-    viewer = Viewer(profiles, tick_s=tick_s)
+async def connected(profiles: ProfileSet | None = None) -> AsyncIterator[Viewer]:
+    viewer = Viewer(profiles)
     try:
         yield viewer
     finally:
@@ -145,7 +145,9 @@ class TestGaps:
                 (GapReason.DROPPED, 150),
                 (GapReason.DROPPED, 200),
             ):
-                viewer.subscriber.offer_gap(announcement, Span("a", 1, first, first + 50), reason, now())
+                viewer.subscriber.offer(
+                    gap_item(Span("a", 1, first, first + 50), reason, now()), announcement
+                )
             await viewer.catch_up()
             assert viewer.gaps == [(100, 150, "source"), (150, 250, "dropped")]
 
@@ -155,9 +157,8 @@ class TestGaps:
             announcement = announce()
             await stuck(viewer, announcement)
             for epoch in (1, 2):
-                viewer.subscriber.offer_gap(
-                    announcement, Span("a", epoch, 100, 150), GapReason.DROPPED, now()
-                )
+                gap = gap_item(Span("a", epoch, 100, 150), GapReason.DROPPED, now())
+                viewer.subscriber.offer(gap, announcement)
             await viewer.catch_up()
             assert [gap["epoch"] for gap in viewer.messages("gap")] == [1, 2]
 
@@ -215,31 +216,6 @@ class TestWire:
             assert isinstance(bundle, bytes)
             kinds = [frame.kind for frame in decode_bundle(bundle)]
             assert kinds == [FrameKind.JSON] + [FrameKind.WAVEFORM] * 5
-
-    @virtual_time
-    async def test_what_comes_within_a_tick_leaves_together(self) -> None:
-        async with connected(tick_s=0.04) as viewer:
-            viewer.subscriber.offer(frame(0), announce())
-            await turns()
-            for index in range(1, 4):
-                viewer.subscriber.offer(frame(index), announce())
-            await turns()
-            assert len(viewer.socket.sent) == 1
-            await asyncio.sleep(0.041)
-            _, later = viewer.socket.sent
-            assert isinstance(later, bytes)
-            assert len(list(decode_bundle(later))) == 3
-
-    @virtual_time
-    async def test_critical_does_not_wait_for_the_tick(self) -> None:
-        async with connected(tick_s=0.04) as viewer:
-            viewer.subscriber.offer(frame(0), announce())
-            await turns()
-            viewer.subscriber.offer(frame(1), announce())
-            viewer.subscriber.tell(messages.denied("s"))
-            await turns()
-            assert len(viewer.socket.sent) == 2
-            assert json.loads(messages.denied("s")) in viewer.received
 
     @virtual_time
     async def test_texts_that_wait_travel_as_one_array(self) -> None:
@@ -325,7 +301,7 @@ class TestAnnouncing:
     @virtual_time
     async def test_a_gap_is_announced_as_well(self) -> None:
         async with connected() as viewer:
-            viewer.subscriber.offer_gap(announce(), Span("a", 1, 0, 50), GapReason.SOURCE, now())
+            viewer.subscriber.offer(gap_item(Span("a", 1, 0, 50), GapReason.SOURCE, now()), announce())
             await viewer.catch_up()
             assert [part["type"] for part in viewer.received if isinstance(part, dict)] == ["stream", "gap"]
 
@@ -492,6 +468,14 @@ class TestConnection:
             assert viewer.messages("stats")[-1]["rtt_ms"] is not None
 
     @virtual_time
+    async def test_stats_that_say_nothing_new_come_less_often(self) -> None:
+        async with connected() as viewer:
+            for _ in range(1 + QUIET_REPORTS):
+                viewer.subscriber.report()
+                await viewer.catch_up()
+            assert len(viewer.messages("stats")) == 2
+
+    @virtual_time
     async def test_nothing_is_sent_after_the_end(self) -> None:
         async with connected() as viewer:
             await viewer.subscriber.aclose()
@@ -555,7 +539,8 @@ def _tell(viewer: Viewer, announcements: list[Announcement], rng: random.Random)
 
 def _gap(viewer: Viewer, announcements: list[Announcement], rng: random.Random) -> None:
     first = FRAME * rng.randrange(40)
-    viewer.subscriber.offer_gap(announcements[0], Span("a", 1, first, first + FRAME), GapReason.SOURCE, now())
+    gap = gap_item(Span("a", 1, first, first + FRAME), GapReason.SOURCE, now())
+    viewer.subscriber.offer(gap, announcements[0])
 
 
 def _forget(viewer: Viewer, announcements: list[Announcement], rng: random.Random) -> None:

@@ -78,7 +78,7 @@ class Placed:
 class Viewer:
     """A Subscriber before a socket that remembers everything; acks only when it is told to."""
 
-    def __init__(self, profiles: ProfileSet | None = None, *, tick_s: float = 0.0) -> None:
+    def __init__(self, profiles: ProfileSet | None = None) -> None:
         self.socket = FakeSocket()
         self.cuts: list[tuple[CloseCode, str]] = []
         self.subscriber = Subscriber(
@@ -88,7 +88,6 @@ class Viewer:
             on_cut=lambda code, reason: self.cuts.append((code, reason)),
             clock=asyncio.get_running_loop().time,
             rng=random.Random(1),
-            tick_s=tick_s,
         )
 
     def ack(self) -> None:

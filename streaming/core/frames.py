@@ -52,6 +52,11 @@ def encode_frame(kind: FrameKind, alias: int, first: int, payload: bytes, flags:
     return HEADER.pack(kind, flags, alias, first) + payload
 
 
+def encode_json_frame(text: str) -> bytes:
+    """A JSON message as a frame, plain; ValueError when it is too long for one."""
+    return encode_frame(FrameKind.JSON, 0, 0, text.encode())
+
+
 def encode_bundle(frames: Iterable[bytes]) -> bytes:
     """Encoded frames as one WebSocket message: version, then each frame behind its varint length."""
     parts = [_VERSION_BYTE]

@@ -10,6 +10,8 @@ _MIN_RTT_SPAN_S = 10.0
 """How long a smallest round trip is believed: routes and radio links change (as in BBR, RFC draft)."""
 _RATE_SPAN_S = 3.0
 """How long a fastest delivery is believed."""
+UNMEASURED_RATE = 40 * 1024.0
+"""Bytes a second that a path is given credit for before anything is known of it."""
 _RATE_MEAN_S = 10
 _SMOOTHING = 1 / 8
 """Weight of a new round trip in the smoothed one (RFC 6298)."""
@@ -45,6 +47,8 @@ class NetworkEstimator:
         """The smoothed round trip, with the time that the client held its ack."""
         self.condition = NetworkCondition.EXCELLENT
         """As `assess` last found it."""
+        self.saturated = False
+        """Whether a sender with more to send has ever measured the path; before, rates are lower bounds."""
         self._min_rtts: deque[tuple[float, float]] = deque()
         self._rates: deque[tuple[float, float]] = deque()
         self._better_since = math.inf
@@ -59,12 +63,13 @@ class NetworkEstimator:
         _forget(self._min_rtts, now - _MIN_RTT_SPAN_S)
 
     def on_delivery(self, rate: float, now: float, *, app_limited: bool) -> None:
-        """Take one delivery rate into account, unless the sender had nothing more to send.
+        """Take one delivery rate into account; of a sender that had nothing more to send only a faster one.
 
-        Such a sample says how much there was to send, not how much would have got through.
+        Such a sample says how much there was to send: that much got through, and perhaps more would have.
         """
-        if app_limited or rate <= 0:
+        if rate <= 0 or (app_limited and rate <= (self.delivery_rate or UNMEASURED_RATE)):
             return
+        self.saturated = self.saturated or not app_limited
         while self._rates and self._rates[-1][1] <= rate:
             self._rates.pop()
         self._rates.append((now, rate))

@@ -45,7 +45,8 @@ class Outbox:
         self._rings: tuple[deque[ClassQueue], ...] = tuple(deque() for _ in MessagePriority)
         self._pressed: set[Lane] = set()
         self._due = math.inf
-        self._past = [ClassCounts() for _ in MessagePriority]  # Of lanes that are gone.
+        # Of lanes that are gone, and of what never queued.
+        self._past = [ClassCounts() for _ in MessagePriority]
 
     def __len__(self) -> int:
         return self._totals.messages
@@ -95,6 +96,17 @@ class Outbox:
         """Count an item that came after the end."""
         self._past[item.priority - 1] += ClassCounts(offered=1, abandoned=1)
         return Drop(item, DropReason.ABANDONED)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and no lane is under pressure: what comes now need not queue."""
+        return not (self._totals.messages or self._pressed)
+
+    def pass_by(self, classes: tuple[int, ...]) -> None:
+        """Count messages (by priority less 1) that leave at once, without queueing. Only while `idle`."""
+        for counts, number in zip(self._past, classes, strict=True):
+            counts.offered += number
+            counts.taken += number
 
     def put(self, item: Item, group: str, now: float) -> list[Drop]:
         """Queue `item`; returns what was dropped for it, which may be the item itself.

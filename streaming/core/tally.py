@@ -21,11 +21,20 @@ class GroupTally:
 
     def count_sent(self, item: Item, now: float) -> None:
         """`item` has been written."""
-        self.sent += 1
-        self.sent_bytes += item.size_bytes
-        self.rate.add(1, now)
+        self._count_sent(item, 1, now)
+
+    def count_passed(self, item: Item, viewers: int, now: float) -> None:
+        """`item` was offered to this many viewers and left at once."""
+        if not item.control:
+            self.offered += viewers
+        self._count_sent(item, viewers, now)
+
+    def _count_sent(self, item: Item, times: int, now: float) -> None:
+        self.sent += times
+        self.sent_bytes += times * item.size_bytes
+        self.rate.add(times, now)
         if item.control and item.span is not None:
-            self.gaps += 1
+            self.gaps += times
 
     @property
     def dropped(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import add
 from typing import NamedTuple
 
-from streaming.core.network import NetworkEstimator, SlidingRate
+from streaming.core.network import UNMEASURED_RATE, NetworkEstimator, SlidingRate
 from streaming.core.profiles import ConnectionProfile
 from streaming.exceptions import ProtocolError
 
@@ -56,9 +56,10 @@ class SendWindow:
     """Credit by cumulative acks; pure: every call carries its time.
 
     The size follows 1.5 x delivery rate x smallest round trip (at least 20 ms) and one message, between
-    two messages and `max_bytes`; 4 KiB until a delivery rate is known. Delivery rates are measured as by
-    Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked between a message's sending and
-    its ack, over the longer of the time that took to send and to ack. When no round trip has been as
+    two messages and `max_bytes`; at least 4 KiB until a sender with more to send has measured the path.
+    Delivery rates are measured as by Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked
+    between a message's sending and its ack, over the longer of the time that took to send and to ack; a
+    sender with nothing more to send can raise the estimate and not lower it. When no round trip has been as
     small as the smallest for 8 s, the window shrinks to two messages for a moment to measure it afresh.
     """
 
@@ -78,7 +79,7 @@ class SendWindow:
         self.in_flight_bytes = 0
         self.size = INITIAL_WINDOW_BYTES
         """The window in bytes."""
-        self.bundle_limit = INITIAL_WINDOW_BYTES // 2
+        self.bundle_limit = int(_BUNDLE_S * UNMEASURED_RATE)
         """The most bytes to put into one WebSocket message."""
         self._flight: deque[_Sent] = deque()
         self._delivered = 0
@@ -213,7 +214,8 @@ class SendWindow:
             self.size = int(two)
         else:
             ideal = _GAIN * rate * max(rtt_s, _MIN_RTT_S) + self._message_bytes
-            self.size = int(min(max(ideal, two), max(self.max_bytes, two)))
+            least = two if self.network.saturated else max(two, INITIAL_WINDOW_BYTES)
+            self.size = int(min(max(ideal, least), max(self.max_bytes, two)))
 
     def _probe(self, now: float) -> None:
         """Shrink when the smallest round trip is old; grow again after one on a nearly empty path."""

@@ -63,10 +63,22 @@ class TestDeliveryRate:
         network.on_delivery(300.0, 4.5, app_limited=False)
         assert network.delivery_rate == 400
 
-    def test_says_nothing_when_the_sender_had_nothing_more_to_send(self) -> None:
+    def test_a_sender_with_nothing_more_to_send_does_not_lower_it(self) -> None:
         network = NetworkEstimator()
         network.on_delivery(100.0, 0.0, app_limited=True)
         assert network.delivery_rate is None
+        network.on_delivery(90_000.0, 1.0, app_limited=False)
+        network.on_delivery(100.0, 9.0, app_limited=True)
+        assert network.delivery_rate == 90_000
+
+    def test_what_got_through_is_a_lower_bound_all_the_same(self) -> None:
+        network = NetworkEstimator()
+        network.on_delivery(90_000.0, 0.0, app_limited=True)
+        assert network.delivery_rate == 90_000
+        assert not network.saturated
+        network.on_delivery(50_000.0, 4.0, app_limited=False)
+        assert network.delivery_rate == 50_000
+        assert network.saturated
 
 
 class TestCondition:

@@ -173,6 +173,23 @@ class TestBundles:
     def test_are_half_the_window_until_a_rate_is_known(self) -> None:
         assert SendWindow().bundle_limit == 2 * KIB
 
+    def test_grow_on_a_path_that_was_never_saturated(self) -> None:
+        window = SendWindow()
+        for n in range(20):  # 2000 bytes twice a second over a good network: 400 kB/s, and perhaps more
+            window.on_sent(2000, n / 2)
+            window.on_nothing_to_send()
+            window.on_ack(n + 1, n / 2 + 0.005)
+        assert window.bundle_limit == 16 * KIB
+        assert window.size > 4 * KIB
+
+    def test_an_idle_path_keeps_the_first_window(self) -> None:
+        window = SendWindow()
+        for n in range(20):  # 60 kB/s at the least
+            window.on_sent(300, n / 2)
+            window.on_nothing_to_send()
+            window.on_ack(n + 1, n / 2 + 0.005)
+        assert window.size == 4 * KIB
+
     def test_have_room_for_something_on_any_link(self) -> None:
         assert saturated(10, 0.1, seconds=30, message=10).bundle_limit >= 1
 

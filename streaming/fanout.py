@@ -1,0 +1,127 @@
+"""What leaves at one tick for all viewers: prepared once for each set of streams that is watched together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+from streaming.core.frames import encode_bundle, encode_json_frame
+from streaming.core.items import Item
+from streaming.core.priority import MessagePriority
+from streaming.core.window import ClassMessages
+from streaming.subscriber import Announcement, Subscriber
+
+TICK_S = 0.04
+"""At most 25 ticks a second: eight patients whose devices send apart would make it 80 messages a viewer."""
+GATHER_S = 0.008
+"""What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
+
+
+class FanOut:
+    """Gathers what the streams of this process have for their viewers, and hands it on at the next tick.
+
+    A tick falls `gather_s` after the first of what waits, and not sooner than `tick_s` after the tick before;
+    with `tick_s` 0 there is nothing to wait for. CRITICAL has no business here: it does not wait.
+    """
+
+    def __init__(
+        self, *, tick_s: float = TICK_S, gather_s: float = GATHER_S, clock: Callable[[], float]
+    ) -> None:
+        self._tick_s = tick_s
+        self._gather_s = gather_s
+        self._clock = clock
+        self._loads: dict[str, Load] = {}
+        self._last_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, announcement: Announcement, viewers: set[Subscriber], items: Iterable[Item]) -> None:
+        """Hand `items` of one stream to those who watch it at the next tick: `viewers` is read then."""
+        load = self._loads.get(announcement.info.stream)
+        if load is None:
+            load = self._loads[announcement.info.stream] = Load(viewers)
+        load.items.extend((item, announcement) for item in items)
+        if not self._tick_s:
+            self._tick()
+        elif self._timer is None:
+            now = self._clock()
+            delay_s = max(self._gather_s, self._last_at + self._tick_s - now)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+    def forget(self, stream: str) -> None:
+        """Drop what waits for the viewers of a stream: there are none."""
+        self._loads.pop(stream, None)
+
+    def close(self) -> None:
+        """No further tick."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer, self._last_at = None, self._clock()
+        loads, self._loads = self._loads, {}
+        watched: dict[Subscriber, list[Load]] = {}
+        for load in loads.values():
+            for viewer in load.viewers:
+                if (seen := watched.get(viewer)) is None:
+                    watched[viewer] = [load]
+                else:
+                    seen.append(load)
+        batches: dict[tuple[Load, ...], Batch] = {}
+        for viewer, seen in watched.items():
+            together = tuple(seen)
+            batch = batches.get(together)
+            if batch is None:
+                batch = batches[together] = Batch(together)
+            if viewer.take(batch.message, batch.classes, batch.aliases):
+                batch.takers += 1
+            else:
+                for item, announcement in batch.entries():
+                    viewer.offer(item, announcement)
+        for batch in batches.values():
+            batch.count(self._last_at)
+
+
+class Load:
+    """What one stream has for its viewers."""
+
+    __slots__ = ("items", "viewers")
+
+    def __init__(self, viewers: set[Subscriber]) -> None:
+        self.viewers = viewers
+        self.items: list[tuple[Item, Announcement]] = []
+
+
+class Batch:
+    """The loads of streams that some viewers watch together, as one WebSocket message."""
+
+    __slots__ = ("_loads", "aliases", "classes", "message", "takers")
+
+    def __init__(self, loads: tuple[Load, ...]) -> None:
+        self._loads = loads
+        self.takers = 0
+        """Viewers who took the message as it is."""
+        self.aliases = frozenset(announcement.alias for _, announcement in self.entries())
+        self.message = encode_bundle(_frame(item) for item, _ in self.entries())
+        self.classes = self._by_class()
+
+    def entries(self) -> Iterator[tuple[Item, Announcement]]:
+        """All of them, each stream's in its order."""
+        return chain.from_iterable(load.items for load in self._loads)
+
+    def count(self, now: float) -> None:
+        """Tell the tallies of the streams what the takers were sent."""
+        if self.takers:
+            for item, announcement in self.entries():
+                announcement.tally.count_passed(item, self.takers, now)
+
+    def _by_class(self) -> ClassMessages:
+        classes = [0] * len(MessagePriority)
+        for item, _ in self.entries():
+            classes[item.priority - 1] += 1
+        return tuple(classes)
+
+
+def _frame(item: Item) -> bytes:
+    return encode_json_frame(item.payload) if isinstance(item.payload, str) else item.payload

@@ -1,0 +1,258 @@
+"""What streams have for their viewers leaves together: one message, made once, and never at a loss."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from streaming.core import messages
+from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.items import Item, Span
+from streaming.core.messages import GapReason
+from streaming.core.priority import MessagePriority
+from streaming.core.streams import StreamInfo
+from streaming.core.tally import GroupTally
+from streaming.fanout import GATHER_S, TICK_S, FanOut
+from streaming.subscriber import Announcement, gap_item
+from tests.fakes import virtual_time
+from tests.viewers import FRAME, Viewer, stream_info, turns
+
+STREAMS = ("a", "b", "c")
+INFOS = {stream: stream_info(stream) for stream in STREAMS}
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Ward:
+    """Three streams and their viewers behind one FanOut."""
+
+    def __init__(self, viewers: Sequence[Viewer], tick_s: float) -> None:
+        self.viewers = viewers
+        self.fan_out = FanOut(tick_s=tick_s, clock=now)
+        self.watching = {stream: {viewer.subscriber for viewer in viewers} for stream in STREAMS}
+        self.tallies = {stream: GroupTally() for stream in STREAMS}
+        self.told = {stream: self._announce(INFOS[stream]) for stream in STREAMS}
+
+    def sends(self, index: int, *streams: str, size: int = 100) -> None:
+        """Each of these streams has a frame for its viewers."""
+        for stream in streams:
+            self.fan_out.add(self.told[stream], self.watching[stream], [self.frame(stream, index, size)])
+
+    def frame(self, stream: str, index: int, size: int = 100) -> Item:
+        payload = encode_frame(
+            FrameKind.WAVEFORM, self.told[stream].alias, FRAME * index, bytes([index]) * size
+        )
+        span = Span(stream, 1, FRAME * index, FRAME * (index + 1))
+        return Item(payload, MessagePriority.HIGH, now(), len(payload), span=span)
+
+    async def settle(self) -> None:
+        """Every viewer has taken and acked what came."""
+        for viewer in self.viewers:
+            await viewer.catch_up()
+
+    def _announce(self, info: StreamInfo) -> Announcement:
+        alias = STREAMS.index(info.stream)
+        return Announcement(
+            alias, info, messages.stream(info, alias), self.tallies[info.stream], lambda _a, _s: None
+        )
+
+
+@asynccontextmanager
+async def ward(viewers: int = 2, *, tick_s: float = TICK_S) -> AsyncIterator[Ward]:
+    """Viewers who know all three streams, and have acked all they were sent."""
+    there = [Viewer() for _ in range(viewers)]
+    made = Ward(there, tick_s)
+    made.sends(0, *STREAMS)
+    await asyncio.sleep(2 * TICK_S)
+    await made.settle()
+    for viewer in there:
+        assert sorted(placed.announced["stream"] for placed in viewer.frames) == [*STREAMS]
+    try:
+        yield made
+    finally:
+        made.fan_out.close()
+        for viewer in there:
+            await viewer.subscriber.aclose()
+
+
+def since(viewer: Viewer, seen: int) -> list[bytes | str]:
+    return viewer.socket.sent[seen:]
+
+
+class TestTick:
+    @virtual_time
+    async def test_what_comes_right_behind_the_first_leaves_with_it(self) -> None:
+        async with ward() as at:
+            seen = len(at.viewers[0].socket.sent)
+            for stream in STREAMS:
+                at.sends(1, stream)
+                await asyncio.sleep(GATHER_S / 4)
+            await asyncio.sleep(GATHER_S)
+            assert len(since(at.viewers[0], seen)) == 1
+            assert at.viewers[0].firsts[-3:] == [FRAME] * 3
+
+    @virtual_time
+    async def test_ticks_keep_their_distance(self) -> None:
+        async with ward() as at:
+            seen = len(at.viewers[0].socket.sent)
+            for index in range(1, 11):  # one stream or another every 10 ms, for 100 ms
+                at.sends(index, STREAMS[index % 3])
+                await asyncio.sleep(0.01)
+                at.viewers[0].ack()
+            await asyncio.sleep(TICK_S)
+            at.viewers[0].ack()
+            assert len(since(at.viewers[0], seen)) == 4, "after 8, 48, 88 and 128 ms"
+            assert sorted(at.viewers[0].firsts[3:]) == [FRAME * index for index in range(1, 11)]
+
+    @virtual_time
+    async def test_control_does_not_wait(self) -> None:
+        async with ward() as at:
+            at.sends(1, "a")
+            at.viewers[0].subscriber.tell(messages.denied("s"))
+            await turns()
+            assert at.viewers[0].received[-1] == json.loads(messages.denied("s"))
+            await asyncio.sleep(GATHER_S)
+            assert at.viewers[0].firsts[-1] == FRAME
+
+    @virtual_time
+    async def test_who_has_left_gets_nothing(self) -> None:
+        async with ward() as at:
+            at.sends(1, "a")
+            at.watching["a"].discard(at.viewers[0].subscriber)
+            await asyncio.sleep(TICK_S)
+            assert [viewer.firsts[-1] for viewer in at.viewers] == [0, FRAME]
+
+    @virtual_time
+    async def test_nothing_leaves_for_a_stream_that_nobody_watches_any_more(self) -> None:
+        async with ward() as at:
+            at.sends(1, "a", "b")
+            at.fan_out.forget("a")
+            await asyncio.sleep(TICK_S)
+            await at.settle()
+            assert [p.announced["stream"] for p in at.viewers[0].frames][3:] == ["b"]
+
+
+class TestSharing:
+    @virtual_time
+    async def test_who_watches_the_same_gets_the_same_bytes(self) -> None:
+        async with ward(3) as at:
+            at.watching["c"].discard(at.viewers[2].subscriber)
+            at.sends(1, *STREAMS)
+            await asyncio.sleep(TICK_S)
+            first, second, third = (viewer.socket.sent[-1] for viewer in at.viewers)
+            assert first is second
+            assert len(at.viewers[2].frames) == 3 + 2
+            assert len(third) < len(first)
+
+    @virtual_time
+    async def test_gaps_and_events_keep_their_place_between_the_frames(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            gap = gap_item(Span("a", 1, FRAME, 2 * FRAME), GapReason.SOURCE, now())
+            vitals = Item('{"type":"vitals"}', MessagePriority.HIGH, now(), 17, key=("a", "vitals"))
+            at.fan_out.add(at.told["a"], at.watching["a"], [gap, at.frame("a", 2), vitals])
+            await asyncio.sleep(TICK_S)
+            kinds = [part["type"] if isinstance(part, dict) else "frame" for part in viewer.received]
+            assert kinds[-3:] == ["gap", "frame", "vitals"]
+            assert at.tallies["a"].gaps == 1
+
+    @virtual_time
+    async def test_a_viewer_that_does_not_know_the_stream_is_told_of_it_first(self) -> None:
+        async with ward(1) as at:
+            newcomer = Viewer()
+            at.watching["a"].add(newcomer.subscriber)
+            at.sends(1, "a")
+            await asyncio.sleep(TICK_S)
+            await newcomer.catch_up()
+            assert [p.frame.first for p in newcomer.frames] == [FRAME]  # KeyError for an unknown alias
+            await newcomer.subscriber.aclose()
+
+    @virtual_time
+    async def test_its_own_stats_ride_along(self) -> None:
+        async with ward() as at:
+            at.sends(1, "a")
+            await asyncio.sleep(TICK_S)
+            await at.settle()
+            viewer, other = at.viewers
+            seen = len(viewer.socket.sent)
+            viewer.subscriber.report()
+            await turns()
+            assert since(viewer, seen) == []
+            at.sends(2, "a")
+            await asyncio.sleep(TICK_S)
+            assert len(since(viewer, seen)) == 1
+            assert len(viewer.messages("stats")) == 1
+            assert viewer.firsts[-1] == 2 * FRAME
+            assert other.messages("stats") == []
+
+    @virtual_time
+    async def test_stats_do_not_wait_for_a_bundle_that_never_comes(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            at.sends(1, "a")
+            await asyncio.sleep(TICK_S)
+            await at.settle()
+            viewer.subscriber.report()
+            viewer.subscriber.report()
+            await viewer.catch_up()
+            assert len(viewer.messages("stats")) == 1
+
+
+class TestSlowViewer:
+    @virtual_time
+    async def test_who_has_no_credit_queues_and_the_others_do_not(self) -> None:
+        async with ward() as at:
+            slow, quick = at.viewers
+            for index in range(1, 8):
+                at.sends(index, "a", size=1500)
+                await asyncio.sleep(TICK_S)
+                quick.ack()
+            assert quick.firsts[3:] == [FRAME * index for index in range(1, 8)]
+            assert slow.subscriber.handler.queued_messages > 0
+            await slow.catch_up()
+            assert slow.firsts[3:] == [FRAME * index for index in range(1, 8)], "in order, none lost"
+
+    @virtual_time
+    async def test_nothing_overtakes_what_is_queued(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            at.sends(1, "a", size=3000)
+            at.sends(2, "a", size=3000)
+            await asyncio.sleep(TICK_S)
+            at.sends(3, "a", size=10)  # there is room for this one
+            await asyncio.sleep(TICK_S)
+            await viewer.catch_up()
+            assert viewer.firsts[3:] == [FRAME, 2 * FRAME, 3 * FRAME]
+
+    @virtual_time
+    async def test_every_message_is_accounted_for_whichever_way_it_took(self) -> None:
+        async with ward() as at:
+            for index in range(1, 9):
+                at.sends(index, "a", "b", size=900)
+                await asyncio.sleep(TICK_S)
+                at.viewers[1].ack()
+            for viewer in at.viewers:
+                metrics = viewer.subscriber.handler.get_metrics()
+                assert metrics.offered_messages == 3 + 3 + 16, "stream messages, and frames"
+                assert metrics.offered_messages == (
+                    metrics.acked_messages + metrics.in_flight_messages + metrics.buffer_size
+                )
+            await at.settle()
+            assert [at.tallies[s].offered for s in STREAMS] == [18, 18, 2]
+            sent = [viewer.subscriber.handler.get_metrics().sent_messages for viewer in at.viewers]
+            assert sent == [22, 22]
+
+    @virtual_time
+    async def test_what_was_handed_over_and_not_sent_counts_as_abandoned(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            handler = viewer.subscriber.handler
+            assert handler.offer_prepared(b"message", (0, 2, 0, 0, 0))
+            await viewer.subscriber.aclose()
+            assert viewer.socket.sent[-1] != b"message"
+            assert handler.get_metrics().abandoned_messages == 2
+            assert not handler.offer_prepared(b"message", (0, 1, 0, 0, 0))
