@@ -18,7 +18,7 @@ from streaming.core import messages
 from streaming.core.bundle import Bundle, Event, Gap, WaveFrame
 from streaming.core.frames import Frame, FrameKind
 from streaming.core.messages import MAX_CHUNK_S, GapReason, SignalState
-from streaming.core.position import Span, StreamPosition
+from streaming.core.position import SampleRange, StreamPosition
 from streaming.core.priority import MessagePriority
 from streaming.core.rate import RateEstimator
 from streaming.core.streams import StreamInfo
@@ -307,7 +307,7 @@ class _Epoch:
         if (np.abs(samples.astype(np.int64)) >= self._limits).any():
             raise ProtocolError("a sample does not fit the signal's adc_bits")
 
-    def _note_hole(self, hole: Span) -> None:
+    def _note_hole(self, hole: SampleRange) -> None:
         self.flush()
         if self._vitals is not None:
             self._vitals.reset(hole.stop)
@@ -363,6 +363,6 @@ class _Epoch:
         return Event(text, MessagePriority.NORMAL, "quality")
 
 
-def _part(samples: Samples, first: int, span: Span) -> Samples:
+def _part(samples: Samples, first: int, span: SampleRange) -> Samples:
     """The samples of `span`, out of a chunk that begins at index `first`."""
     return samples[:, span.first - first : span.stop - first]

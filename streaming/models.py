@@ -18,12 +18,13 @@ from streaming.models_profiles import Profile, ProfileVersion  # noqa: F401  # D
 
 _PSEUDONYM_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """No 0/O and no 1/I: a pseudonym is read out over the telephone."""
-_BASE32_LOWER = "abcdefghijklmnopqrstuvwxyz234567"
+BASE32_LOWER = "abcdefghijklmnopqrstuvwxyz234567"
+"""RFC 4648, in lower case: of what people may have to copy."""
 
 
 def new_stream_id() -> str:
     """Twelve letters of lower base32: 60 random bits, so that an id cannot be guessed."""
-    return "".join(secrets.choice(_BASE32_LOWER) for _ in range(12))
+    return "".join(secrets.choice(BASE32_LOWER) for _ in range(12))
 
 
 def new_pseudonym() -> str:

@@ -7,6 +7,7 @@ Builders return compact JSON. The client's side of the same messages is in `clie
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from streaming.core.frames import SUBPROTOCOL
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import MAX_SAFE_INTEGER, MAX_TEXT_BYTES, parse_json, to_json
+from streaming.core.window import KEEPALIVE_S
 from streaming.exceptions import AuthenticationError, CloseCode, ProtocolError
 
 MAX_STREAMS = 64
@@ -28,7 +30,6 @@ MAX_LEAD_NAME = 16
 MAX_TOKEN = 256
 ACK_MESSAGES = 4
 ACK_MS = 100
-KEEPALIVE_S = 3
 RATE_HZ = (50.0, 2000.0)
 GAIN_UV = (0.001, 100.0)
 ADC_BITS = (8, 32)
@@ -248,7 +249,7 @@ def welcome(*, connection: str, server_ms: float) -> str:
         server_ms=server_ms,
         limits={"max_streams": MAX_STREAMS, "max_message_bytes": MAX_TEXT_BYTES},
         ack={"messages": ACK_MESSAGES, "ms": ACK_MS},
-        keepalive_s=KEEPALIVE_S,
+        keepalive_s=math.ceil(KEEPALIVE_S),
     )
 
 

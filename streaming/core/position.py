@@ -15,7 +15,7 @@ MAX_HOLES = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SampleRange:
     """Sample indices `first` up to but not including `stop`."""
 
     first: int
@@ -33,11 +33,11 @@ class Accepted:
     forgotten   the oldest holes, given up because there were too many: never to be filled
     """
 
-    live: Span | None
-    hole: Span | None = None
-    backfill: tuple[Span, ...] = ()
+    live: SampleRange | None
+    hole: SampleRange | None = None
+    backfill: tuple[SampleRange, ...] = ()
     duplicates: int = 0
-    forgotten: tuple[Span, ...] = ()
+    forgotten: tuple[SampleRange, ...] = ()
 
 
 class StreamPosition:
@@ -62,9 +62,9 @@ class StreamPosition:
         return self._next
 
     @property
-    def holes(self) -> tuple[Span, ...]:
+    def holes(self) -> tuple[SampleRange, ...]:
         """The remembered holes, in order; they neither touch nor overlap."""
-        return tuple(map(Span, self._firsts, self._stops))
+        return tuple(map(SampleRange, self._firsts, self._stops))
 
     def accept(self, first: int, count: int) -> Accepted:
         """Take note of samples `first` to `first + count`, and say what they are.
@@ -77,38 +77,38 @@ class StreamPosition:
             raise ProtocolError("sample index leaves the epoch: begin a new session")
         if first == self._next:
             self._next = stop
-            return Accepted(Span(first, stop))
+            return Accepted(SampleRange(first, stop))
         if first - self._next > self._max_jump:
             raise ProtocolError("sample index jumps more than ten minutes ahead")
         hole = None
         if first > self._next:
-            hole = Span(self._next, first)
+            hole = SampleRange(self._next, first)
             self._firsts.append(hole.first)
             self._stops.append(hole.stop)
         late_stop = min(stop, self._next)
         backfill = self._fill(first, late_stop) if first < late_stop else ()
         live = None
         if stop > self._next:
-            live = Span(max(first, self._next), stop)
+            live = SampleRange(max(first, self._next), stop)
             self._next = stop
         new = sum(span.stop - span.first for span in backfill) + (live.stop - live.first if live else 0)
         return Accepted(live, hole, backfill, count - new, self._forget_surplus())
 
-    def _forget_surplus(self) -> tuple[Span, ...]:
+    def _forget_surplus(self) -> tuple[SampleRange, ...]:
         surplus = max(0, len(self._firsts) - self._max_holes)
         forgotten = self.holes[:surplus]
         del self._firsts[:surplus], self._stops[:surplus]
         return forgotten
 
-    def _fill(self, first: int, stop: int) -> tuple[Span, ...]:
+    def _fill(self, first: int, stop: int) -> tuple[SampleRange, ...]:
         """Take [first, stop) out of the holes; what was taken, in order."""
         low = bisect_right(self._stops, first)
         high = low
-        filled: list[Span] = []
+        filled: list[SampleRange] = []
         rest: list[tuple[int, int]] = []
         while high < len(self._firsts) and self._firsts[high] < stop:
             hole_first, hole_stop = self._firsts[high], self._stops[high]
-            filled.append(Span(max(first, hole_first), min(stop, hole_stop)))
+            filled.append(SampleRange(max(first, hole_first), min(stop, hole_stop)))
             if hole_first < first:
                 rest.append((hole_first, first))
             if hole_stop > stop:

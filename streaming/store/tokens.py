@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from streaming.models import ApiToken, Device, DeviceToken, Token, Ward
+from streaming.models import BASE32_LOWER, ApiToken, Device, DeviceToken, Token, Ward
 from streaming.store import audit
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ ROTATION_OVERLAP = timedelta(minutes=10)
 
 _TOKEN = re.compile(r"vt[da]_([a-z2-7]{8})_[A-Za-z0-9_-]{43}")
 _NO_DIGEST = "0" * 64
-_BASE32_LOWER = "abcdefghijklmnopqrstuvwxyz234567"
 
 T = TypeVar("T", bound=Token)
 
@@ -76,7 +75,7 @@ def _stamp(token: DeviceToken | ApiToken) -> str:
     Forty random bits to find it by, 256 to prove it with: enough for a plain SHA-256.
     """
     kind = DEVICE_KIND if isinstance(token, DeviceToken) else API_KIND
-    token.prefix = "".join(secrets.choice(_BASE32_LOWER) for _ in range(8))
+    token.prefix = "".join(secrets.choice(BASE32_LOWER) for _ in range(8))
     text = f"{kind}_{token.prefix}_{secrets.token_urlsafe(32)}"
     token.digest = _digest(text)
     return text

@@ -4,28 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.position import Accepted, Span, StreamPosition
+from streaming.core.position import Accepted, SampleRange, StreamPosition
 from streaming.exceptions import ProtocolError
 
 
 def test_the_next_chunk_is_live() -> None:
     position = StreamPosition(250.0)
-    assert position.accept(0, 25) == Accepted(Span(0, 25))
-    assert position.accept(25, 25) == Accepted(Span(25, 50))
+    assert position.accept(0, 25) == Accepted(SampleRange(0, 25))
+    assert position.accept(25, 25) == Accepted(SampleRange(25, 50))
     assert position.next_sample == 50
 
 
 def test_a_chunk_further_on_leaves_a_hole() -> None:
     position = StreamPosition(250.0)
     position.accept(0, 25)
-    assert position.accept(75, 25) == Accepted(Span(75, 100), hole=Span(25, 75))
-    assert position.holes == (Span(25, 75),)
+    assert position.accept(75, 25) == Accepted(SampleRange(75, 100), hole=SampleRange(25, 75))
+    assert position.holes == (SampleRange(25, 75),)
 
 
 def test_an_epoch_may_begin_anywhere() -> None:
     position = StreamPosition(250.0, start=1000)
     assert position.accept(900, 100) == Accepted(None, duplicates=100)
-    assert position.accept(1000, 10) == Accepted(Span(1000, 1010))
+    assert position.accept(1000, 10) == Accepted(SampleRange(1000, 1010))
 
 
 def test_a_resent_chunk_is_dropped() -> None:
@@ -37,24 +37,24 @@ def test_a_resent_chunk_is_dropped() -> None:
 def test_a_chunk_that_overlaps_the_front_is_live_from_there() -> None:
     position = StreamPosition(250.0)
     position.accept(0, 25)
-    assert position.accept(15, 25) == Accepted(Span(25, 40), duplicates=10)
+    assert position.accept(15, 25) == Accepted(SampleRange(25, 40), duplicates=10)
 
 
 def test_a_late_chunk_fills_its_hole_once() -> None:
     position = StreamPosition(250.0)
     position.accept(50, 10)
-    assert position.accept(20, 10) == Accepted(None, backfill=(Span(20, 30),))
+    assert position.accept(20, 10) == Accepted(None, backfill=(SampleRange(20, 30),))
     assert position.accept(20, 10) == Accepted(None, duplicates=10)
-    assert position.holes == (Span(0, 20), Span(30, 50))
+    assert position.holes == (SampleRange(0, 20), SampleRange(30, 50))
 
 
 def test_a_chunk_may_fill_a_hole_to_either_end() -> None:
     position = StreamPosition(250.0)
     position.accept(30, 10)
     position.accept(20, 10)
-    assert position.holes == (Span(0, 20),)
+    assert position.holes == (SampleRange(0, 20),)
     position.accept(0, 5)
-    assert position.holes == (Span(5, 20),)
+    assert position.holes == (SampleRange(5, 20),)
     position.accept(5, 15)
     assert not position.holes
 
@@ -64,24 +64,28 @@ def test_one_chunk_may_fill_several_holes_and_go_on() -> None:
     for first in (10, 30, 50):
         position.accept(first, 10)
     assert position.accept(5, 75) == Accepted(
-        Span(60, 80), backfill=(Span(5, 10), Span(20, 30), Span(40, 50)), duplicates=30
+        SampleRange(60, 80),
+        backfill=(SampleRange(5, 10), SampleRange(20, 30), SampleRange(40, 50)),
+        duplicates=30,
     )
-    assert position.holes == (Span(0, 5),)
+    assert position.holes == (SampleRange(0, 5),)
 
 
 def test_the_oldest_hole_is_forgotten_when_there_are_too_many() -> None:
     position = StreamPosition(250.0, max_holes=2)
     position.accept(10, 10)
     position.accept(30, 10)
-    assert position.accept(50, 10).forgotten == (Span(0, 10),)
+    assert position.accept(50, 10).forgotten == (SampleRange(0, 10),)
     assert position.accept(0, 10) == Accepted(None, duplicates=10)
 
 
 def test_splitting_a_hole_may_not_exceed_the_bound_either() -> None:
     position = StreamPosition(250.0, max_holes=1)
     position.accept(100, 10)
-    assert position.accept(40, 10) == Accepted(None, backfill=(Span(40, 50),), forgotten=(Span(0, 40),))
-    assert position.holes == (Span(50, 100),)
+    assert position.accept(40, 10) == Accepted(
+        None, backfill=(SampleRange(40, 50),), forgotten=(SampleRange(0, 40),)
+    )
+    assert position.holes == (SampleRange(50, 100),)
 
 
 def test_a_jump_of_ten_minutes_is_an_outage_and_more_is_an_error() -> None:
@@ -90,14 +94,14 @@ def test_a_jump_of_ten_minutes_is_an_outage_and_more_is_an_error() -> None:
     with pytest.raises(ProtocolError, match="sample index jumps"):
         position.accept(25 + 150_001, 25)
     assert position.next_sample == 25
-    assert position.accept(25 + 150_000, 25).hole == Span(25, 150_025)
+    assert position.accept(25 + 150_000, 25).hole == SampleRange(25, 150_025)
 
 
 def test_an_epoch_ends_before_the_index_overflows() -> None:
     position = StreamPosition(250.0, start=2**32 - 10)
     with pytest.raises(ProtocolError, match="new session"):
         position.accept(2**32 - 10, 11)
-    assert position.accept(2**32 - 10, 10) == Accepted(Span(2**32 - 10, 2**32))
+    assert position.accept(2**32 - 10, 10) == Accepted(SampleRange(2**32 - 10, 2**32))
 
 
 @pytest.mark.parametrize(("first", "count"), [(-1, 5), (0, 0), (5, -5), (2**32, 1)])
@@ -106,7 +110,7 @@ def test_indices_outside_the_epoch_are_refused(first: int, count: int) -> None:
         StreamPosition(250.0).accept(first, count)
 
 
-def indices(spans: tuple[Span | None, ...]) -> list[int]:
+def indices(spans: tuple[SampleRange | None, ...]) -> list[int]:
     return [index for span in spans if span is not None for index in range(span.first, span.stop)]
 
 
@@ -144,7 +148,7 @@ def test_agrees_with_a_set_of_samples(chunks: list[tuple[int, int]], start: int,
         assert position.next_sample == front
 
 
-def runs_of(samples: set[int]) -> list[Span]:
+def runs_of(samples: set[int]) -> list[SampleRange]:
     starts = sorted(index for index in samples if index - 1 not in samples)
     stops = sorted(index + 1 for index in samples if index + 1 not in samples)
-    return [Span(first, stop) for first, stop in zip(starts, stops, strict=True)]
+    return [SampleRange(first, stop) for first, stop in zip(starts, stops, strict=True)]
