@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from itertools import chain
 from pathlib import Path
 
 TYPE_CHECKING = False
@@ -65,7 +66,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make.py", description=described, formatter_class=as_written)
     parser.add_argument("command", choices=list(COMMANDS), metavar="command")
     parser.add_argument(
-        "--port", type=port, default=os.environ.get("VITAL_PORT") or "8000", help="of the demo"
+        "--port",
+        type=port,
+        default=os.environ.get("VITAL_PORT") or "8000",
+        help="where the demo listens, else VITAL_PORT, else 8000; with make: `make demo PORT=8080`",
     )
     parser.add_argument("rest", nargs="*", metavar="-- ...", help="for pytest, or the names of benches")
     return parser.parse_args(list(arguments))
@@ -228,15 +232,25 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 def require_free(port: int) -> None:
     """Raise MakeError when the port cannot be listened on."""
+    fault = refusal(port)
+    if fault is not None:
+        others = chain(range(max(port + 1, 1024), 65536), range(8000, 65536))
+        other = next(number for number in others if refusal(number) is None)
+        raise MakeError(
+            f"Port {port} cannot be used: {fault}{holder(port)}.\nEnd what holds it, or take "
+            f"another: `make demo PORT={other}`, or `python3 make.py demo --port {other}`."
+        )
+
+
+def refusal(port: int) -> str | None:
+    """Why a port cannot be listened on; None when it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise MakeError(
-                f"Port {port} cannot be used: {error.strerror}{holder(port)}.\nEnd what holds it, or take "
-                f"another: `make demo PORT={port + 1}`, or `python3 make.py demo --port {port + 1}`."
-            ) from None
+            return error.strerror
+    return None
 
 
 def holder(port: int) -> str:

@@ -111,7 +111,24 @@ def test_taken_port_is_named_with_its_holder_before_anything_is_started(
     said = capsys.readouterr().out
     assert f"Port {port} cannot be used" in said
     assert f"by process {os.getpid()}" in said
-    assert f"--port {port + 1}" in said
+    (other,) = set(re.findall(r"(?:PORT=|--port )(\d+)", said))
+    assert make.refusal(int(other)) is None
+
+
+def test_port_that_is_proposed_is_free_and_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {8000, 8001, 65535, 80}
+    monkeypatch.setattr(make, "refusal", lambda port: "in use" if port in taken else None)
+    for port, other in ((8000, 8002), (65535, 8002), (80, 1024)):
+        with pytest.raises(make.MakeError, match=f"make demo PORT={other}`.* --port {other}`"):
+            make.require_free(port)
+
+
+def test_help_says_how_to_take_another_port(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        make.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "else VITAL_PORT, else 8000" in said
+    assert "make demo PORT=8080" in said
 
 
 @pytest.mark.parametrize("text", ["abc", "0", "65536", "-1", "8000.0"])
