@@ -19,6 +19,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from streaming import command_line
 from streaming.runtime import Runtime
 from streaming.store.readiness import database_fault
 
@@ -33,7 +34,14 @@ def app(request: HttpRequest, stream: str = "") -> HttpResponse:
     Which streams there are comes over the WebSocket, checked there; an id that is unknown and one that is
     forbidden therefore give the same page here.
     """
-    return render(request, "app.html", {"stream": stream})
+    return render(request, "app.html", {"stream": stream, "simulate": _simulate_command(request)})
+
+
+def _simulate_command(request: HttpRequest) -> str:
+    """What fills an empty ward, with this server's own address where that is not the usual one."""
+    url = f"ws://{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"
+    elsewhere = () if url == command_line.SERVED_AT else ("--url", url)
+    return command_line.in_project("manage.py", "simulate", "--patients", "8", *elsewhere)
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:

@@ -20,6 +20,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from websockets.asyncio.server import ServerConnection
 
+from streaming import command_line
 from streaming.client import Frame, RosterChanged, Viewer
 from streaming.client.playback import simulated_leads
 from streaming.client.recordings import open_recording
@@ -155,7 +156,8 @@ async def test_without_a_server_it_says_how_to_start_one_and_goes_on_trying(tmp_
     async with manage("simulate", "--token", "T", "--url", gone, var_dir=tmp_path) as command:
         output = await command.says("0 of 1 devices connected")
         assert f"cannot connect to {gone}" in output
-        assert "daphne vital.asgi:application" in output
+        assert command_line.here("-m", "daphne", "vital.asgi:application") in output
+        assert "--url ws://HOST:PORT" in output
         command.process.send_signal(signal.SIGINT)
         status, _ = await command.ended()
     assert status == 0

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
+from streaming import command_line
 from streaming.core.streams import Source
 from streaming.models import Device, Patient, Stream, Ward
 from streaming.store import access, demo, feeds
@@ -54,7 +55,7 @@ def test_second_run_keeps_everything_and_says_how_to_reset() -> None:
     first = json.loads(setup_demo("--json"))
     hashed = User.objects.get().password
     text = setup_demo()
-    assert "setup_demo --reset-password" in text
+    assert command_line.here("manage.py", "setup_demo", "--reset-password") in text
     again = json.loads(setup_demo("--json"))
     assert [bed["stream"] for bed in again["beds"]] == [bed["stream"] for bed in first["beds"]]
     assert User.objects.get().password == hashed

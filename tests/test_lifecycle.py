@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from twisted.internet import defer
 
+from streaming import command_line
 from streaming.core.stats import GroupStats
 from streaming.runtime import Runtime
 from streaming.store.readiness import DatabaseAwayError
@@ -298,6 +299,5 @@ def test_daphne_refuses_an_unmigrated_database_and_exits(tmp_path: Path) -> None
     with pytest.raises(AssertionError, match="ended with status 1"):
         server.start()  # asks /readyz meanwhile, as a load balancer would
     log = server.log
-    assert re.search(
-        r"VITAL cannot run: the database lacks \d+ migrations\. Run: python manage\.py migrate", log
-    )
+    what_to_do = re.escape(command_line.here("manage.py", "migrate"))
+    assert re.search(rf"VITAL cannot run: the database lacks \d+ migrations\. Run: {what_to_do}", log)

@@ -15,7 +15,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from streaming import checks
+from streaming import checks, command_line
 from tests.servers import ROOT
 from vital import env
 
@@ -271,5 +271,5 @@ class TestChecks:
 def test_unmigrated_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
     answer = run("manage.py", "setup_demo", var_dir=tmp_path)
     assert answer.returncode == 1
-    assert answer.stderr.strip().endswith("Run: python manage.py migrate")
+    assert answer.stderr.strip().endswith(f"Run: {command_line.here('manage.py', 'migrate')}")
     assert "Traceback" not in answer.stderr

@@ -18,7 +18,7 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 from redis.asyncio import Redis
 
-from streaming import views
+from streaming import command_line, views
 from streaming.conf import NOTICE
 from streaming.runtime import Runtime
 from streaming.store import readiness
@@ -55,6 +55,15 @@ def test_known_forbidden_and_unknown_patient_are_one_page(place: Hospital, nurse
         html = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
         pages.add(html.replace(stream, "STREAM"))
     assert len(pages) == 1
+
+
+@pytest.mark.parametrize(
+    ("port", "address"), [("8000", ""), ("8080", " --url ws://127.0.0.1:8080")], ids=["usual", "other"]
+)
+def test_page_says_how_to_get_beds_from_this_very_server(nurse: Client, port: str, address: str) -> None:
+    html = nurse.get("/", SERVER_NAME="127.0.0.1", SERVER_PORT=port).content.decode()
+    line = command_line.in_project("manage.py", "simulate", "--patients", "8")
+    assert f"<pre>{line}{address}</pre>" in html
 
 
 @pytest.mark.parametrize("path", ["/patients/UPPERCASE123/", "/patients/short/", "/nope", "/ws/viewer/"])

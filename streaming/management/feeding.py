@@ -15,12 +15,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
+from streaming import command_line
 from streaming.client import Device, Pacer, ProtocolError
 from streaming.client.pacing import MAX_SPEED, MIN_SPEED
 from streaming.client.playback import CHUNK_S, Step, play
+from streaming.command_line import SERVED_AT
 from streaming.core.streams import Lead, Source
 
-DEFAULT_URL = "ws://127.0.0.1:8000"
 BUFFER_S = 30.0
 """Wall time that a device can be cut off without losing a sample; at speed 20 that is 20 times the signal."""
 TTY_INTERVAL_S = 2.0
@@ -42,7 +43,7 @@ class Part:
 
 def add_server_arguments(parser: CommandParser) -> None:
     """Options that every feeding command has."""
-    parser.add_argument("--url", default=DEFAULT_URL, help=f"the server's root (default: {DEFAULT_URL})")
+    parser.add_argument("--url", default=SERVED_AT, help=f"the server's root (default: {SERVED_AT})")
     parser.add_argument(
         "--token", help="feed the device that this token belongs to, without touching the database"
     )
@@ -206,7 +207,10 @@ class Status:
 def _advice(problem: str) -> str:
     if not problem.startswith("cannot connect"):
         return ""
-    return "\nIs the server running? Start it with: daphne vital.asgi:application (trying again until then)"
+    return (
+        f"\nIs the server running? Start it with: {command_line.here(*command_line.SERVE)}"
+        "\nor name its address with --url ws://HOST:PORT (trying again until then)"
+    )
 
 
 @contextmanager

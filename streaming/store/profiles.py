@@ -7,6 +7,7 @@ from typing import Any
 from django.apps.registry import Apps
 from django.apps.registry import apps as global_apps
 
+from streaming import command_line
 from streaming.core.profiles import GroupProfile, ProfileSet
 from streaming.exceptions import ProfileError
 from streaming.models_profiles import DEFAULT_GROUP, Profile, ProfileVersion, profiles_changed
@@ -24,7 +25,8 @@ def load() -> ProfileSet:
     rows = list(Profile.objects.all())
     default = next((row for row in rows if row.is_default), None)
     if default is None:
-        raise ProfileError("there is no default profile; `manage.py migrate` makes one")
+        migrate = command_line.here("manage.py", "migrate")
+        raise ProfileError(f"there is no default profile; this makes one: {migrate}")
     profiles = {row.group: _profile(row, default) for row in rows}
     return ProfileSet(version, profiles.pop(DEFAULT_GROUP), profiles)
 

@@ -6,6 +6,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFault
 from django.db.migrations.executor import MigrationExecutor
 
+from streaming import command_line
+
 
 class DatabaseAwayError(SystemExit):
     """The database does not answer: a command ends with this, a server may wait until it does."""
@@ -33,5 +35,5 @@ def require_migrated() -> None:
     if fault is None:
         return
     if "lacks" in fault:
-        raise SystemExit(f"VITAL cannot run: {fault}. Run: python manage.py migrate")
+        raise SystemExit(f"VITAL cannot run: {fault}. Run: {command_line.here('manage.py', 'migrate')}")
     raise DatabaseAwayError(f"VITAL cannot run: {fault}. Check DATABASE_URL, and that the server is up.")

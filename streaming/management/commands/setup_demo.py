@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from streaming import command_line
 from streaming.store import demo
 from streaming.store.readiness import require_migrated
 
@@ -35,7 +36,8 @@ class Command(BaseCommand):
         self.stdout.write(f"  User      {made.username}")
         if made.password is None:
             self.stdout.write("  Password  as it was printed the first time.")
-            self.stdout.write("            For a new one: python manage.py setup_demo --reset-password")
+            again = command_line.here("manage.py", "setup_demo", "--reset-password")
+            self.stdout.write(f"            For a new one: {again}")
         else:
             self.stdout.write(f"  Password  {made.password}")
             self.stdout.write("            It is not shown again.")
