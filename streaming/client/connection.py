@@ -132,7 +132,8 @@ class Connector:
 
     `url` is the server's root (`ws://host:port` or `wss://host`), `path` the endpoint. `ssl` replaces the
     default TLS context of a wss URL, `headers` go with the handshake (a cookie, an Origin). The attributes
-    tell how it goes: `connected` (welcomed), `reconnects`, `problem` (the last one, for people).
+    tell how it goes: `connected` (welcomed), `reconnects`, `problem` (the last one, for people), and the
+    `close_code` that came with it.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class Connector:
         self.connected = False
         self.reconnects = 0
         self.problem: str | None = None
+        self.close_code: int | None = None
         self._headers = dict(headers or {})
         self._rng = rng or random.SystemRandom()
         self._options: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
@@ -179,7 +181,8 @@ class Connector:
             except ConnectionClosed as closed:
                 if line is not None and line.leaving:
                     return
-                code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
+                code, reason = last_words(line, closed)
+                code = 1006 if code is None else code
                 self.problem = f"connection closed ({code}{': ' + reason if reason else ''})"
             except InvalidStatus as error:
                 code, reason = _judge_http(error.response.status_code)
@@ -191,6 +194,7 @@ class Connector:
                 was_connected, self.connected = self.connected, False
             if was_connected and loop.time() - opened >= STABLE_S:
                 attempt = 0
+            self.close_code = code
             bye = (line.bye if line else None) or {}
             delay = reconnect_delay(code, attempt, _number(bye.get("retry_after_ms")), self._rng)
             if delay is None:
@@ -203,7 +207,7 @@ class Connector:
     def welcomed(self) -> None:
         """Note that the server accepted us on the present connection."""
         self.connected = True
-        self.problem = None
+        self.problem = self.close_code = None
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[ClientConnection]:
@@ -249,6 +253,11 @@ class Client:
         """What went wrong last, for people; None while connected."""
         return self._connector.problem
 
+    @property
+    def close_code(self) -> int | None:
+        """The code that the last connection was closed with; None while connected, or where none came."""
+        return self._connector.close_code
+
 
 def _is_welcome(item: Mapping[str, Any]) -> bool:
     return item["type"] == "welcome" and item.get("protocol") == SUBPROTOCOL
@@ -272,6 +281,16 @@ def _judge_http(status: int) -> tuple[int | None, str]:
             return CloseCode.FORBIDDEN, reason
         case _:
             return CloseCode.PROTOCOL, reason
+
+
+def last_words(line: Line | None, closed: ConnectionClosed) -> tuple[int | None, str]:
+    """The close code, None where none came, and why.
+
+    The `bye` gives the whole reason; a close frame has room for 123 bytes of it, and Daphne's holds none.
+    """
+    code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+    said = line.bye.get("reason") if line and line.bye else None
+    return code, said if isinstance(said, str) else reason
 
 
 def _number(value: object) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from websockets.exceptions import ConnectionClosed
 
-from streaming.client.connection import Client, Connector, Line
+from streaming.client.connection import Client, Connector, Line, last_words
 from streaming.client.events import Decoder, Disconnected, Event, RosterChanged
 from streaming.core.client_messages import ack, subscribe, viewer_hello
 from streaming.core.fields import Fields
@@ -153,9 +153,8 @@ class Viewer(Client):
                 await self._hand_over(events, acks)
                 await acks.taken(took_ms)
         except ConnectionClosed as closed:
-            code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
             if not line.leaving:
-                await self._queue.put(Disconnected(code, reason))
+                await self._queue.put(Disconnected(*last_words(line, closed)))
             raise
         finally:
             self._line = None

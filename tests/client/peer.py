@@ -59,9 +59,9 @@ def port_of(started: Any) -> int:
 async def say_bye(
     socket: ServerConnection, code: int, reason: str, retry_after_ms: int | None = None
 ) -> None:
-    """Close as the server does: `bye`, then the close frame."""
+    """Close as the server does under Daphne: `bye`, then a close frame that has the code alone."""
     await socket.send(messages.bye(code, reason, retry_after_ms=retry_after_ms))
-    await socket.close(code, reason)
+    await socket.close(code)
 
 
 async def until_bye(socket: ServerConnection) -> None:
