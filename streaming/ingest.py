@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -80,7 +81,10 @@ class Ingest:
             self._forget_silent(now)
             epoch = self._epochs.get(stream)
             if epoch is not None and epoch.session != session and epoch.is_alive(now):
-                raise StreamBusyError("another session of this device writes the stream")
+                raise StreamBusyError(
+                    f"another session of this device ({epoch.session[:6]}...) writes the stream "
+                    f"since {epoch.began:%Y-%m-%d %H:%M:%S} UTC"
+                )
             yield
 
     def open(
@@ -225,6 +229,7 @@ class _Epoch:
         self.info = info
         self.session = session
         self.position = StreamPosition(info.rate_hz, start=next_sample)
+        self.began = datetime.now(UTC)
         self.heard_at = now
         self.writer: Intake | None = None
         self.ended = False

@@ -22,7 +22,7 @@ from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
 from streaming.store import access, audit, profiles
-from streaming.store.access import Principal
+from streaming.store.access import Principal, PrincipalKind
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,11 @@ POLL_S = 2.0
 HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
 DRAIN_S = 3.0
+_INVALID = {
+    PrincipalKind.SESSION: "sign-in is no longer valid",
+    PrincipalKind.TOKEN: "API token is no longer valid: revoked or expired, or its user may not sign in",
+    PrincipalKind.DEVICE: "device token is no longer valid: replaced by a newer one, revoked or expired",
+}
 
 
 class Connection(Protocol):
@@ -178,7 +183,7 @@ class Runtime:
         for connection, seen in watched.items():
             verdict = verdicts[connection.principal]
             if not verdict.valid:
-                code, reason = CloseCode.UNAUTHENTICATED, "sign-in or token is no longer valid"
+                code, reason = CloseCode.UNAUTHENTICATED, _INVALID[connection.principal.kind]
             elif not seen <= verdict.streams | ended:
                 code, reason = CloseCode.FORBIDDEN, "permission was withdrawn"
             else:

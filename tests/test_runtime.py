@@ -158,7 +158,7 @@ class TestAccess:
             assert len(lingering.cuts) > 1
             assert other.cuts == [CloseCode.FORBIDDEN]
             assert sorted(store.cut, key=lambda cut: cut[0] == OTHER) == [
-                (NURSE, "sign-in or token is no longer valid"),
+                (NURSE, "sign-in is no longer valid"),
                 (OTHER, "permission was withdrawn"),
             ]
             runtime.remove(lingering)

@@ -21,9 +21,12 @@ from streaming.client.pacing import MAX_SPEED, MIN_SPEED
 from streaming.client.playback import CHUNK_S, Step, play
 from streaming.command_line import SERVED_AT
 from streaming.core.streams import Lead, Source
+from streaming.exceptions import AuthenticationError, CloseCode, ForbiddenError, StreamBusyError
 
 BUFFER_S = 30.0
 """Wall time that a device can be cut off without losing a sample; at speed 20 that is 20 times the signal."""
+BUSY_S = 15.0
+"""How long another session on the stream is waited for: one that was killed is given up after 10 s."""
 TTY_INTERVAL_S = 2.0
 """Four acknowledgements of the server: below that, the rate would jump."""
 LOG_INTERVAL_S = 10.0
@@ -140,9 +143,20 @@ class _Player:
         await asyncio.sleep(delay_s)  # spread over a chunk's time, so that they do not all send at once
         try:
             async with self.device:
+                await self._wait_for_the_stream()
                 await play(self.device, self._counted(), self._pacer)
         except ProtocolError as error:
-            self.refusal = error.reason
+            self.refusal = f"{error.reason}{_remedy(error)}"
+
+    async def _wait_for_the_stream(self) -> None:
+        """Wait for the server, and a little for a session that writes the stream; then StreamBusyError."""
+        while not self.device.connected:
+            try:
+                async with asyncio.timeout(BUSY_S):
+                    await self.device.wait_connected()
+            except TimeoutError:
+                if self.device.close_code == CloseCode.STREAM_BUSY:
+                    raise StreamBusyError(self.device.problem or "the stream is busy") from None
 
     @property
     def confirmed(self) -> int:
@@ -202,6 +216,28 @@ class Status:
             "refused": sum(player.refusal is not None for player in self._crew),
         }
         return "".join(f", {count} {what}" for what, count in counts.items() if count)
+
+
+def _remedy(error: ProtocolError) -> str:
+    """What to do about a refusal, where the user can do something."""
+    match error:
+        case StreamBusyError():
+            return (
+                "\nAnother program feeds this device, and goes on. End it first, or feed another device: by"
+                "\nmore patients in one run (simulate --patients), another --patient (replay), or a --token."
+            )
+        case AuthenticationError():
+            return (
+                "\nRun the command again without --token to get a new token, or issue one in the admin, under"
+                "\nDevices. A new token ends the others of its device after ten minutes."
+            )
+        case ForbiddenError():
+            return (
+                "\nThe device lies at no patient any more, or was moved by another run with another --ward."
+                "\nAdmit it in the admin, under Streams, or run the command again without --token."
+            )
+        case _:
+            return ""
 
 
 def _advice(problem: str) -> str:

@@ -101,7 +101,9 @@ def authenticate_device(token: str) -> DeviceAccess:
     found = tokens.find_device_token(token)
     if found is None:
         audit.record_refusal("device.authenticate", "device")
-        raise AuthenticationError("device token is not valid")
+        raise AuthenticationError(
+            "device token is not valid: wrong, replaced by a newer one, revoked or expired"
+        )
     audit.record(f"device:{found.device_id}", "device.authenticate", f"device:{found.device_id}", "allowed")
     return DeviceAccess(found.device_id, Source(found.device.source), found.pk)
 

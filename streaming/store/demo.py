@@ -11,7 +11,8 @@ from django.db.models import Q
 
 from streaming.core.streams import Source
 from streaming.models import Device, Stream, Ward
-from streaming.store import audit, feeds, tokens
+from streaming.store import audit, feeds
+from streaming.store.feeds import Feed
 
 USERNAME = "demo"
 GROUP = "Demo ward staff"
@@ -103,9 +104,9 @@ def admission(bed: DemoBed) -> Stream:
     return feeds.begin_admission(device, last.patient, last.ward, last.bed, actor=feeds.ACTOR)
 
 
-def issue_token(bed: DemoBed) -> str:
-    """A fresh token for a bed's device, which is admitted if it is not; raises as `admission` does."""
-    return tokens.issue_device_token(admission(bed).device, actor=feeds.ACTOR).text
+def begin_feed(bed: DemoBed) -> Feed:
+    """Begin to feed a bed's device, which is admitted if it is not; raises as `admission` does."""
+    return feeds.begin_feed(admission(bed))
 
 
 def _staff_permissions() -> list[Permission]:

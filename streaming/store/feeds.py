@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from streaming.core.streams import Source
-from streaming.models import Device, Patient, Stream, Ward
+from streaming.models import Device, DeviceToken, Patient, Stream, Ward
 from streaming.store import audit, tokens
 
 ACTOR = "system:feed"
@@ -17,25 +17,40 @@ ACTOR = "system:feed"
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """An open admission, and a fresh token for its device."""
+    """An open admission, and a token for its device that lasts as long as the program that feeds it."""
 
     stream: str
     token: str = field(repr=False)
+    token_id: int
 
 
 def ensure_feed(
     ward_name: str, patient_label: str, device_name: str, source: Source, bed: str | None = None
 ) -> Feed:
-    """Make what is missing of ward, patient, device and admission, and issue a token.
+    """Make what is missing of ward, patient, device and admission, and begin to feed it.
 
     A device that lies elsewhere is moved: its open admission ends, and a new stream begins. A new ward has
     no groups yet, so that only superusers see it until the admin gives it some. Raises ValueError when the
     device exists with another source: a simulation must not take over a device that is LIVE.
     """
     with transaction.atomic():
-        stream = ensure_admission(ward_name, patient_label, device_name, source, bed)
-        token = tokens.issue_device_token(stream.device, actor=ACTOR)
-    return Feed(stream.pk, token.text)
+        return begin_feed(ensure_admission(ward_name, patient_label, device_name, source, bed))
+
+
+def begin_feed(stream: Stream) -> Feed:
+    """Issue a token for the device of an open admission; the device's others stay as they are.
+
+    One of them may be in use: a second program must not end the first. `end_feed` it when it ends.
+    """
+    token = tokens.issue_device_token(stream.device, actor=ACTOR, overlap=None)
+    return Feed(stream.pk, token.text, token.token_id)
+
+
+def end_feed(feed: Feed) -> None:
+    """Revoke the token, so that no run leaves one behind. Harmless when it has gone with its device."""
+    token = DeviceToken.objects.filter(pk=feed.token_id).first()
+    if token is not None:
+        tokens.revoke(token, actor=ACTOR)
 
 
 def ensure_admission(

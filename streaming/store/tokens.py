@@ -43,14 +43,23 @@ class IssuedToken:
 
 
 def issue_device_token(
-    device: Device, *, actor: str, overlap: timedelta = ROTATION_OVERLAP, lifetime: timedelta | None = None
+    device: Device,
+    *,
+    actor: str,
+    overlap: timedelta | None = ROTATION_OVERLAP,
+    lifetime: timedelta | None = None,
 ) -> IssuedToken:
-    """A new token for `device`; its others end after `overlap`. Two queries."""
+    """A new token for `device`; its others end after `overlap`, or stay as they are where that is None.
+
+    Two queries.
+    """
     now = timezone.now()
     token = DeviceToken(device=device, created=now, expires=None if lifetime is None else now + lifetime)
     text = _stamp(token)
     with transaction.atomic():
-        count = _outliving(device, now + overlap).update(expires=now + overlap)
+        count = 0
+        if overlap is not None:
+            count = _outliving(device, now + overlap).update(expires=now + overlap)
         token.save()
         audit.record(actor, "token.issue", f"device:{device.pk}", "done", token=token.pk, rotated=count)
     return IssuedToken(text, token.prefix, token.expires, token.pk)

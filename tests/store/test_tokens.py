@@ -26,7 +26,7 @@ def device(db: None) -> Device:
     return Device.objects.create(name="bedside 1")
 
 
-def issue(device: Device, **options: timedelta) -> IssuedToken:
+def issue(device: Device, **options: timedelta | None) -> IssuedToken:
     """A token for it."""
     return tokens.issue_device_token(device, actor="system:test", **options)
 
@@ -98,6 +98,11 @@ class TestRotation:
         old = issue(device)
         issue(device, overlap=timedelta(0))
         assert tokens.find_device_token(old.text) is None
+
+    def test_other_tokens_may_stay_as_they_are(self, device: Device) -> None:
+        old = issue(device)
+        issue(device, overlap=None)
+        assert DeviceToken.objects.get(pk=old.token_id).expires is None
 
     def test_overlap_never_lengthens_a_life(self, device: Device) -> None:
         old = issue(device, lifetime=timedelta(minutes=1))

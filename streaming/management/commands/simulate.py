@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle, islice
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from streaming.client.playback import simulated, simulated_leads
 from streaming.core.streams import Source
 from streaming.ecg.simulator import RHYTHMS, Simulator
-from streaming.management.admitting import add_ward_argument, admit
+from streaming.management.admitting import add_ward_argument, admitted
 from streaming.management.feeding import Part, add_server_arguments, run, seconds
 
 WARD = "Simulation"
@@ -54,23 +55,26 @@ class Command(BaseCommand):
             ]
         except ValueError as error:
             raise CommandError(str(error)) from None
+        with self._tokens(count, options) as tokens:
+            parts = [
+                Part(
+                    f"patient {number} ({patient.rhythm})",
+                    token,
+                    Source.SIM,
+                    patient.rate_hz,
+                    simulated_leads(patient),
+                    simulated(patient, options["duration"]),
+                )
+                for number, (patient, token) in enumerate(zip(patients, tokens, strict=True), start=1)
+            ]
+            run(parts, url=options["url"], speed=options["speed"], out=self.stdout)
+
+    def _tokens(self, count: int, options: dict[str, Any]) -> AbstractContextManager[list[str]]:
+        """The token that was given, or one for each of the patients' own devices."""
         if options["token"]:
-            tokens = [options["token"]]
-        else:
-            devices = [(f"Simulated {number:02}", f"sim-{number:02}") for number in range(1, count + 1)]
-            tokens = admit(devices, Source.SIM, ward=options["ward"], otherwise=WARD, out=self.stdout)
-        parts = [
-            Part(
-                f"patient {number} ({patient.rhythm})",
-                token,
-                Source.SIM,
-                patient.rate_hz,
-                simulated_leads(patient),
-                simulated(patient, options["duration"]),
-            )
-            for number, (patient, token) in enumerate(zip(patients, tokens, strict=True), start=1)
-        ]
-        run(parts, url=options["url"], speed=options["speed"], out=self.stdout)
+            return nullcontext([options["token"]])
+        devices = [(f"Simulated {number:02}", f"sim-{number:02}") for number in range(1, count + 1)]
+        return admitted(devices, Source.SIM, ward=options["ward"], otherwise=WARD, out=self.stdout)
 
 
 def _patients(text: str) -> int:
