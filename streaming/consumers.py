@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 HELLO_DEADLINE_S = 5.0
 CLOSE_DEADLINE_S = 2.0
 DEVICE_ACK_S = 0.5
+DEVICE_SILENCE_S = 60.0
+"""A device that has said nothing for so long is asked to connect again: it may hang, or have been unplugged
+from its program. One that has nothing to send shows that it lives by asking for the time."""
 FRAMES_PER_TURN = 32
 """Others run at least every 10 ms, however many chunks come in one message."""
 CONNECTIONS_PER_PRINCIPAL = 64
@@ -337,9 +340,12 @@ class DeviceConsumer(VitalConsumer):
         self._intake: Intake | None = None
         self._session_ended = False
         self._ack: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self._silence: asyncio.TimerHandle | None = None
 
     async def said(self, text: str) -> None:
         """The hello, the leads that are off, the time, and the end of the session."""
+        self._heard_at = asyncio.get_running_loop().time()
         message = messages.parse_device_message(text)
         if isinstance(message, messages.DeviceHello) and not self.greeted:
             await self._greet(message)
@@ -358,6 +364,7 @@ class DeviceConsumer(VitalConsumer):
 
     async def sent(self, data: bytes) -> None:
         """A bundle of chunks; acknowledged by position at most 0.5 s later."""
+        self._heard_at = asyncio.get_running_loop().time()
         intake = self._require_intake()
         for number, frame in enumerate(decode_bundle(data), 1):
             intake.push(frame)
@@ -375,8 +382,9 @@ class DeviceConsumer(VitalConsumer):
 
     async def closed(self) -> None:
         """The stream falls silent, or is free when the device said bye."""
-        if self._ack is not None:
-            self._ack.cancel()
+        for timer in (self._ack, self._silence):
+            if timer is not None:
+                timer.cancel()
         intake, self._intake = self._intake, None
         if intake is not None:
             intake.close(ended=self._session_ended)
@@ -412,6 +420,16 @@ class DeviceConsumer(VitalConsumer):
                 server_ms=time.time() * 1000,
             )
         )
+        self._watch_silence()
+
+    def _watch_silence(self) -> None:
+        """Look again when the device would have been silent for too long, as far as it is known now."""
+        loop = asyncio.get_running_loop()
+        due = self._heard_at + DEVICE_SILENCE_S
+        if loop.time() >= due:
+            self.cut(CloseCode.SILENT, f"nothing was heard for {DEVICE_SILENCE_S:.0f} s")
+        else:
+            self._silence = loop.call_at(due, self._watch_silence)
 
     async def _acknowledge(self, intake: Intake) -> None:
         self._ack = None

@@ -1,0 +1,129 @@
+"""The device's endpoint in time that a test controls: how long it may be silent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streaming import consumers
+from streaming.compression import CompressionHandler
+from streaming.consumers import DEVICE_SILENCE_S, DeviceConsumer
+from streaming.core.streams import Source
+from streaming.exceptions import CloseCode
+from streaming.ingest import Ingest
+from streaming.store import access
+from streaming.store.access import DeviceAccess
+from tests.e2e.peers import chunk, hello
+from tests.fakes import virtual_time
+from tests.viewers import stream_info
+
+
+class Connection:
+    """A device's connection, and what the server has said on it."""
+
+    def __init__(self) -> None:
+        self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.heard: list[dict[str, Any]] = []
+        self.codes: list[int] = []
+        """With which the server has closed."""
+
+    async def say(self, message: dict[str, Any] | bytes) -> None:
+        """Send one message, and let the server handle it."""
+        key, value = ("bytes", message) if isinstance(message, bytes) else ("text", json.dumps(message))
+        await self._inbox.put({"type": "websocket.receive", key: value})
+        await asyncio.sleep(0.001)
+
+    async def receive(self) -> dict[str, Any]:
+        return await self._inbox.get()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.send":
+            self.heard.append(json.loads(message["text"]))
+        elif message["type"] == "websocket.close":
+            self.codes.append(message["code"])
+
+    def begin(self) -> None:
+        self._inbox.put_nowait({"type": "websocket.connect"})
+
+    def end(self) -> None:
+        self._inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+
+@pytest.fixture(autouse=True)
+def _admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that knows one device."""
+    info = stream_info()
+
+    def at_once(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any) -> Any:
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(consumers, "database_sync_to_async", at_once)
+    monkeypatch.setattr(access, "authenticate_device", lambda token: DeviceAccess(1, Source.SIM, 1))
+    monkeypatch.setattr(access, "admitted_stream", lambda device_id: info.stream)
+    monkeypatch.setattr(access, "open_epoch", lambda *arguments: info)
+
+
+@asynccontextmanager
+async def device() -> AsyncIterator[Connection]:
+    """A device that is welcome."""
+    clock = asyncio.get_running_loop().time
+    ingest = Ingest(lambda bundle: None, lambda group: CompressionHandler(), clock=clock)
+    runtime = SimpleNamespace(
+        ingest=ingest, stopping=False, add=lambda connection: None, remove=lambda connection: None
+    )
+    connection = Connection()
+    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
+    serving = asyncio.create_task(DeviceConsumer()(scope, connection.receive, connection.send))
+    connection.begin()
+    await connection.say(hello("T"))
+    assert [message["type"] for message in connection.heard] == ["welcome"]
+    yield connection
+    connection.end()
+    await serving
+
+
+@virtual_time
+async def test_a_device_that_says_nothing_is_asked_to_connect_again() -> None:
+    async with device() as connection:
+        await asyncio.sleep(DEVICE_SILENCE_S - 1)
+        assert connection.codes == []
+        await asyncio.sleep(1)
+        assert connection.codes == [CloseCode.SILENT]
+        assert connection.heard[-1]["code"] == CloseCode.SILENT
+        assert connection.heard[-1]["reason"] == "nothing was heard for 60 s"
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [{"type": "time", "t0": 1}, {"type": "quality", "sample": 0, "leads_off": []}, chunk(0)],
+    ids=["time", "quality", "chunk"],
+)
+def test_whatever_it_says_shows_that_it_lives(sign: dict[str, Any] | bytes) -> None:
+    @virtual_time
+    async def alive() -> None:
+        async with device() as connection:
+            for _ in range(5):
+                await asyncio.sleep(DEVICE_SILENCE_S - 1)
+                await connection.say(sign)
+            assert connection.codes == []
+            await asyncio.sleep(DEVICE_SILENCE_S)
+            assert connection.codes == [CloseCode.SILENT]
+
+    alive()
+
+
+@virtual_time
+async def test_a_device_that_has_left_is_not_watched_any_more() -> None:
+    async with device() as connection:
+        pass
+    await asyncio.sleep(2 * DEVICE_SILENCE_S)
+    assert connection.codes == []
