@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from channels.db import database_sync_to_async
@@ -35,6 +36,8 @@ POLL_S = 2.0
 HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
 DRAIN_S = 3.0
+LAST_WORDS_S = 1.0
+"""For what is still to be written when a process ends."""
 _INVALID = {
     PrincipalKind.SESSION: "sign-in is no longer valid",
     PrincipalKind.TOKEN: "API token is no longer valid: revoked or expired, or its user may not sign in",
@@ -103,6 +106,9 @@ class Runtime:
             asyncio.create_task(
                 _repeat(asyncio.Event(), FORGET_EVERY_S, lambda _: self._forget_idle()), name="vital-forget"
             ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), audit.REPEAT_S, lambda _: _record_repeats()), name="vital-repeats"
+            ),
         ]
 
     async def stop(self) -> None:
@@ -119,6 +125,9 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
+            async with asyncio.timeout(LAST_WORDS_S):
+                await _record_repeats(ending=True)
         await self.hub.aclose()
 
     def add(self, connection: Connection) -> None:
@@ -225,6 +234,10 @@ class Runtime:
     async def _log_audit_head(self) -> None:
         writer, seq, digest = audit.head()
         logger.info("audit head of writer %s: %s %s", writer, seq, digest)
+
+
+async def _record_repeats(*, ending: bool = False) -> None:
+    await database_sync_to_async(partial(audit.record_repeats, ending=ending))()
 
 
 async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[bool], Awaitable[None]]) -> None:

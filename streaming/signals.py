@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Ward
 from streaming.store import audit
@@ -60,11 +61,21 @@ def _signed_out(user: User | None, **_kwargs: Any) -> None:
 
 
 @receiver(user_login_failed)
-def _refused(**_kwargs: Any) -> None:
-    """Without what was typed: people type their password into the wrong field."""
-    audit.record("anonymous", "user.login", "user", "denied")
+def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **_kwargs: Any) -> None:
+    _record_failure("denied", credentials.get(_User.USERNAME_FIELD), request)
 
 
 @receiver(user_locked_out)
-def _locked_out(**_kwargs: Any) -> None:
-    audit.record("anonymous", "user.login", "user", "locked")
+def _locked_out(request: HttpRequest, username: str | None = None, **_kwargs: Any) -> None:
+    _record_failure("locked", username, request)
+
+
+def _record_failure(outcome: str, username: str | None, request: HttpRequest | None) -> None:
+    """Of whom there is, the id; never what was typed: people type their password into the wrong field."""
+    known = _User.objects.filter(**{_User.USERNAME_FIELD: username}).values_list("pk", flat=True).first()
+    audit.record_refusal(
+        "user.login",
+        "user" if known is None else f"user:{known}",
+        outcome,
+        address=request.META.get("REMOTE_ADDR") if request else None,
+    )

@@ -61,6 +61,8 @@ class Store:
         self.faults: list[Exception] = []
         self.asked: list[str] = []
         self.cut: list[tuple[Principal, str]] = []
+        self.repeats: list[tuple[float, bool]] = []
+        """When what was counted of refusals was to be written, and whether because the process ended."""
         self.meanwhile: Callable[[], None] = lambda: None
         monkeypatch.setattr(runtime_module, "database_sync_to_async", _at_once)
         monkeypatch.setattr(access, "recheck", self._recheck)
@@ -68,6 +70,9 @@ class Store:
             access, "note_cut", lambda principal, reason: self.cut.append((principal, reason))
         )
         monkeypatch.setattr(access, "ended_streams", lambda streams: self.ended & set(streams))
+        monkeypatch.setattr(
+            audit, "record_repeats", lambda *, ending=False: self.repeats.append((_now(), ending))
+        )
         monkeypatch.setattr(profiles, "current_version", self._current_version)
         monkeypatch.setattr(profiles, "load", self._load)
 
@@ -88,6 +93,10 @@ class Store:
         if isinstance(self.loaded, Exception):
             raise self.loaded
         return self.loaded
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _at_once(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -423,3 +432,13 @@ async def test_a_layer_of_this_process_alone_is_given_nothing(store: Store) -> N
     await turns()
     assert layer.channels.get("specific.listener") is None
     await runtime.stop()
+
+
+@virtual_time
+async def test_counted_refusals_are_written_each_minute_and_at_the_end(store: Store) -> None:
+    began = _now()
+    async with running():
+        await asyncio.sleep(2 * audit.REPEAT_S + 1)
+        assert store.repeats == [(began + audit.REPEAT_S, False), (began + 2 * audit.REPEAT_S, False)]
+        store.repeats.clear()
+    assert [ending for _, ending in store.repeats] == [True]

@@ -12,9 +12,15 @@ from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from streaming.models import ApiToken, AuditEntry, DeviceToken
-from streaming.store import feeds, tokens
+from streaming.store import audit, feeds, tokens
 from streaming.store.access import access_changed
 from tests.store.people import Hospital, api_token_of, hospital
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refusals of other tests do not merge with ours, and time stands still."""
+    monkeypatch.setattr(audit, "_refusals", audit.Repeats(clock=lambda: 0.0))
 
 
 @pytest.fixture
@@ -128,6 +134,37 @@ def test_sign_ins_are_audited_without_what_was_typed(
         (me, "user.login", me, "allowed"),
         (me, "user.logout", me, "done"),
     ]
+
+
+def test_failed_sign_ins_are_merged_by_address_and_user_and_counted(
+    db: None,
+    settings: Settings,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    nurse = User.objects.create_user("nurse", password="right").pk
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(12):
+            for name, address in (("nurse", "10.0.0.1"), ("typed-secret", "10.0.0.1"), ("nurse", "10.0.0.2")):
+                form = {"username": name, "password": "wrong"}
+                Client().post("/accounts/login/", form, REMOTE_ADDR=address)
+    denied = [(f"user:{nurse}", "10.0.0.1"), ("user", "10.0.0.1"), (f"user:{nurse}", "10.0.0.2")]
+    assert told_of("denied") == [(target, {"count": 1, "address": address}) for target, address in denied]
+    assert told_of("locked") == [(target, {"count": 1, "address": address}) for target, address in denied]
+    with django_capture_on_commit_callbacks(execute=True):
+        audit.record_repeats(ending=True)
+    assert [detail["count"] for _, detail in told_of("denied")] == [1, 1, 1, 11, 11, 11]
+    assert [detail["count"] for _, detail in told_of("locked")] == [1, 1, 1, 2, 2, 2]
+    assert "typed-secret" not in str(list(AuditEntry.objects.values()))
+
+
+def told_of(outcome: str) -> list[tuple[str, dict[str, Any]]]:
+    """Whose sign-in ended so, and the details."""
+    return list(
+        AuditEntry.objects.filter(action="user.login", outcome=outcome)
+        .order_by("seq")
+        .values_list("object", "detail")
+    )
 
 
 @pytest.mark.django_db(transaction=True)

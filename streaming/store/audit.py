@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from streaming.models import AuditEntry
 
 GENESIS = "0" * 64
 MAX_TEXT = 200
+REPEAT_S = 60.0
+MAX_KINDS = 32
+"""Enough to see from where and against whom; nobody makes more rows a minute, but for one of each action."""
 
 
 class Head(NamedTuple):
@@ -93,30 +97,60 @@ class AuditWriter:
         self._head = Head(uuid.uuid4().hex, 0, GENESIS)
 
 
+class Refusal(NamedTuple):
+    """What anybody can bring about, without a token or a password, as often as they like."""
+
+    action: str
+    target: str
+    outcome: str
+    address: str | None
+    """Where it came from, as far as it is known."""
+
+
 class Repeats:
-    """How often something that anybody can bring about has happened since it was last recorded."""
+    """How often each refusal has happened since it was last recorded.
 
-    def __init__(self, every_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._every_s, self._clock = every_s, clock
+    The first of a kind is recorded at once, then at most one entry per `every_s`, with the count. Beyond
+    `max_kinds` of them within that time, further ones are counted as one: of each action, from "others".
+    """
+
+    def __init__(
+        self,
+        every_s: float = REPEAT_S,
+        max_kinds: int = MAX_KINDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._every_s, self._max_kinds, self._clock = every_s, max_kinds, clock
         self._lock = threading.Lock()
-        self._recorded: dict[str, float] = {}
-        self._unrecorded: dict[str, int] = {}
+        self._recorded: dict[Refusal, float] = {}
+        self._unrecorded: Counter[Refusal] = Counter()
 
-    def due(self, kind: str) -> int | None:
-        """Count one; None when it need not be recorded yet, else how many the entry stands for.
-
-        The first is recorded at once, then at most one entry per `every_s`. What was counted when they stop
-        is told by the entry of the next one, whenever that comes.
-        """
-        now = self._clock()
+    def note(self, refusal: Refusal) -> list[tuple[Refusal, int]]:
+        """Count one; what has to be recorded now, each with how many the entry stands for."""
         with self._lock:
-            count = self._unrecorded.pop(kind, 0) + 1
-            last = self._recorded.get(kind)
-            if last is not None and now - last < self._every_s:
-                self._unrecorded[kind] = count
-                return None
-            self._recorded[kind] = now
-            return count
+            due = self._take_due()
+            if refusal not in self._recorded and len(self._recorded) >= self._max_kinds:
+                refusal = refusal._replace(target=refusal.target.partition(":")[0], address="others")
+            self._unrecorded[refusal] += 1
+            if refusal not in self._recorded:
+                due.append(self._take(refusal))
+            return due
+
+    def due(self, *, ending: bool = False) -> list[tuple[Refusal, int]]:
+        """What was counted and has waited long enough; all of it when the process is `ending`."""
+        with self._lock:
+            return self._take_due(ending=ending)
+
+    def _take_due(self, *, ending: bool = False) -> list[tuple[Refusal, int]]:
+        now = self._clock()
+        over = [kind for kind, at in self._recorded.items() if ending or now - at >= self._every_s]
+        for kind in over:
+            del self._recorded[kind]
+        return [self._take(kind) for kind in over if kind in self._unrecorded]
+
+    def _take(self, kind: Refusal) -> tuple[Refusal, int]:
+        self._recorded[kind] = self._clock()
+        return kind, self._unrecorded.pop(kind)
 
 
 _writer = AuditWriter()
@@ -135,14 +169,23 @@ def record(actor: str, action: str, target: str, outcome: str, /, **detail: Any)
     transaction.on_commit(lambda: _writer.append(actor, action, target, outcome, checked))
 
 
-def record_refusal(action: str, target: str) -> None:
-    """Write that somebody unknown was refused; at most once a minute for each action, with how often.
+def record_refusal(action: str, target: str, outcome: str = "denied", *, address: str | None = None) -> None:
+    """Write that somebody unknown was refused, as `Repeats` merges it, with how often.
 
-    Nobody needs a token to be refused: a row for each attempt would let anybody fill the disk.
+    Nobody needs a token or a password to be refused: a row for each attempt would let anybody fill the disk.
     """
-    count = _refusals.due(action)
-    if count is not None:
-        record("anonymous", action, target, "denied", count=count)
+    _write(_refusals.note(Refusal(action, target, outcome, address)))
+
+
+def record_repeats(*, ending: bool = False) -> None:
+    """Write the refusals that were counted, once a minute has passed, or when the process is `ending`."""
+    _write(_refusals.due(ending=ending))
+
+
+def _write(counted: Iterable[tuple[Refusal, int]]) -> None:
+    for refusal, count in counted:
+        where = {"address": refusal.address} if refusal.address else {}
+        record("anonymous", refusal.action, refusal.target, refusal.outcome, count=count, **where)
 
 
 def head() -> Head:

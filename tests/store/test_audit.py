@@ -15,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from streaming.exceptions import AuthenticationError
 from streaming.models import AuditEntry
 from streaming.store import access, audit
-from streaming.store.audit import GENESIS, AuditProblem, AuditWriter, Head
+from streaming.store.audit import GENESIS, AuditProblem, AuditWriter, Head, Refusal
 from tests.store.tampering import TRIGGERS, remove, tamper
 
 
@@ -146,25 +146,54 @@ def test_failed_write_is_raised_and_begins_a_new_chain(
     assert audit.verify() == []
 
 
+def refusal(address: str, target: str = "user:7") -> Refusal:
+    return Refusal("user.login", target, "denied", address)
+
+
 class TestRepeats:
     """What anybody can bring about is counted."""
 
     def test_first_is_recorded_and_those_of_the_next_minute_are_counted(self) -> None:
         now = [0.0]
         repeats = audit.Repeats(60.0, clock=lambda: now[0])
-        assert repeats.due("a") == 1
+        assert repeats.note(refusal("a")) == [(refusal("a"), 1)]
         now[0] = 59.0
-        assert [repeats.due("a") for _ in range(5)] == [None] * 5
+        assert [repeats.note(refusal("a")) for _ in range(5)] == [[]] * 5
+        assert repeats.due() == []
         now[0] = 60.0
-        assert repeats.due("a") == 6
-        now[0] = 61.0
-        assert repeats.due("a") is None
+        assert repeats.note(refusal("a")) == [(refusal("a"), 5)]
+        now[0] = 120.0
+        assert repeats.due() == [(refusal("a"), 1)]
         now[0] = 1000.0
-        assert repeats.due("a") == 2
+        assert repeats.due() == []
+        assert repeats.note(refusal("a")) == [(refusal("a"), 1)]
+
+    def test_what_was_counted_is_told_though_nothing_follows_it(self) -> None:
+        now = [0.0]
+        repeats = audit.Repeats(60.0, clock=lambda: now[0])
+        for _ in range(8):
+            repeats.note(refusal("a"))
+        assert repeats.due() == []
+        assert repeats.due(ending=True) == [(refusal("a"), 7)]
+        assert repeats.due(ending=True) == []
 
     def test_kinds_are_counted_apart(self) -> None:
         repeats = audit.Repeats(60.0, clock=lambda: 0.0)
-        assert [repeats.due(kind) for kind in "abab"] == [1, 1, None, None]
+        kinds = [refusal("a"), refusal("b"), refusal("a", "user:8"), refusal("a")]
+        assert [repeats.note(kind) for kind in kinds] == [[(kind, 1)] for kind in kinds[:3]] + [[]]
+
+    def test_no_number_of_addresses_and_names_makes_more_rows_and_all_are_counted(self) -> None:
+        now = [0.0]
+        repeats = audit.Repeats(60.0, max_kinds=32, clock=lambda: now[0])
+        rows = [row for at in range(1000) for row in repeats.note(refusal(str(at), f"user:{at}"))]
+        assert [count for _, count in rows] == [1] * 33
+        others = refusal("others", "user")
+        assert rows[-1] == (others, 1)
+        now[0] = 60.0
+        assert repeats.due() == [(others, 1000 - 33)]
+        now[0] = 120.0
+        assert repeats.due() == []
+        assert repeats.note(refusal("new")) == [(refusal("new"), 1)]
 
     def test_refusals_without_end_are_one_row_a_minute(
         self,
@@ -184,7 +213,7 @@ class TestRepeats:
         rows = AuditEntry.objects.order_by("seq").values_list("actor", "action", "outcome", "detail")
         assert list(rows) == [
             ("anonymous", f"{kind}.authenticate", "denied", {"count": count})
-            for count in (1, 60)
+            for count in (1, 59)
             for kind in ("device", "viewer")
         ]
 
