@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -128,6 +129,8 @@ class ProfileAdmin(Audited, _ModelAdmin):
         obj.updated_by_id = request.user.pk
         super().save_model(request, obj, form, change)
         messages.info(request, APPLIES.format(obj.version))
+        if not obj.is_default and (doubt := self._doubt(request, obj.group)):
+            messages.warning(request, doubt)
 
     def delete_model(self, request: HttpRequest, obj: Profile) -> None:
         """Keep who it was, in the version; the group returns to the default."""
@@ -183,6 +186,16 @@ class ProfileAdmin(Audited, _ModelAdmin):
                 for stream in streams or ()
             ),
         ]
+
+    def _doubt(self, request: HttpRequest, group: str) -> str | None:
+        """What speaks against a group's name; a group may still come, so that it is no fault."""
+        known = [name for name, _ in self._known_groups(request)]
+        may_be_hidden = group.startswith(group_of("")) and self._visible_streams(request) is None
+        if group in known or may_be_hidden:
+            return None
+        near = get_close_matches(group.lower(), known, n=3)
+        proposal = f" Did you mean {' or '.join(near)}?" if near else ""
+        return f"No group {group} is there now: the profile governs nothing until it comes.{proposal}"
 
     def _visible_streams(self, request: HttpRequest) -> QuerySet[Any] | None:
         """The rows that the user sees on the admissions' page, or None when that page is closed to them."""

@@ -12,8 +12,9 @@ from django.test import Client
 
 from streaming.models import Device, Patient, Stream, Ward
 from streaming.models_profiles import DEFAULT_GROUP, SETTINGS, Profile, ProfileVersion
-from streaming.store import profiles
+from streaming.store import feeds, profiles
 from tests.pages import inline_code
+from tests.store.people import hospital
 
 LIST = "/admin/streaming/profile/"
 ALL = [f"{verb}_profile" for verb in ("view", "add", "change", "delete")]
@@ -171,6 +172,50 @@ def test_save_is_a_version_by_the_user_and_says_when_it_applies(operator: Client
     assert profiles.load().default.compression.level == 9
     assert profiles.current_version() == before + 1
     assert str(ProfileVersion.objects.get().updated_by) == "operator"
+
+
+def said_on_adding(client: Client, group: str) -> list[str]:
+    """The messages that follow a new override for `group`."""
+    form = {"group": group, "max_buffer_size": "500", "emergency_mode": "unknown"}
+    response = client.post(f"{LIST}add/", form, follow=True)
+    assert Profile.objects.filter(group=group).exists()
+    return [str(message) for message in response.context["messages"] if message.level_tag == "warning"]
+
+
+def test_group_that_is_not_there_is_taken_with_a_warning_and_near_matches(admin_client: Client) -> None:
+    place = hospital()
+    there = place.streams["a"].pk
+    doubt = "No group {} is there now: the profile governs nothing until it comes."
+    for group, near in (
+        (f"ecg.{there[:-1]}", f"ecg.{there}"),
+        (there, f"ecg.{there}"),
+        (f"ECG.{there}", f"ecg.{there}"),
+        ("Control", "control"),
+    ):
+        (said,) = said_on_adding(admin_client, group)
+        assert said.startswith(f"{doubt.format(group)} Did you mean ")
+        assert near in said
+    assert said_on_adding(admin_client, "zzzzzzzz") == [doubt.format("zzzzzzzz")]
+    for group in (f"ecg.{there}", "control"):
+        assert said_on_adding(admin_client, group) == []
+
+
+def test_group_of_an_ended_admission_and_one_of_another_ward_are_doubted_alike(
+    staff: Callable[..., Client],
+) -> None:
+    place = hospital()
+    feeds.end_admission(place.streams["a"], actor="system:test")
+    client = staff(*ALL, "view_stream")
+    User.objects.get(username="operator").groups.add(place.groups["a"])
+    for ward in "ab":
+        assert len(said_on_adding(client, f"ecg.{place.streams[ward].pk}")) == 1
+
+
+def test_who_may_not_see_streams_is_not_told_which_there_are(operator: Client) -> None:
+    place = hospital()
+    assert said_on_adding(operator, f"ecg.{place.streams['a'].pk}") == []
+    assert said_on_adding(operator, "ecg.nobody") == []
+    assert len(said_on_adding(operator, "kontrol")) == 1
 
 
 def test_override_is_added_with_what_it_sets_and_inherits_the_rest(operator: Client) -> None:
