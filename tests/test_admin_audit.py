@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from streaming.models import AuditEntry, Device, Patient, Stream
@@ -155,3 +156,11 @@ def test_saving_without_a_change_leaves_none(
             f"streaming/patient/{place.streams['a'].patient_id}/change/",
             {"display_name": place.streams["a"].patient.display_name},
         )
+
+
+def test_the_list_tells_the_time_to_the_second(admin_client: Client) -> None:
+    at = timezone.now().replace(microsecond=0)
+    AuditEntry(
+        writer="w", seq=1, at=at, actor="user:1", action="test", object="stream:a", outcome="done"
+    ).save()
+    assert f"{at:%Y-%m-%d %H:%M:%S}" in admin_client.get("/admin/streaming/auditentry/").content.decode()

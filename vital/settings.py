@@ -82,8 +82,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-DATETIME_FORMAT = "Y-m-d H:i:s"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = "vital.formats"
 
 # Static files come from the application itself (WhiteNoise), found where they lie: no collectstatic.
 # Max age 0: modules import each other by name, and a browser must never mix two versions of them.
