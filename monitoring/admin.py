@@ -129,7 +129,9 @@ def _ratio(percent: float | None) -> str:
 def _size(size_bytes: float) -> str:
     if size_bytes < 1_000_000:
         return f"{size_bytes / 1000:.1f} kB"
-    return f"{size_bytes / 1_000_000:,.1f} MB"
+    if size_bytes < 1_000_000_000:
+        return f"{size_bytes / 1_000_000:.1f} MB"
+    return f"{size_bytes / 1_000_000_000:,.1f} GB"
 
 
 def _yes_or_no(fact: bool) -> str:
@@ -279,12 +281,12 @@ class MetricsSnapshotAdmin(_ModelAdmin):
 
     @admin.display(ordering="bytes_sent", description="sent")
     def sent_bytes(self, row: MetricsSnapshot) -> str:
-        """Decimal kB or MB."""
+        """Decimal kB, MB or GB."""
         return _size(row.bytes_sent)
 
     @admin.display(ordering="space_saved_mb", description="space saved")
     def saved(self, row: MetricsSnapshot) -> str:
-        """Decimal kB or MB."""
+        """Decimal kB, MB or GB."""
         return _size(row.space_saved_mb * 1_000_000)
 
     @admin.display(description="backpressure active")
