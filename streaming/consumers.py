@@ -156,6 +156,9 @@ class VitalConsumer(AsyncWebsocketConsumer):
             )
 
     async def _received(self, message: dict[str, Any]) -> None:
+        # The first message is a hello or ends the connection: the deadline was for it, not for the database.
+        if self._deadline is not None:
+            self._deadline.cancel()
         text = message.get("text")
         if text is not None:
             await self.said(text)
@@ -163,9 +166,7 @@ class VitalConsumer(AsyncWebsocketConsumer):
             await self.sent(message.get("bytes") or b"")
 
     def hello_has_come(self) -> None:
-        """The first message is here and good."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        """The first message was a good one."""
         self.greeted = True
 
     async def _guarded(self, work: Awaitable[None]) -> None:

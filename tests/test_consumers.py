@@ -1,4 +1,4 @@
-"""The device's endpoint in time that a test controls: how long it may be silent."""
+"""The device's endpoint in time that a test controls: how long it may be silent, and who may be slow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from streaming import consumers
 from streaming.compression import CompressionHandler
-from streaming.consumers import DEVICE_SILENCE_S, DeviceConsumer
+from streaming.consumers import DEVICE_SILENCE_S, HELLO_DEADLINE_S, DeviceConsumer
 from streaming.core.streams import Source
 from streaming.exceptions import CloseCode
 from streaming.ingest import Ingest
@@ -60,21 +60,28 @@ def _admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that knows one device."""
     info = stream_info()
 
-    def at_once(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-        async def call(*arguments: Any) -> Any:
-            return function(*arguments)
-
-        return call
-
-    monkeypatch.setattr(consumers, "database_sync_to_async", at_once)
+    monkeypatch.setattr(consumers, "database_sync_to_async", answering_after(0.0))
     monkeypatch.setattr(access, "authenticate_device", lambda token: DeviceAccess(1, Source.SIM, 1))
     monkeypatch.setattr(access, "admitted_stream", lambda device_id: info.stream)
     monkeypatch.setattr(access, "open_epoch", lambda *arguments: info)
 
 
+def answering_after(seconds: float) -> Callable[..., Callable[..., Awaitable[Any]]]:
+    """In place of a thread: each answer takes so long."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any) -> Any:
+            await asyncio.sleep(seconds)
+            return function(*arguments)
+
+        return call
+
+    return wrap
+
+
 @asynccontextmanager
 async def device() -> AsyncIterator[Connection]:
-    """A device that is welcome."""
+    """A device that has said hello."""
     clock = asyncio.get_running_loop().time
     ingest = Ingest(lambda bundle: None, lambda group: CompressionHandler(), clock=clock)
     runtime = SimpleNamespace(
@@ -85,7 +92,6 @@ async def device() -> AsyncIterator[Connection]:
     serving = asyncio.create_task(DeviceConsumer()(scope, connection.receive, connection.send))
     connection.begin()
     await connection.say(hello("T"))
-    assert [message["type"] for message in connection.heard] == ["welcome"]
     yield connection
     connection.end()
     await serving
@@ -127,3 +133,16 @@ async def test_a_device_that_has_left_is_not_watched_any_more() -> None:
         pass
     await asyncio.sleep(2 * DEVICE_SILENCE_S)
     assert connection.codes == []
+
+
+def test_a_slow_database_is_not_the_fault_of_who_said_hello_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "database_sync_to_async", answering_after(HELLO_DEADLINE_S))
+
+    @virtual_time
+    async def greeted() -> None:
+        async with device() as connection:
+            await asyncio.sleep(4 * HELLO_DEADLINE_S)
+            assert [message["type"] for message in connection.heard] == ["welcome"]
+            assert connection.codes == []
+
+    greeted()
