@@ -128,6 +128,8 @@ class Runtime:
         with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
             async with asyncio.timeout(LAST_WORDS_S):
                 await _record_repeats(ending=True)
+        if self._tasks:
+            await self._log_audit_head()
         await self.hub.aclose()
 
     def add(self, connection: Connection) -> None:

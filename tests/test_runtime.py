@@ -375,15 +375,20 @@ class TestEnd:
 
 
 @virtual_time
-async def test_the_head_of_the_audit_trail_is_logged_hourly(
+async def test_the_head_of_the_audit_trail_is_logged_hourly_and_at_the_end(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(audit, "head", lambda: ("w1", 17, "abcd"))
     async with running():
         await asyncio.sleep(2 * HEAD_LOG_S + 1)
-    heads = [r.message for r in caplog.records if "audit head" in r.message]
-    assert heads == ["audit head of writer w1: 17 abcd"] * 2
+        assert heads_in(caplog) == ["audit head of writer w1: 17 abcd"] * 2
+        monkeypatch.setattr(audit, "head", lambda: ("w1", 18, "efgh"))
+    assert heads_in(caplog)[2:] == ["audit head of writer w1: 18 efgh"]
+
+
+def heads_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if "audit head" in record.message]
 
 
 @virtual_time
