@@ -165,15 +165,29 @@ async def test_without_a_server_it_says_how_to_start_one_and_goes_on_trying(tmp_
     assert status == 0
 
 
-async def test_a_refused_token_ends_it_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason", "remedy"),
+    [
+        (CloseCode.UNAUTHENTICATED, "device token is not valid", "to get a new token"),
+        (CloseCode.FORBIDDEN, "the admission has ended", "moved by another run with another --ward"),
+    ],
+    ids=["token", "admission"],
+)
+async def test_a_refused_device_ends_it_with_the_reason_and_what_to_do(
+    tmp_path: Path, code: CloseCode, reason: str, remedy: str
+) -> None:
+    async def refuse_so(socket: ServerConnection) -> None:
+        await socket.recv()
+        await say_bye(socket, code, reason)
+
     async with (
-        server(refuse) as url,
+        server(refuse_so) as url,
         manage("simulate", "--token", "T", "--url", url, var_dir=tmp_path) as command,
     ):
         status, output = await command.ended()
     assert status == 1
-    assert "patient 1 (sinus): device token is not valid" in output
-    assert "Run the command again without --token" in output
+    assert f"patient 1 (sinus): {reason}" in output
+    assert remedy in output
     assert "Traceback" not in output
 
 

@@ -8,12 +8,14 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.core.management.base import OutputWrapper
 from django.test import Client
 from pytest_django import Settings
 
 from streaming import command_line
 from streaming.core.streams import Source
 from streaming.exceptions import AuthenticationError
+from streaming.management.admitting import admitted
 from streaming.models import Device, DeviceToken, Patient, Stream, Ward
 from streaming.store import access, demo, feeds
 from tests.store.people import session_of
@@ -173,6 +175,23 @@ class TestFeed:
             access.authenticate_device(second.token)
         Device.objects.filter(name="sim 9").get().tokens.all().delete()
         feeds.end_feed(first)
+
+    def test_without_a_ward_a_device_stays_where_it_lies_and_is_moved_by_its_name(self) -> None:
+        def run(ward: str | None) -> str:
+            out = StringIO()
+            with admitted(
+                [("Teal 3", "sim 9")], Source.SIM, ward=ward, otherwise="Else", out=OutputWrapper(out)
+            ):
+                return out.getvalue()
+
+        assert "Admitted to Else: 1" in run(None)
+        assert "Admitted to Ward X: 1" in run("Ward X")
+        moved = Stream.objects.get(ended_at=None)
+        Ward.objects.filter(pk=moved.ward_id).update(name="Renamed")
+        said = run(None)
+        assert "Admitted to Renamed: 1" in said
+        assert "No group sees this ward yet" in said
+        assert Stream.objects.get(ended_at=None) == moved
 
     def test_next_patient_takes_the_lowest_free_bed(self) -> None:
         streams = [feeds.ensure_admission("Ward X", f"Teal {n}", f"sim {n}", Source.SIM) for n in range(3)]

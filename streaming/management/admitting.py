@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import transaction
+from django.db.models import Count, Q
 
 from streaming.core.streams import Source
 from streaming.models import Ward
@@ -19,7 +20,8 @@ def add_ward_argument(parser: CommandParser, otherwise: str) -> None:
     """The option that names the ward."""
     parser.add_argument(
         "--ward",
-        help=f"name of the ward to admit to (default: {demo.EMPTY_WARD} of the demo, else {otherwise})",
+        help="name of the ward to admit to, or to move to (default: where the device lies, else "
+        f"{demo.EMPTY_WARD} of the demo, else {otherwise})",
     )
 
 
@@ -34,18 +36,25 @@ def admitted(
 ) -> Iterator[list[str]]:
     """A token for each (patient, device), admitted to `ward` or a default; what is missing is made.
 
-    The tokens end with the block.
+    Without `ward`, a device that lies at its patient already stays there: another program may feed it. The
+    tokens end with the block.
     """
     require_migrated()
-    if ward is None:
-        ward = demo.EMPTY_WARD if Ward.objects.filter(name=demo.EMPTY_WARD).exists() else otherwise
+    default = demo.EMPTY_WARD if Ward.objects.filter(name=demo.EMPTY_WARD).exists() else otherwise
     try:
         with transaction.atomic():
-            begun = [feeds.ensure_feed(ward, patient, device, source) for patient, device in devices]
+            begun = [
+                (feeds.feed_where_it_lies(patient, device, source) if ward is None else None)
+                or feeds.ensure_feed(ward or default, patient, device, source)
+                for patient, device in devices
+            ]
     except ValueError as error:
         raise CommandError(str(error)) from None
-    out.write(f"Admitted to {ward}: {len(begun)}")
-    if not Ward.objects.filter(name=ward, groups__isnull=False).exists():
+    streams = [feed.stream for feed in begun]
+    count = Count("streams", filter=Q(streams__in=streams), distinct=True)
+    for name, admissions in Ward.objects.annotate(n=count).filter(n__gt=0).values_list("name", "n"):
+        out.write(f"Admitted to {name}: {admissions}")
+    if Ward.objects.filter(streams__in=streams, groups=None).exists():
         out.write("No group sees this ward yet: give it one in the admin, or sign in as a superuser.")
     with ended_after(begun):
         yield [feed.token for feed in begun]

@@ -37,6 +37,18 @@ def ensure_feed(
         return begin_feed(ensure_admission(ward_name, patient_label, device_name, source, bed))
 
 
+def feed_where_it_lies(patient_label: str, device_name: str, source: Source) -> Feed | None:
+    """Begin to feed a device that is admitted at this patient, in whichever ward; None when it is not."""
+    lying = Stream.objects.select_related("device").filter(
+        device__name=device_name,
+        device__source=source.value,
+        patient__display_name=patient_label,
+        ended_at=None,
+    )
+    stream = lying.first()
+    return begin_feed(stream) if stream else None
+
+
 def begin_feed(stream: Stream) -> Feed:
     """Issue a token for the device of an open admission; the device's others stay as they are.
 
