@@ -26,7 +26,7 @@ const connection = new Connection(
       if (feeds.hear(message, at)) screen.bedsChanged();
     },
     samples: (samples, at) => feeds.write(samples, at),
-    welcomed: () => feeds.forgetAliases(),
+    welcomed: () => feeds.forgetConnection(),
     changed: () => screen.connectionChanged(),
   },
   { now },

@@ -303,3 +303,15 @@ test("4000-4099 add the jitter to the time that the server named, or to a second
 test("close codes outside 4400-4499 ask for another attempt", () => {
   for (const code of [1000, 1001, 1006, 1011, 4008, 4009, 4012, 4029, 4100, 4101]) assert.equal(finalState(code), null);
 });
+
+test("silence is counted from what came last, and is endless without a connection", () => {
+  const bench = new Bench();
+  assert.equal(bench.connection.silentS, Infinity);
+  bench.online();
+  bench.now += 2;
+  assert.equal(bench.connection.silentS, 2);
+  bench.receive({ type: "time", server_ms: 0 });
+  assert.equal(bench.connection.silentS, 0);
+  bench.lose(1006);
+  assert.equal(bench.connection.silentS, Infinity);
+});

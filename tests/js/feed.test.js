@@ -69,9 +69,18 @@ test("the frames of an alias go to the stream that it names, of no other", () =>
   const { feeds, feed } = page();
   feeds.write(samples(25, false, 8), 1.1);
   assert.equal(feed.ring?.stop, 25);
-  feeds.forgetAliases();
+  feeds.forgetConnection();
   feeds.write(samples(25), 1.2);
   assert.equal(feed.ring?.stop, 25);
+});
+
+test("the network's figures are those of one connection", () => {
+  const { feeds } = page();
+  const stats = { queued: {}, dropped: 0, expired: 0, condition: "excellent", rendition: "lossless" };
+  feeds.hear({ type: "stats", rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, ...stats }, 1);
+  assert.equal(feeds.stats?.condition, "excellent");
+  feeds.forgetConnection();
+  assert.equal(feeds.stats, null);
 });
 
 test("another alias of the same epoch continues the trace", () => {

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.page.scene import DEADLINE_MS, Scene
+from streaming.client import Pacer
+from streaming.client.playback import play, simulated, simulated_leads
+from streaming.ecg.simulator import Simulator
+from tests.page.scene import DEADLINE_MS, RATE_HZ, Scene, stop_of
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
@@ -56,3 +59,39 @@ async def test_a_lost_connection_is_told_and_comes_back(ward: Scene) -> None:
     await expect(page.locator(".offline")).to_be_hidden()
     await expect(page.locator(f'[data-stream="{bed.stream}"]')).to_be_visible()
     assert len(sockets) >= 2
+
+
+async def test_the_network_panel_shows_no_figure_of_a_connection_that_is_gone(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open()
+    sockets: list[WebSocketRoute] = []
+
+    async def relay(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if len(sockets) == 1:
+            socket.connect_to_server()
+        else:
+            await socket.close(code=1012, reason="test")
+
+    await page.route_web_socket("**/ws/viewer/", relay)
+    await page.goto(f"{ward.server.url}/patients/{bed.stream}/")
+    panel = page.locator(".network")
+    patient = Simulator("sinus", rate_hz=RATE_HZ, seed=1)
+    async with ward.device(bed, signals=simulated_leads(patient)) as device:
+        await play(device, simulated(patient, 2.0), Pacer())
+        await stop_of(page, bed.stream, round(RATE_HZ))
+        await expect(panel.locator('[data-part="rendition"]')).to_have_attribute("data-level", "4")
+        await expect(panel.locator('[data-part="goodput"]')).not_to_have_text("--")
+        await expect(panel.locator('[data-part="spark-top"]')).not_to_have_text("--")
+        await sockets[0].close(code=1012, reason="test")
+        await expect(panel.locator('[data-part="rendition"]')).to_have_attribute("data-level", "0")
+    await expect(panel.locator('[data-part="rendition-word"]')).to_have_text("No connection")
+    await expect(panel.locator('[data-part="condition"]')).to_contain_text("No figures until it is back.")
+    for figure in ("rtt", "goodput", "window", "dropped"):
+        await expect(panel.locator(f'[data-part="{figure}"]')).to_have_text("--")
+    await expect(panel.locator(".queues span")).to_have_text(["--"] * 5)
+    await expect(page.locator(".conn small")).to_have_text("")
+    # The line of round trips ends before its right edge, which is now.
+    line = await panel.locator('[data-part="spark"]').get_attribute("d")
+    assert line is not None
+    assert "59 " not in line

@@ -80,6 +80,11 @@ export class Connection {
     return this.#clock.rttS;
   }
 
+  /** Seconds since anything came; Infinity while there is no way to the server. */
+  get silentS() {
+    return this.phase === "online" ? this.#now() - this.#heardAt : Infinity;
+  }
+
   /** Milliseconds since 1970 on the server's clock; null before the first answer. */
   get serverMs() {
     return this.#clock.serverMs(this.#now());

@@ -25,10 +25,11 @@ export class Feeds {
     return this.#byId.get(id) ?? null;
   }
 
-  /** A new connection: its aliases are not those of the last one. */
-  forgetAliases() {
+  /** A new connection: its aliases are not those of the last one, nor are its figures. */
+  forgetConnection() {
     this.#byAlias.clear();
     this.denied.clear();
+    this.stats = null;
   }
 
   /**

@@ -1,9 +1,11 @@
 // @ts-check
 /** The panel that says how the data comes: rendition, round trip, goodput, window, queues, losses. */
 
+import { STALE_S, durationText } from "../stream/freshness.js";
 import { levelOf } from "../stream/rendition.js";
 import { mark, pick, write } from "./dom.js";
 
+const EVERY_S = 2;
 const REMEMBERED = 60; // round trips, one every 2 s: two minutes
 const CLASSES = ["critical", "high", "normal", "low", "bulk"];
 const FULL_QUEUE = 64; // messages that fill the bar
@@ -13,8 +15,7 @@ export class NetworkPanel {
   #connection;
   #feeds;
   #parts;
-  /** @type {number[]} */ #rtts = [];
-  #sampledAt = -Infinity;
+  #rtts = new RoundTrips();
 
   /**
    * @param {Element} element
@@ -49,37 +50,80 @@ export class NetworkPanel {
    */
   update(feed, now) {
     const parts = this.#parts;
-    const stats = this.#feeds.stats;
-    const rendition = feed.info?.rendition;
+    const trouble = troubleOf(this.#connection, now);
+    // Figures of a way that is gone would praise it: then none is shown.
+    const stats = trouble ? null : this.#feeds.stats;
+    const rtt = trouble ? null : this.#connection.rttS;
+    const rendition = trouble ? undefined : feed.info?.rendition;
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
-    write(parts.word, rendition ?? "--");
-    write(parts.condition, stats ? `Network ${stats.condition}, as the server sees it` : "Waiting for the server's figures");
-    const rtt = this.#connection.rttS;
+    write(parts.word, trouble?.what ?? rendition ?? "--");
+    const condition = stats ? `Network ${stats.condition}, as the server sees it` : "Waiting for the server's figures";
+    write(parts.condition, trouble?.note ?? condition);
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
-    if (stats) {
-      write(parts.goodput, stats.goodput_bps === null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
-      write(parts.window, `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}`);
-      write(parts.dropped, `${stats.dropped} / ${stats.expired}`);
-      for (const { name, bar, text } of parts.queues) {
-        const queued = stats.queued[name] ?? 0;
-        write(text, `${queued} queued`);
-        mark(bar, "width", String(Math.min(100, (100 * queued) / FULL_QUEUE)));
-      }
+    write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
+    write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
+    write(parts.dropped, stats ? `${stats.dropped} / ${stats.expired}` : "--");
+    for (const { name, bar, text } of parts.queues) {
+      const queued = stats?.queued[name] ?? 0;
+      write(text, stats ? `${queued} queued` : "--");
+      mark(bar, "width", String(Math.min(100, (100 * queued) / FULL_QUEUE)));
     }
-    if (rtt !== null && now - this.#sampledAt >= 2) {
-      this.#sampledAt = now;
-      this.#rtts.push(rtt * 1000);
-      if (this.#rtts.length > REMEMBERED) this.#rtts.shift();
-      this.#draw();
+    this.#rtts.set(Math.floor(now / EVERY_S), rtt === null ? NaN : rtt * 1000);
+    const top = this.#rtts.highest;
+    mark(parts.spark, "d", this.#rtts.path(Math.max(LEAST_SCALE_MS, top) * 1.1));
+    write(parts.top, top > 0 ? `${Math.round(Math.max(LEAST_SCALE_MS, top) * 1.1)} ms` : "--");
+  }
+}
+
+/**
+ * Why nothing is known of the network, in words; null while it answers.
+ * @param {import("../stream/connection.js").Connection} connection
+ * @param {number} now
+ * @returns {{what: string, note: string} | null}
+ */
+export function troubleOf({ phase, since, silentS }, now) {
+  if (phase !== "online") {
+    return { what: "No connection", note: `Lost ${durationText(now - since)} ago. No figures until it is back.` };
+  }
+  if (silentS > STALE_S) return { what: "No answer", note: `Nothing came for ${durationText(silentS)}. No figures until it does.` };
+  return null;
+}
+
+/** The round trips of the last two minutes, in milliseconds; NaN where there was none. */
+export class RoundTrips {
+  #values = new Float64Array(REMEMBERED).fill(NaN);
+  #last = -Infinity;
+
+  /**
+   * @param {number} slot steps of 2 s of the page's clock
+   * @param {number} ms
+   */
+  set(slot, ms) {
+    for (let missed = Math.max(this.#last + 1, slot - REMEMBERED + 1); missed < slot; missed++) {
+      this.#values[missed % REMEMBERED] = NaN;
     }
+    this.#values[slot % REMEMBERED] = ms;
+    this.#last = slot;
   }
 
-  #draw() {
-    const top = Math.max(LEAST_SCALE_MS, ...this.#rtts) * 1.1;
-    const from = REMEMBERED - this.#rtts.length;
-    const points = this.#rtts.map((ms, at) => `${from + at} ${(100 - (100 * ms) / top).toFixed(1)}`);
-    mark(this.#parts.spark, "d", `M${points.join("L")}`);
-    write(this.#parts.top, `${Math.round(top)} ms`);
+  /** 0 when there is none. */
+  get highest() {
+    return this.#values.reduce((most, ms) => (ms > most ? ms : most), 0);
+  }
+
+  /**
+   * The line in a box of 59 x 100 that ends at its right edge now, broken where there was no round trip.
+   * @param {number} top milliseconds at the upper edge
+   */
+  path(top) {
+    let path = "";
+    let open = false;
+    for (let at = 0; at < REMEMBERED; at++) {
+      const ms = this.#values[(this.#last + 1 + at) % REMEMBERED];
+      if (!Number.isNaN(ms)) path += `${open ? "L" : "M"}${at} ${(100 - (100 * ms) / top).toFixed(1)}`;
+      open = !Number.isNaN(ms);
+    }
+    return path;
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The bar on top: which ward, what is technically wrong in it, how the connection fares, and the time. */
 
-import { durationText } from "../stream/freshness.js";
+import { STALE_S, durationText } from "../stream/freshness.js";
 import { mark, pick, write } from "./dom.js";
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
@@ -41,7 +41,7 @@ export class TopBar {
     const parts = this.#parts;
     const connection = this.#connection;
     const wards = [...new Set(feeds.map((feed) => feed.entry.ward_name))];
-    const live = feeds.filter((feed) => isLive(feed, now)).length;
+    const live = feeds.filter((feed) => isLive(feed, now, connection.phase === "online")).length;
     write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? "No ward" : `${wards.length} wards`);
     write(parts.beds, `${feeds.length} ${feeds.length === 1 ? "bed" : "beds"} · ${live} live`);
 
@@ -64,23 +64,26 @@ export class TopBar {
       write(parts.attempt, connection.phase === "waiting" ? `try ${connection.attempt} in ${wait} s` : "trying now");
     }
 
-    mark(parts.conn, "data-phase", connection.phase === "online" ? "online" : "offline");
-    write(parts.phase, PHASES[connection.phase]);
+    const answers = connection.silentS <= STALE_S;
+    mark(parts.conn, "data-phase", answers ? "online" : "offline");
+    write(parts.phase, connection.phase === "online" && !answers ? "No answer" : PHASES[connection.phase]);
     const rtt = connection.rttS;
-    write(parts.figures, connection.phase !== "online" || rtt === null ? "" : `RTT ${(rtt * 1000).toFixed(0)} ms`);
+    write(parts.figures, !answers || rtt === null ? "" : `RTT ${(rtt * 1000).toFixed(0)} ms`);
     const time = connection.serverMs;
     write(parts.clock, clockText(new Date(time ?? Date.now())));
   }
 }
 
 /**
- * By its samples where they are watched; of the other beds the roster tells whether their device is there.
+ * By its samples where they are watched; of the other beds the roster tells whether their device is there,
+ * as long as there is somebody who would send another one.
  * @param {Feed} feed
  * @param {number} now
+ * @param {boolean} isOnline
  */
-function isLive(feed, now) {
+function isLive(feed, now, isOnline) {
   const state = feed.freshness(now);
-  return state === "live" || state === "late" || (feed.info === null && feed.entry.online);
+  return state === "live" || state === "late" || (isOnline && feed.info === null && feed.entry.online);
 }
 
 /** @type {Record<import("../stream/connection.js").Phase, string>} */
