@@ -150,6 +150,23 @@ test("a lead is off from the sample where it fell off until it is back", () => {
   assert.deepEqual(feed.offAt("V1", 150, 1000), { off: false, end: 1000 });
 });
 
+test("each lead is off since its own second", () => {
+  const { feed } = page();
+  feed.setQuality({ epoch: 1, sample: 100, leads_off: ["II"], rate_hz: null }, 2);
+  feed.setQuality({ epoch: 1, sample: 200, leads_off: ["II", "V1"], rate_hz: null }, 3);
+  assert.deepEqual([...feed.leadsOff], [["II", 2], ["V1", 3]]);
+  feed.setQuality({ epoch: 1, sample: 300, leads_off: ["V1"], rate_hz: null }, 4);
+  assert.deepEqual([...feed.leadsOff], [["V1", 3]]);
+});
+
+test("one lead off in place of another is drawn anew", () => {
+  const { feed } = page();
+  feed.setQuality({ epoch: 1, sample: 100, leads_off: ["II"], rate_hz: null }, 2);
+  const { revision } = feed;
+  feed.setQuality({ epoch: 1, sample: 200, leads_off: ["V1"], rate_hz: null }, 3);
+  assert.ok(feed.revision > revision);
+});
+
 test("a tile shows lead II where there is one, else the first", () => {
   const { feeds, feed } = page();
   assert.equal(feed.shownLead, 1);

@@ -109,6 +109,30 @@ async def test_a_click_opens_the_patient_and_escape_comes_back(ward: Scene) -> N
         await expect(page.locator(".phead .bed")).to_have_text("01")
 
 
+async def test_the_patient_page_has_the_lane_of_the_tile(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open(f"/patients/{bed.stream}/")
+    waves = page.locator(".waves")
+    canvas = waves.locator("canvas.trace")
+    async with _watched(ward, page, bed, leads=("II", "V1", "V5")) as device:
+        await expect(waves).not_to_have_attribute("data-alarm", "tech")
+        size = await canvas.bounding_box()
+        await device.report_leads_off(["V1"])
+        patient = Simulator("sinus", rate_hz=RATE_HZ, leads=("II", "V1", "V5"), seed=1)
+        await play(device, simulated(patient, 1.0), Pacer())
+        await expect(waves).to_have_attribute("data-alarm", "tech")
+        await expect(waves.locator(".what")).to_have_text("Lead off V1")
+        await expect(waves.locator(".since")).to_have_text(re.compile(r"^\d+ s$"))
+        await expect(waves.locator(".wave-note")).to_have_text("")
+        assert await canvas.bounding_box() == size, "an alarm resizes nothing"
+    await expect(waves).to_have_attribute("data-state", "stale")
+    await expect(waves.locator(".what")).to_have_text(re.compile(r"^No data \d+ s$"))
+    await expect(waves).to_have_attribute("data-state", "lost")
+    await expect(waves).to_have_attribute("data-alarm", "tech")
+    await expect(waves.locator(".what")).to_have_text("No data")
+    assert await canvas.bounding_box() == size
+
+
 async def test_a_patient_that_one_may_not_see_is_like_one_that_does_not_exist(ward: Scene) -> None:
     page = await ward.open("/patients/aaaaaaaaaaaa/")
     await expect(page.locator("h1")).to_have_text("No such patient for you")

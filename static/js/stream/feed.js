@@ -23,16 +23,14 @@ export class Feed {
   revision = 0;
   /** Index up to which the trace is due, advanced once per animation frame. */
   position = 0;
-  /** @type {Set<string>} leads that are off now */
-  leadsOff = new Set();
+  /** @type {Map<string, number>} leads that are off now, and since which second */
+  leadsOff = new Map();
   /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
   #offChanges = new Map();
   #askedAt;
   #hr = /** @type {number | null} */ (null);
   #hrSource = /** @type {string | null} */ (null);
   #hrAt = -Infinity;
-  /** When its leads went off, for the time since. */
-  leadsOffSince = 0;
   trend = new HeartRateTrend();
 
   /**
@@ -66,7 +64,7 @@ export class Feed {
     this.playout = new Playout(info.rate_hz);
     this.position = 0;
     this.generation++;
-    this.leadsOff = new Set();
+    this.leadsOff = new Map();
     this.#offChanges.clear();
     this.#hrAt = -Infinity;
     this.#askedAt = now;
@@ -110,16 +108,15 @@ export class Feed {
    */
   setQuality(quality, now) {
     if (this.info && quality.epoch !== this.info.epoch) return;
-    const off = new Set(quality.leads_off);
-    for (const name of new Set([...off, ...this.leadsOff])) {
+    const off = new Map(quality.leads_off.map((name) => [name, this.leadsOff.get(name) ?? now]));
+    for (const name of new Set([...off.keys(), ...this.leadsOff.keys()])) {
       if (off.has(name) === this.leadsOff.has(name)) continue;
       const changes = this.#offChanges.get(name) ?? [];
+      this.revision++;
       changes.push(quality.sample);
       if (changes.length > OFF_CHANGES) changes.splice(0, 2);
       this.#offChanges.set(name, changes);
     }
-    if (off.size > 0 && this.leadsOff.size === 0) this.leadsOffSince = now;
-    if (off.size !== this.leadsOff.size) this.revision++;
     this.leadsOff = off;
     if (quality.rate_hz) this.playout?.measured(quality.rate_hz);
   }

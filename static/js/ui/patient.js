@@ -3,10 +3,10 @@
 
 import { LATE_S, ageText } from "../stream/freshness.js";
 import { mark, pick, stamp, write } from "./dom.js";
+import { Lane, fault } from "./lane.js";
 import { NetworkPanel } from "./network.js";
 import { GAINS, SPEEDS, step } from "./scale.js";
 import { Sweep } from "./sweep.js";
-import { fault } from "./tile.js";
 import { TrendChart } from "./trend.js";
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
@@ -16,6 +16,7 @@ const SPEED = 25; // mm/s, on a phone too: one patient has the room
 export class PatientView {
   #feed;
   #parts;
+  #lane;
   #network;
   #trend;
   #labels;
@@ -53,6 +54,7 @@ export class PatientView {
       gainUv: part("gain-uv"),
     };
     this.#labels = pick(this.element, ".row-labels", HTMLElement);
+    this.#lane = new Lane(pick(this.element, ".waves", Element));
     this.#network = new NetworkPanel(pick(this.element, ".network", Element), connection, feeds);
     this.#trend = new TrendChart(pick(this.element, ".trend", Element));
     this.sweeps = [
@@ -84,12 +86,12 @@ export class PatientView {
     const { entry, info } = feed;
     const parts = this.#parts;
     if (feed.generation !== this.#generation) this.#label();
-    const wrong = fault(feed, now);
-    const state = feed.freshness(now);
-    const { hr, source } = feed.heartRate(now);
     const leads = info?.leads ?? [];
+    const state = feed.freshness(now);
+    const wrong = fault(feed, leads.map((lead) => lead.name), now);
+    const { hr, source } = feed.heartRate(now);
 
-    mark(this.element, "data-state", state);
+    this.#lane.update(state, wrong);
     write(parts.bed, entry.bed);
     write(parts.name, entry.name || entry.patient);
     write(parts.about, `${entry.patient} · ${entry.ward_name}`);
@@ -97,12 +99,11 @@ export class PatientView {
     mark(parts.mark, "data-source", feed.source);
     write(parts.age, ageText(feed.shownAge(now)));
     mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
-    const allOff = leads.length > 0 && leads.every((lead) => feed.leadsOff.has(lead.name));
-    write(parts.note, state === "live" || state === "late" ? (allOff ? "all leads off" : "") : (wrong?.note ?? ""));
+    write(parts.note, wrong?.note ?? "");
     write(parts.hr, hr === null ? "--" : String(Math.round(hr)));
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     write(parts.source, source ? `source ${source}` : "");
-    write(parts.rhythm, wrong ? wrong.what || wrong.note : "");
+    write(parts.rhythm, wrong && state !== "live" && state !== "late" ? "no data" : "");
     const off = leads.filter((lead) => feed.leadsOff.has(lead.name)).map((lead) => lead.name);
     write(parts.leads, info ? (off.length > 0 ? `${off.join(", ")} off` : `${leads.length} on`) : "--");
     write(parts.rate, info ? `${info.rate_hz} Hz` : "--");

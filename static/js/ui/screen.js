@@ -2,8 +2,8 @@
 /** What the page shows: ward or patient by the address, or why there is neither. */
 
 import { pick, stamp, write } from "./dom.js";
+import { fault } from "./lane.js";
 import { PatientView } from "./patient.js";
-import { fault } from "./tile.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
@@ -60,7 +60,7 @@ export class Screen {
    */
   technical(now) {
     const asked = this.#connection.phase === "online" ? this.#feeds.inOrder : [];
-    return asked.filter((feed) => feed.info !== null && fault(feed, now)?.alarm);
+    return asked.filter((feed) => feed.info !== null && fault(feed, [], now)?.alarm);
   }
 
   /**

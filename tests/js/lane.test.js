@@ -1,0 +1,52 @@
+// @ts-check
+/** When a bed raises its technical alarm, and in which words. */
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { fault } from "../../static/js/ui/lane.js";
+
+/** @param {string} state @param {number} age @param {boolean} online */
+const feed = (state, age, online) =>
+  /** @type {any} */ ({ freshness: () => state, age: () => age, entry: { online }, info: null, leadsOff: new Map() });
+
+/** A live feed of three leads; those named are off since the given second. @param {Record<string, number>} off */
+const partly = (off) => ({
+  ...feed("live", 0, true),
+  info: { leads: ["II", "V1", "V5"].map((name) => ({ name })) },
+  leadsOff: new Map(Object.entries(off)),
+  heartRate: () => ({ hr: 81, source: "V5" }),
+});
+
+test("a device that died before the page was opened is an alarm as well", () => {
+  const wrong = fault(feed("lost", Infinity, false), ["II"], 0);
+  assert.deepEqual(wrong, { what: "No data", note: "device not connected", since: null, alarm: true });
+});
+
+test("waiting for the first sample is none", () => {
+  assert.equal(fault(feed("waiting", Infinity, true), ["II"], 0)?.alarm, false);
+});
+
+test("a bed with all its leads on has nothing wrong", () => {
+  assert.equal(fault(partly({}), ["II"], 20), null);
+});
+
+test("the lead that is shown and off has a note in place of its trace, with the source of the heart rate", () => {
+  const wrong = fault(partly({ II: 15 }), ["II"], 20);
+  assert.deepEqual(wrong, { what: "Lead off II", note: "Lead II off · heart rate from V5", since: 5, alarm: true });
+});
+
+test("a lead that is off is an alarm also where another one is shown, which keeps its trace", () => {
+  assert.deepEqual(fault(partly({ V1: 15 }), ["II"], 20), { what: "Lead off V1", note: "", since: 5, alarm: true });
+  assert.equal(fault(partly({ V1: 15 }), ["II", "V1", "V5"], 20)?.note, "");
+});
+
+test("the time is that of the lead that is off longest", () => {
+  const wrong = fault(partly({ V1: 15, II: 12 }), ["II"], 20);
+  assert.equal(wrong?.what, "Lead off V1, II");
+  assert.equal(wrong?.since, 8);
+});
+
+test("all leads off is said in one word for all", () => {
+  assert.equal(fault(partly({ V1: 15, II: 12, V5: 18 }), ["II"], 20)?.what, "All leads off");
+});
