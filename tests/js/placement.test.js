@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Placement } from "../../static/js/ecg/placement.js";
+import { Placement, placeTrace } from "../../static/js/ecg/placement.js";
 import { SampleRing } from "../../static/js/ecg/ring.js";
 
 const RATE = 100;
@@ -14,17 +14,18 @@ const BAND = { top: 0, height: 100 };
  * Look ten times a second at a signal of so many microvolts at each second.
  * @param {(second: number) => number} microvolts
  * @param {number} seconds
+ * @param {(stop: number) => number} [onSince] what is known at `stop` of the sample from which the lead is on
  */
-function followed(microvolts, seconds) {
+function followed(microvolts, seconds, onSince = () => 0) {
   const ring = new SampleRing(1, RATE);
   const row = new Placement(0);
   const redrawn = [];
   for (let stop = 10; stop <= seconds * RATE; stop += 10) {
     const chunk = Int32Array.from({ length: 10 }, (_, i) => Math.round(microvolts((stop - 10 + i) / RATE) / 10));
     ring.write(stop - 10, chunk, 10);
-    if (row.follow(ring, stop, RATE, SIGNAL, SCALE, BAND)) redrawn.push(stop);
+    if (row.follow(ring, onSince(stop), stop, RATE, SIGNAL, SCALE, BAND)) redrawn.push(stop);
   }
-  return { row, redrawn };
+  return { ring, row, redrawn };
 }
 
 const beat = (/** @type {number} */ second) => (second % 0.8 < 0.05 ? 1000 : 0);
@@ -68,4 +69,77 @@ test("a reset row is placed anew", () => {
   assert.equal(row.isPlaced, true);
   row.reset();
   assert.equal(row.isPlaced, false);
+});
+
+/** Of samples [from, to): the share that lies outside of the band. */
+function outside(/** @type {ReturnType<typeof followed>} */ { ring, row }, /** @type {number} */ from, /** @type {number} */ to) {
+  let count = 0;
+  for (let i = from; i < to; i++) {
+    const at = row.at(i, to).y - ring.at(0, i) * SIGNAL.gain_uv * SCALE.microvolt;
+    if (at < BAND.top || at > BAND.top + BAND.height) count++;
+  }
+  return count / (to - from);
+}
+
+/** Off at the rail between seconds 10 and 20, and back 2 mV lower. */
+const loose = (/** @type {number} */ second) => beat(second) + (second < 10 ? 0 : second < 20 ? 10_000 : -2000);
+const looseSince = (/** @type {number} */ stop) => (stop <= 1000 ? 0 : stop <= 2000 ? Infinity : 2000);
+
+test("a lead that comes back stands in its band from its first sample", () => {
+  const back = followed(loose, 21, looseSince);
+  assert.equal(outside(back, 2000, 2100), 0);
+  assert.equal(back.row.at(2000, 2100).end, 2100, "at one height");
+  assert.deepEqual(back.redrawn, [10, 100, 2010, 2100]);
+});
+
+test("what a lead shows while it is off moves nothing, and what came before stays where it was drawn", () => {
+  assert.equal(followed(loose, 19, looseSince).row.at(1899, 1900).y, followed(loose, 9, looseSince).row.at(899, 900).y);
+  assert.equal(followed(loose, 25, looseSince).row.at(500, 2500).y, followed(loose, 9).row.at(500, 900).y);
+});
+
+test("samples of the electrode that pass for the lead's first ones do not move it away", () => {
+  const late = followed(loose, 22, (stop) => (stop <= 1000 ? 0 : stop <= 2000 ? Infinity : 1996));
+  assert.equal(outside(late, 2000, 2200), 0);
+});
+
+test("a level that leaves its band at once is found again within half a second, at a break", () => {
+  const jumped = followed((second) => beat(second) + (second > 10 ? -3000 : 0), 12);
+  assert.equal(outside(jumped, 900, 1000), 0);
+  assert.equal(outside(jumped, 1050, 1200), 0);
+  const end = jumped.row.at(1001, 1200).end;
+  assert.ok(end > 1001 && end <= 1050, `breaks at ${end}`);
+  assert.ok(Math.abs(jumped.row.at(end, 1200).y - jumped.row.at(1001, 1200).y) > SCALE.mm);
+});
+
+test("a trace taller than its band keeps its level inside while it wanders", () => {
+  const tall = (/** @type {number} */ second) => (second % 0.8 < 0.05 ? 2800 : 0) + 1200 * Math.sin(second / 2);
+  const shown = followed(tall, 60);
+  // The peaks, 7 % of the time, cannot all be inside.
+  assert.ok(outside(shown, 200, 6000) < 0.08, `${outside(shown, 200, 6000)} outside`);
+});
+
+test("a row that is placed anew stands where it would have stood", () => {
+  const { ring, row } = followed((second) => beat(second) + 900 * Math.sin(second / 3), 30);
+  const y = row.at(2999, 3000).y;
+  row.reset();
+  row.follow(ring, 0, 3000, RATE, SIGNAL, SCALE, BAND);
+  assert.equal(row.at(2999, 3000).y, y);
+});
+
+test("a new trace is centred in its band", () => {
+  // 1 mV high, 0.5 mV low, 0.04 px per uV: 60 px in a band of 100 that starts at 200
+  const zero = placeTrace({ low: -500, high: 1000 }, 0, 0.04, { top: 200, height: 100 }, null);
+  assert.equal(zero - 1000 * 0.04, 220);
+  assert.equal(zero + 500 * 0.04, 280);
+});
+
+test("a trace that fits stays where it is, one that leaves its band is moved", () => {
+  assert.equal(placeTrace({ low: -500, high: 800 }, 0, 0.04, BAND, 60), 60);
+  assert.notEqual(placeTrace({ low: -500, high: 1600 }, 0, 0.04, BAND, 60), 60);
+});
+
+test("a trace that cannot fit has its level at most three tenths from the middle", () => {
+  const band = { top: 0, height: 100 };
+  assert.ok(Math.abs(placeTrace({ low: 0, high: 5000 }, 0, 0.04, band, null) - 80) < 1e-9);
+  assert.equal(placeTrace({ low: 0, high: 5000 }, 0, 0.04, band, 70), 70);
 });

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { SampleRing } from "../../static/js/ecg/ring.js";
-import { addTrace, extent, placeTrace } from "../../static/js/ecg/trace.js";
+import { addTrace, extent, markBeyond, median } from "../../static/js/ecg/trace.js";
+
+const EDGES = { top: -1e6, bottom: 1e6 };
 
 /** @param {number[]} values */
 function ringOf(values) {
@@ -17,8 +19,9 @@ function ringOf(values) {
  * @param {number} from
  * @param {number} to
  * @param {number} dx
+ * @param {{top: number, bottom: number}} [edges]
  */
-function pointsOf(ring, from, to, dx) {
+function pointsOf(ring, from, to, dx, edges = EDGES) {
   /** @type {[number, number][]} */
   const points = [];
   let moves = 0;
@@ -33,7 +36,7 @@ function pointsOf(ring, from, to, dx) {
       points.push([x, y]);
     },
   };
-  addTrace(path, ring, 0, from, to, 0, dx, 0, 1);
+  addTrace(path, ring, 0, from, to, 0, dx, 0, 1, edges);
   assert.equal(moves, 1);
   return points;
 }
@@ -71,22 +74,50 @@ test("a trace is read across the ring's end", () => {
   assert.deepEqual(pointsOf(ring, 60, 68, 1).map(([, y]) => -y), [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-test("the extent leaves out what is not there", () => {
+test("samples beyond an edge are drawn on it, sparse or dense", () => {
+  const edges = { top: -4, bottom: 3 };
+  assert.deepEqual(pointsOf(ringOf([1, 50, -2, -50]), 0, 4, 2, edges), [[0, -1], [2, -4], [4, 2], [6, 3]]);
+  const dense = pointsOf(ringOf(Array.from({ length: 500 }, (_, i) => (i % 100) - 50)), 0, 500, 0.1, edges);
+  assert.ok(dense.every(([, y]) => y >= -4 && y <= 3));
+});
+
+/**
+ * The marks of samples 2 px apart, with 10 px upward of 0 and 10 px downward, as [x, y, width, height].
+ * @param {number[]} values
+ */
+function marksOf(values) {
+  /** @type {number[][]} */
+  const marks = [];
+  const pen = { fillRect: (/** @type {number[]} */ ...rect) => void marks.push(rect) };
+  markBeyond(pen, ringOf(values), 0, 0, values.length, 100, 2, 0, 1, { top: -10, bottom: 10 }, 3);
+  return marks;
+}
+
+test("what lies within its edges has no mark", () => {
+  assert.deepEqual(marksOf([0, 10, -10, 5]), []);
+});
+
+test("each run beyond an edge has one mark, as wide as it, at that edge", () => {
+  assert.deepEqual(marksOf([0, 11, 12, 13, 0, -11]), [[100.5, -10, 7, 3], [108.5, 7, 3, 3]]);
+  assert.deepEqual(marksOf([11, -11]), [[98.5, -10, 3, 3], [100.5, 7, 3, 3]]);
+});
+
+test("the extent leaves out what is not there, and what strays", () => {
   const ring = ringOf([5, 1, 9]);
   ring.write(10, Int32Array.from([-4, 2]), 2);
-  assert.deepEqual(extent(ring, 0, 0, 12), { low: -4, high: 9 });
-  assert.deepEqual(extent(ring, 0, 0, 10), { low: 1, high: 9 });
-  assert.equal(extent(ring, 0, 3, 10), null);
+  assert.deepEqual(extent(ring, 0, 0, 12, -100, 100), { low: -4, high: 9 });
+  assert.deepEqual(extent(ring, 0, 0, 10, -100, 100), { low: 1, high: 9 });
+  assert.deepEqual(extent(ring, 0, 0, 12, 0, 5), { low: 1, high: 5 });
+  const { low, high } = extent(ring, 0, 3, 10, -100, 100);
+  assert.ok(low > high);
 });
 
-test("a new trace is centred in its band", () => {
-  // 1 mV high, 0.5 mV low, 0.04 px per uV: 60 px in a band of 100 that starts at 200
-  const zero = placeTrace({ low: -500, high: 1000 }, 0.04, 200, 100, null);
-  assert.equal(zero - 1000 * 0.04, 220);
-  assert.equal(zero + 500 * 0.04, 280);
-});
-
-test("a trace that fits stays where it is, one that leaves its band is moved", () => {
-  assert.equal(placeTrace({ low: -500, high: 800 }, 0.04, 0, 100, 60), 60);
-  assert.notEqual(placeTrace({ low: -500, high: 1600 }, 0.04, 0, 100, 60), 60);
+test("the median is that of the samples that are there, whatever a few of them are", () => {
+  const ring = ringOf([5, 1, 9, 3000, -3000]);
+  assert.equal(median(ring, 0, 0, 5), 5);
+  assert.equal(median(ring, 0, 0, 40), 5);
+  assert.equal(median(ring, 0, 5, 40), null);
+  const long = ringOf(Array.from({ length: 1000 }, (_, i) => (i % 10 === 0 ? 9000 : i)));
+  const value = median(long, 0, 0, 1000) ?? NaN;
+  assert.ok(value > 400 && value < 700, `${value}`);
 });

@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 SECONDS = 60
 PIECE = 4096
+WIDE = {"width": 3840, "height": 800}
+"""A trace of 35 s, so that it goes on at the left edge in no test."""
 
 
 async def _show(ward: Scene, recording: Recording) -> None:
@@ -79,6 +81,44 @@ async def test_a_gap_is_hatched_for_its_samples_and_never_bridged(ward: Scene) -
     assert await traced(page, ".tile", left + 0.005, right - 0.005) == 0
     assert await traced(page, ".tile", left - 0.1, left) > 50
     assert await traced(page, ".tile", right, right + 0.1) > 50
+
+
+async def test_a_lead_that_comes_back_elsewhere_is_seen_from_its_first_sample(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open(viewport=WIDE)
+    patient = Simulator("sinus", rate_hz=250.0, seed=1)
+    before, back = patient.read(500), patient.read(250)
+    steps = [
+        *(Step(25, piece) for piece in np.split(before, 20, axis=1)),
+        *(Step(25, np.full((1, 25), 2000, np.int16), ("II",)) for _ in range(10)),
+        *(Step(25, piece - np.int16(800)) for piece in np.split(back, 10, axis=1)),  # 4 mV lower
+    ]
+    async with ward.device(bed, signals=simulated_leads(patient)) as device:
+        await play(device, steps, Pacer())
+        await stop_of(page, bed.stream, 975)
+    columns = await page.evaluate(_COLUMNS, [bed.stream, 755, 970])
+    left, right = columns["left"], columns["right"]
+    assert columns["wide"] == pytest.approx(86, abs=3)
+    assert await traced(page, ".tile", left, right) > 80
+    assert await traced(page, ".tile", left, right, token="--text-1") == 0, "nothing lies beyond an edge"
+
+
+async def test_samples_beyond_the_tile_are_drawn_on_its_edge_and_marked(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open(viewport=WIDE)
+    patient = Simulator("sinus", rate_hz=250.0, seed=1)
+    samples = patient.read(750)
+    samples[:, 500:550] += 1600  # 8 mV for 0.2 s
+    steps = [Step(25, piece) for piece in np.split(samples, 30, axis=1)]
+    async with ward.device(bed, signals=simulated_leads(patient)) as device:
+        await play(device, steps, Pacer())
+        await stop_of(page, bed.stream, 720)
+    columns = await page.evaluate(_COLUMNS, [bed.stream, 502, 548])
+    left, right = columns["left"], columns["right"]
+    assert await traced(page, ".tile", left, right) > 10, "the line runs along the edge"
+    assert await traced(page, ".tile", left, right, token="--text-1") > 10, "and a mark says so"
+    whole = await page.evaluate(_COLUMNS, [bed.stream, 250, 490])
+    assert await traced(page, ".tile", whole["left"], whole["right"], token="--text-1") == 0
 
 
 _COLUMNS = """([stream, first, stop]) => {

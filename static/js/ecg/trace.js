@@ -1,5 +1,5 @@
 // @ts-check
-/** Samples as points of a line on a pixel grid, so that no peak is lost, and where that line is to stand. */
+/** Samples as points of a line on a pixel grid, so that no peak is lost, and the range and level of some of them. */
 
 /** More samples than this in one pixel column, and only the extremes among them can be seen. */
 const SEEN_PER_COLUMN = 4;
@@ -19,16 +19,17 @@ const SEEN_PER_COLUMN = 4;
  * @param {number} dx pixels per sample
  * @param {number} y where a sample of value 0 stands
  * @param {number} dy pixels upward per unit of the samples
+ * @param {{top: number, bottom: number}} edges a sample beyond one of them is drawn on it
  * @param {boolean} [joined] whether the line goes on from the path's last point
  */
-export function addTrace(path, ring, lead, from, to, x, dx, y, dy, joined = false) {
+export function addTrace(path, ring, lead, from, to, x, dx, y, dy, { top, bottom }, joined = false) {
   const { data, mask } = ring;
   const base = lead * ring.capacity;
-  const begin = y - data[base + (from & mask)] * dy;
+  const begin = within(y - data[base + (from & mask)] * dy, top, bottom);
   if (joined) path.lineTo(x, begin);
   else path.moveTo(x, begin);
   if (dx * SEEN_PER_COLUMN >= 1) {
-    for (let i = from + 1; i < to; i++) path.lineTo(x + (i - from) * dx, y - data[base + (i & mask)] * dy);
+    for (let i = from + 1; i < to; i++) path.lineTo(x + (i - from) * dx, within(y - data[base + (i & mask)] * dy, top, bottom));
     // A single sample between two gaps is a dot, not nothing.
     if (to - from === 1 && !joined) path.lineTo(x + 1, begin);
     return;
@@ -47,52 +48,95 @@ export function addTrace(path, ring, lead, from, to, x, dx, y, dy, joined = fals
     }
     const early = Math.min(low, high);
     const late = Math.max(low, high);
-    path.lineTo(x + (i - from) * dx, y - data[base + (i & mask)] * dy);
-    if (early > i) path.lineTo(x + (early - from) * dx, y - data[base + (early & mask)] * dy);
-    if (late > early) path.lineTo(x + (late - from) * dx, y - data[base + (late & mask)] * dy);
-    if (last > late) path.lineTo(x + (last - from) * dx, y - data[base + (last & mask)] * dy);
+    path.lineTo(x + (i - from) * dx, within(y - data[base + (i & mask)] * dy, top, bottom));
+    if (early > i) path.lineTo(x + (early - from) * dx, within(y - data[base + (early & mask)] * dy, top, bottom));
+    if (late > early) path.lineTo(x + (late - from) * dx, within(y - data[base + (late & mask)] * dy, top, bottom));
+    if (last > late) path.lineTo(x + (last - from) * dx, within(y - data[base + (last & mask)] * dy, top, bottom));
     i = last + 1;
   }
 }
 
 /**
- * The lowest and the highest present sample in [from, to); null when none is there.
+ * Mark at an edge each run of present samples [from, to) that lie beyond it.
+ *
+ * @param {{fillRect(x: number, y: number, width: number, height: number): void}} pen
  * @param {import("./ring.js").SampleRing} ring
  * @param {number} lead
  * @param {number} from
  * @param {number} to
- * @returns {{low: number, high: number} | null}
+ * @param {number} x where sample `from` stands, in pixels
+ * @param {number} dx pixels per sample
+ * @param {number} y where a sample of value 0 stands
+ * @param {number} dy pixels upward per unit of the samples
+ * @param {{top: number, bottom: number}} edges
+ * @param {number} size height of a mark, and its width beyond a single sample, in pixels
  */
-export function extent(ring, lead, from, to) {
+export function markBeyond(pen, ring, lead, from, to, x, dx, y, dy, { top, bottom }, size) {
+  let side = 0;
+  let since = from;
+  for (let i = from; i <= to; i++) {
+    const at = i < to ? y - ring.at(lead, i) * dy : NaN;
+    const now = at < top ? -1 : at > bottom ? 1 : 0;
+    if (now === side) continue;
+    if (side !== 0) {
+      const wide = (i - 1 - since) * dx + size;
+      pen.fillRect(x + (since - from) * dx - size / 2, side < 0 ? top : bottom - size, wide, size);
+    }
+    since = i;
+    side = now;
+  }
+}
+
+/**
+ * @param {number} y
+ * @param {number} top
+ * @param {number} bottom
+ */
+function within(y, top, bottom) {
+  return y < top ? top : y > bottom ? bottom : y;
+}
+
+/**
+ * The lowest and the highest present sample in [from, to) among those between two bounds; where there is
+ * none, `low` is above `high`.
+ * @param {import("./ring.js").SampleRing} ring
+ * @param {number} lead
+ * @param {number} from
+ * @param {number} to
+ * @param {number} least
+ * @param {number} most
+ * @returns {{low: number, high: number}}
+ */
+export function extent(ring, lead, from, to, least, most) {
   let low = Infinity;
   let high = -Infinity;
   for (let i = ring.absentEnd(from, to); i < to; ) {
     const end = Math.min(ring.presentEnd(i), to);
     for (; i < end; i++) {
       const value = ring.at(lead, i);
+      if (value < least || value > most) continue;
       if (value < low) low = value;
       if (value > high) high = value;
     }
     i = ring.absentEnd(i, to);
   }
-  return low <= high ? { low, high } : null;
+  return { low, high };
 }
 
+const taken = new Int32Array(64);
+
 /**
- * Where value 0 is to stand so that the trace lies in the middle of its band, if it has to move at all.
- *
- * @param {{low: number, high: number}} range of the samples
- * @param {number} dy pixels per unit
- * @param {number} top of the band, in pixels
- * @param {number} height of the band
- * @param {number | null} current where it stands now
+ * The median of the present samples in [from, to), of 64 of them at most; null when none is there.
+ * @param {import("./ring.js").SampleRing} ring
+ * @param {number} lead
+ * @param {number} from
+ * @param {number} to
+ * @returns {number | null}
  */
-export function placeTrace(range, dy, top, height, current) {
-  const centred = top + height / 2 + ((range.low + range.high) / 2) * dy;
-  if (current === null) return centred;
-  const margin = height * 0.04;
-  const inside =
-    current - range.high * dy >= top + margin && current - range.low * dy <= top + height - margin;
-  // A trace that fits where it is stays: a line that moves looks like a change of the signal.
-  return inside && Math.abs(centred - current) < height * 0.25 ? current : centred;
+export function median(ring, lead, from, to) {
+  const every = Math.ceil((to - from) / taken.length);
+  let count = 0;
+  for (let i = from; i < to; i += every) if (ring.has(i)) taken[count++] = ring.at(lead, i);
+  if (count === 0) return null;
+  return taken.subarray(0, count).sort()[count >> 1];
 }

@@ -136,6 +136,14 @@ export class Feed {
     return { off: passed % 2 === 1, end: at < 0 ? limit : Math.min(changes[at], limit) };
   }
 
+  /**
+   * The sample from which a lead is on, as far as is known; Infinity while it is off.
+   * @param {string} name
+   */
+  onSince(name) {
+    return this.leadsOff.has(name) ? Infinity : (this.#offChanges.get(name)?.at(-1) ?? 0);
+  }
+
   /** The lead that a tile shows: II, else the first. */
   get shownLead() {
     const leads = this.info?.leads ?? [];

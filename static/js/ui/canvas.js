@@ -1,10 +1,11 @@
 // @ts-check
-/** What the canvases share: a pen, the hatch of what is not known, and a gap with its length. */
+/** What the canvases share: a pen, the hatch of what is not known, a gap with its length, a break of the line. */
 
 import { durationText } from "../stream/freshness.js";
 
 const HATCH_PX = 8;
 const LABEL_PX = 12;
+const DASH_PX = 4;
 
 /**
  * @param {HTMLCanvasElement} canvas
@@ -71,4 +72,20 @@ export function paintGap(pen, { left, right, closed, seconds }, hatch, palette, 
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.fillText(text, middle, base);
+}
+
+/**
+ * A dashed line where a trace goes on at another height.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {number} x
+ * @param {number} top
+ * @param {number} bottom
+ * @param {string} colour
+ * @param {number} ratio
+ */
+export function paintBreak(pen, x, top, bottom, colour, ratio) {
+  pen.fillStyle = colour;
+  const dash = DASH_PX * ratio;
+  const line = Math.max(1, Math.round(ratio));
+  for (let y = top; y < bottom; y += 2 * dash) pen.fillRect(Math.round(x), y, line, Math.min(dash, bottom - y));
 }

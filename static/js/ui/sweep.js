@@ -2,14 +2,15 @@
 /** A live trace on a canvas: drawn column by column behind a moving erase bar, by sample index. */
 
 import { Placement } from "../ecg/placement.js";
-import { addTrace } from "../ecg/trace.js";
-import { hatchOf, paintGap, penOf } from "./canvas.js";
+import { addTrace, markBeyond } from "../ecg/trace.js";
+import { hatchOf, paintBreak, paintGap, penOf } from "./canvas.js";
 import { mark } from "./dom.js";
 import { PULSE_ROOM_MM, drawGrid } from "./grid.js";
 import { scaleOf } from "./scale.js";
 
 const STALE_REPAINT_S = 0.25;
 const CURSOR_ALPHA = 0.55;
+const EDGE_MARK = 2; // widths of the line: what a mark of samples beyond the edge has, no wider than a repaint reaches
 
 /**
  * The rows of one feed, on one canvas over the paper.
@@ -327,31 +328,60 @@ export class Sweep {
    */
   #run(row, from, to, x, dx) {
     const { ring, info, leadsOff } = this.#feed;
-    if (!ring || !info || !row.isPlaced) return;
+    if (!ring || !info) return;
     const lead = info.leads[row.lead];
     const pen = this.#pen;
+    const { mm, microvolt, trace, ratio } = this.#scale;
     const isOff = leadsOff.has(lead.name);
-    const dy = lead.gain_uv * this.#scale.microvolt;
+    const dy = lead.gain_uv * microvolt;
+    const band = this.#bandOf(row);
+    const edges = this.#edgesOf(band);
     let y = NaN;
     for (let i = from; i < to; ) {
       const state = this.#feed.offAt(lead.name, i, to);
       const left = x + (i - from) * dx;
       let end = isOff ? to : state.end;
       if (isOff || state.off) {
-        const band = this.#canvas.height / this.#rows.length;
         pen.fillStyle = this.#hatch;
-        pen.fillRect(left, band * this.#rows.indexOf(row), (end - i) * dx + 1, band);
+        pen.fillRect(left, band.top, (end - i) * dx + 1, band.height);
         y = NaN;
-      } else {
+      } else if (row.isPlaced) {
         const place = row.at(i, end);
         // A position that follows is drawn through; one that jumped breaks the line.
-        const joined = Math.abs(place.y - y) < this.#scale.mm;
+        const joined = Math.abs(place.y - y) < mm;
+        if (Math.abs(place.y - y) >= mm) {
+          paintBreak(pen, left, band.top, band.top + band.height, this.#palette.edge, ratio);
+        }
         end = place.end;
         y = place.y;
-        addTrace(pen, ring, row.lead, i, end, left, dx, y + lead.baseline * dy, dy, joined);
+        const zero = y + lead.baseline * dy;
+        addTrace(pen, ring, row.lead, i, end, left, dx, zero, dy, edges, joined);
+        pen.fillStyle = this.#palette.text;
+        markBeyond(pen, ring, row.lead, i, end, left, dx, zero, dy, edges, EDGE_MARK * trace);
       }
       i = end;
     }
+  }
+
+  /**
+   * The part of the canvas that is a row's own.
+   * @param {Placement} row
+   */
+  #bandOf(row) {
+    const height = this.#canvas.height / this.#rows.length;
+    return { top: height * this.#rows.indexOf(row), height };
+  }
+
+  /**
+   * Up to where a row may draw: half into its neighbours, as on paper, and never off the canvas.
+   * @param {{top: number, height: number}} band
+   */
+  #edgesOf({ top, height }) {
+    const line = this.#scale.trace / 2;
+    return {
+      top: Math.max(top - height / 2, 0) + line,
+      bottom: Math.min(top + height * 1.5, this.#canvas.height) - line,
+    };
   }
 
   /**
@@ -372,11 +402,11 @@ export class Sweep {
   #place(stop) {
     const { ring, playout, info } = this.#feed;
     if (!ring || !playout || !info) return;
-    const height = this.#canvas.height / this.#rows.length;
-    this.#rows.forEach((row, at) => {
-      const band = { top: height * at, height };
-      if (row.follow(ring, stop, playout.rateHz, info.leads[row.lead], this.#scale, band)) this.#dirty = true;
-    });
+    for (const row of this.#rows) {
+      const lead = info.leads[row.lead];
+      const since = this.#feed.onSince(lead.name);
+      if (row.follow(ring, since, stop, playout.rateHz, lead, this.#scale, this.#bandOf(row))) this.#dirty = true;
+    }
   }
 
   #resize() {
