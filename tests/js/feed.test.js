@@ -182,6 +182,17 @@ test("the watchdog's limits: 1 s late, 3 s stale, 10 s lost", () => {
   assert.equal(freshness(Infinity, 10.1), "lost");
 });
 
+test("data that never came is waited for from when it was first asked for", () => {
+  const feeds = new Feeds();
+  feeds.hear({ type: "roster", streams: [entry({})] }, 0);
+  const feed = feeds.get("a");
+  assert.equal(feed?.freshness(500), "waiting");
+  feed?.ask(500);
+  assert.equal(feed?.freshness(509), "waiting");
+  feed?.ask(509);
+  assert.equal(feed?.freshness(511), "lost");
+});
+
 test("ages are written as one reads them", () => {
   assert.deepEqual([0.04, 0.25, 9.94, 12.9, 65, 8040].map(ageText), ["0.0 s", "0.3 s", "9.9 s", "12 s", "1:05", "2 h 14 min"]);
   assert.equal(ageText(Infinity), "--");

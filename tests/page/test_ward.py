@@ -177,6 +177,15 @@ async def test_more_than_sixteen_beds_are_on_pages(ward: Scene) -> None:
     await expect(page.locator(".pager span")).to_have_text("17–17 of 17")
 
 
+async def test_a_device_that_never_came_counts_among_the_technical_alarms(ward: Scene) -> None:
+    ward.admit("monitor")
+    page = await ward.open()
+    await expect(page.locator(".tile")).to_have_attribute("data-alarm", "tech")
+    await expect(page.locator(".sum-n b")).to_have_text("1")
+    await expect(page.locator(".sum-n")).to_have_attribute("href", re.compile("^/patients/"))
+    await expect(page.locator(".said")).to_have_text("1 bed with a technical alarm")
+
+
 async def test_a_phone_shows_everything_within_its_width(ward: Scene) -> None:
     bed = ward.admit("monitor")
     page = await ward.open(viewport={"width": 390, "height": 844}, device_scale_factor=2, has_touch=True)

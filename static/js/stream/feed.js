@@ -27,19 +27,15 @@ export class Feed {
   leadsOff = new Map();
   /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
   #offChanges = new Map();
-  #askedAt;
+  #askedAt = Infinity;
   #hr = /** @type {number | null} */ (null);
   #hrSource = /** @type {string | null} */ (null);
   #hrAt = -Infinity;
   trend = new HeartRateTrend();
 
-  /**
-   * @param {RosterEntry} entry
-   * @param {number} now seconds
-   */
-  constructor(entry, now) {
+  /** @param {RosterEntry} entry */
+  constructor(entry) {
     this.entry = entry;
-    this.#askedAt = now;
   }
 
   get id() {
@@ -49,6 +45,14 @@ export class Feed {
   /** The mark that a view must show: the epoch's own source before the roster's. */
   get source() {
     return this.info?.source ?? this.entry.source;
+  }
+
+  /**
+   * The stream was asked for: from the first time on, its data is waited for.
+   * @param {number} now seconds
+   */
+  ask(now) {
+    this.#askedAt = Math.min(this.#askedAt, now);
   }
 
   /**

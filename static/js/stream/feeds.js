@@ -40,7 +40,7 @@ export class Feeds {
   hear(message, now) {
     switch (message.type) {
       case "roster":
-        this.#enrol(message.streams, now);
+        this.#enrol(message.streams);
         return true;
       case "stream": {
         const feed = this.#byId.get(message.stream);
@@ -79,14 +79,13 @@ export class Feeds {
 
   /**
    * @param {import("./messages.js").RosterEntry[]} entries
-   * @param {number} now
    */
-  #enrol(entries, now) {
+  #enrol(entries) {
     this.known = true;
     const before = this.#byId;
     this.#byId = new Map();
     for (const entry of entries) {
-      const feed = before.get(entry.stream) ?? new Feed(entry, now);
+      const feed = before.get(entry.stream) ?? new Feed(entry);
       feed.entry = entry;
       this.#byId.set(entry.stream, feed);
     }

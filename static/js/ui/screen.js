@@ -25,6 +25,7 @@ export class Screen {
   #page = 0;
   /** Streams of the ward's page: they go on while one patient is looked at. @type {string[]} */ #wardStreams = [];
   #left = "";
+  /** @type {string[]} what the server was last asked for */ #asked = [];
 
   /**
    * @param {{connection: import("../stream/connection.js").Connection, feeds: import("../stream/feeds.js").Feeds,
@@ -59,8 +60,8 @@ export class Screen {
    * @param {number} now
    */
   technical(now) {
-    const asked = this.#connection.phase === "online" ? this.#feeds.inOrder : [];
-    return asked.filter((feed) => feed.info !== null && fault(feed, [], now)?.alarm);
+    if (this.#connection.phase !== "online") return [];
+    return this.#feeds.inOrder.filter((feed) => this.#asked.includes(feed.id) && fault(feed, [], now)?.alarm);
   }
 
   /**
@@ -162,7 +163,7 @@ export class Screen {
     const first = this.#page * BEDS_PER_PAGE;
     const shown = all.slice(first, first + BEDS_PER_PAGE);
     this.#wardStreams = shown.map((feed) => feed.id);
-    this.#connection.subscribe(this.#wardStreams, null);
+    this.#ask(this.#wardStreams, null);
     this.#pager.hidden = pages < 2;
     write(pick(this.#pager, "span", Element), `${first + 1}–${first + shown.length} of ${all.length}`);
     if (this.#view instanceof WardView) {
@@ -179,7 +180,7 @@ export class Screen {
   /** @param {string} stream */
   #showPatient(stream) {
     const feed = /** @type {Feed} */ (this.#feeds.get(stream));
-    this.#connection.subscribe([...new Set([stream, ...this.#wardStreams])], stream);
+    this.#ask([...new Set([stream, ...this.#wardStreams])], stream);
     if (this.#view instanceof PatientView && this.#view.stream === stream) return;
     this.#left = stream;
     const view = new PatientView(feed, {
@@ -190,6 +191,16 @@ export class Screen {
     });
     this.#replace(view, view.element);
     document.title = `Bed ${feed.entry.bed} · VITAL`;
+  }
+
+  /**
+   * @param {string[]} streams
+   * @param {string | null} focus
+   */
+  #ask(streams, focus) {
+    this.#asked = streams;
+    for (const stream of streams) this.#feeds.get(stream)?.ask(this.#now());
+    this.#connection.subscribe(streams, focus);
   }
 
   /**

@@ -43,14 +43,14 @@ export class TopBar {
     const wards = [...new Set(feeds.map((feed) => feed.entry.ward_name))];
     const live = feeds.filter((feed) => isLive(feed, now, connection.phase === "online")).length;
     write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? "No ward" : `${wards.length} wards`);
-    write(parts.beds, `${feeds.length} ${feeds.length === 1 ? "bed" : "beds"} · ${live} live`);
+    write(parts.beds, `${bedsText(feeds.length)} · ${live} live`);
 
     const down = connection.phase !== "online" && connection.connections > 0;
     parts.offline.hidden = !down || connection.isFinal;
     parts.alarm.hidden = down || wrong.length === 0;
     mark(document.body, "data-offline", parts.offline.hidden ? null : "");
     // Read aloud when it changes, so without seconds that do.
-    write(parts.said, down ? "No connection" : wrong.length > 0 ? `${wrong.length} beds with a technical alarm` : "");
+    write(parts.said, down ? "No connection" : wrong.length > 0 ? `${bedsText(wrong.length)} with a technical alarm` : "");
     if (wrong.length > 0) {
       write(parts.alarms, String(wrong.length));
       const more = wrong.length > 3 ? ` +${wrong.length - 3}` : "";
@@ -84,6 +84,11 @@ export class TopBar {
 function isLive(feed, now, isOnline) {
   const state = feed.freshness(now);
   return state === "live" || state === "late" || (isOnline && feed.info === null && feed.entry.online);
+}
+
+/** @param {number} count */
+function bedsText(count) {
+  return `${count} ${count === 1 ? "bed" : "beds"}`;
 }
 
 /** @type {Record<import("../stream/connection.js").Phase, string>} */
