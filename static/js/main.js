@@ -43,7 +43,7 @@ startHeartbeat(() => {
   if (at - updatedAt < UPDATE_S) return;
   updatedAt = at;
   screen.update(at);
-  topBar.update({ feeds: feeds.inOrder, wrong: screen.technical(at) }, at);
+  topBar.update({ feeds: feeds.inOrder, wards: feeds.wards, wrong: screen.technical(at) }, at);
 });
 
 function changeTheme() {

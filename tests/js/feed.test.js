@@ -49,6 +49,7 @@ test("beds are in the order of ward and bed, numbers by their value", () => {
   const beds = [["c", "B", "1"], ["b", "A", "10"], ["a", "A", "9"]];
   feeds.hear({ type: "roster", streams: beds.map(([stream, ward_name, bed]) => entry({ stream, ward_name, bed })) }, 0);
   assert.deepEqual(feeds.inOrder.map((feed) => feed.id), ["a", "b", "c"]);
+  assert.deepEqual(feeds.wards, ["A", "B"]);
 });
 
 test("a bed keeps its samples when the roster is sent again", () => {

@@ -33,21 +33,22 @@ class Bed:
 
 
 class Scene:
-    """One ward of its own on a shared server, and one person who may see it."""
+    """One ward of its own on a shared server, an annex without beds, and one person who may see both."""
 
     def __init__(self, server: Server, shell: Shell, chromium: Chromium) -> None:
         number = next(_numbers)
         self.server = server
         self.ward = f"Ward {number}"
+        self.annex = f"Ward {number} annex"
         self.user = f"nurse{number}"
         self._shell = shell
         self._chromium = chromium
         self._pages: list[WatchedPage] = []
-        shell.run("employ", self.user, self.ward, password=PASSWORD)
+        shell.run("employ", self.user, self.ward, self.annex, password=PASSWORD)
 
-    def admit(self, name: str, source: str = "SIM") -> Bed:
-        """A patient in the next bed of the ward."""
-        return Bed(**self._shell.run("admit", f"{self.user}-{name}", self.ward, source))
+    def admit(self, name: str, source: str = "SIM", *, ward: str | None = None) -> Bed:
+        """A patient in the next bed of the ward, or of another one."""
+        return Bed(**self._shell.run("admit", f"{self.user}-{name}", ward or self.ward, source))
 
     def device(
         self,

@@ -177,6 +177,28 @@ async def test_more_than_sixteen_beds_are_on_pages(ward: Scene) -> None:
     await expect(page.locator(".pager span")).to_have_text("17–17 of 17")
 
 
+async def test_beds_of_two_wards_say_which_one_they_are_in(ward: Scene) -> None:
+    ward.admit("monitor")
+    page = await ward.open(viewport={"width": 1920, "height": 1080})
+    named = page.locator(".tile .of-ward")
+    await expect(named).to_have_text([""])
+    await expect(page.locator(".ward h2")).to_have_count(0)
+    ward.admit("annexed", ward=ward.annex)
+    await expect(named).to_have_text([ward.ward, ward.annex])
+    await expect(named.nth(1)).to_be_visible()
+    await expect(page.locator(".place b")).to_have_text("2 wards")
+    await expect(page.locator(".tile").nth(1)).to_have_attribute(
+        "aria-label", re.compile(f"^{ward.annex}, bed 01, ")
+    )
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await expect(page.locator(".ward h2")).to_have_text([ward.ward, ward.annex])
+    await expect(page.locator(".ward h2").nth(1)).to_be_visible()
+    await expect(named.nth(1)).to_be_hidden()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator(".tile").nth(1)).to_be_focused()
+
+
 async def test_a_device_that_never_came_counts_among_the_technical_alarms(ward: Scene) -> None:
     ward.admit("monitor")
     page = await ward.open()

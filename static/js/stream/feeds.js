@@ -11,6 +11,8 @@ export class Feeds {
   /** @type {Map<number, Feed>} */ #byAlias = new Map();
   /** @type {Feed[]} by ward and bed */
   inOrder = [];
+  /** @type {string[]} names of the wards that have beds, in order */
+  wards = [];
   /** @type {Set<string>} streams that the server refused */
   denied = new Set();
   /** Whether a roster has come: until then nobody knows that there are no beds. */
@@ -90,6 +92,7 @@ export class Feeds {
       this.#byId.set(entry.stream, feed);
     }
     this.inOrder = [...this.#byId.values()].sort(byPlace);
+    this.wards = [...new Set(this.inOrder.map((feed) => feed.entry.ward_name))];
   }
 }
 

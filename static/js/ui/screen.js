@@ -164,13 +164,14 @@ export class Screen {
     const shown = all.slice(first, first + BEDS_PER_PAGE);
     this.#wardStreams = shown.map((feed) => feed.id);
     this.#ask(this.#wardStreams, null);
+    const several = this.#feeds.wards.length > 1;
     this.#pager.hidden = pages < 2;
     write(pick(this.#pager, "span", Element), `${first + 1}–${first + shown.length} of ${all.length}`);
     if (this.#view instanceof WardView) {
-      this.#view.show(shown);
+      this.#view.show(shown, several);
       return;
     }
-    const view = new WardView(shown, this.#palette);
+    const view = new WardView(shown, several, this.#palette);
     this.#replace(view, view.element);
     this.#writeScale(this.#palette.speed, this.#palette.gain);
     if (this.#left) view.focus(this.#left);

@@ -26,6 +26,7 @@ export class Tile {
     this.#parts = {
       bed: part(".bed"),
       name: part(".pseud"),
+      ward: part(".of-ward"),
       mark: part(".mark"),
       lead: part(".lead"),
       age: part(".age"),
@@ -50,8 +51,11 @@ export class Tile {
     this.element.remove();
   }
 
-  /** @param {number} now */
-  update(now) {
+  /**
+   * @param {number} now
+   * @param {boolean} named whether it says which ward the bed is in
+   */
+  update(now, named) {
     const feed = this.#feed;
     const { entry, info } = feed;
     const parts = this.#parts;
@@ -65,6 +69,7 @@ export class Tile {
     this.#lane.update(state, wrong);
     write(parts.bed, entry.bed);
     write(parts.name, name);
+    write(parts.ward, named ? entry.ward_name : "");
     write(parts.mark, feed.source);
     mark(parts.mark, "data-source", feed.source);
     write(parts.lead, lead);
@@ -78,7 +83,8 @@ export class Tile {
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     write(parts.rhythm, wrong && state !== "live" && state !== "late" ? "no data" : "");
     const told = hr === null ? "heart rate unknown" : `heart rate ${beats}`;
-    mark(this.element, "aria-label", `Bed ${entry.bed}, ${name}, ${feed.source}, ${told}${wrong?.what ? `, ${wrong.what}` : ""}`);
+    const place = named ? `${entry.ward_name}, bed ${entry.bed}` : `Bed ${entry.bed}`;
+    mark(this.element, "aria-label", `${place}, ${name}, ${feed.source}, ${told}${wrong?.what ? `, ${wrong.what}` : ""}`);
     this.sweep.label = `ECG lead ${lead}, bed ${entry.bed}`;
   }
 }

@@ -34,13 +34,12 @@ export class TopBar {
   }
 
   /**
-   * @param {{feeds: Feed[], wrong: Feed[]}} beds all beds, and those with a technical alarm
+   * @param {{feeds: Feed[], wards: string[], wrong: Feed[]}} beds all beds, their wards, and the beds with a technical alarm
    * @param {number} now
    */
-  update({ feeds, wrong }, now) {
+  update({ feeds, wards, wrong }, now) {
     const parts = this.#parts;
     const connection = this.#connection;
-    const wards = [...new Set(feeds.map((feed) => feed.entry.ward_name))];
     const live = feeds.filter((feed) => isLive(feed, now, connection.phase === "online")).length;
     write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? "No ward" : `${wards.length} wards`);
     write(parts.beds, `${bedsText(feeds.length)} · ${live} live`);
@@ -53,9 +52,7 @@ export class TopBar {
     write(parts.said, down ? "No connection" : wrong.length > 0 ? `${bedsText(wrong.length)} with a technical alarm` : "");
     if (wrong.length > 0) {
       write(parts.alarms, String(wrong.length));
-      const more = wrong.length > 3 ? ` +${wrong.length - 3}` : "";
-      const beds = wrong.slice(0, 3).map((feed) => feed.entry.bed);
-      write(parts.where, `Bed ${beds.join(", ")}${more}`);
+      write(parts.where, placesText(wrong, wards.length > 1));
       mark(parts.alarm, "href", `/patients/${encodeURIComponent(wrong[0].id)}/`);
     }
     if (!parts.offline.hidden) {
@@ -89,6 +86,18 @@ function isLive(feed, now, isOnline) {
 /** @param {number} count */
 function bedsText(count) {
   return `${count} ${count === 1 ? "bed" : "beds"}`;
+}
+
+/**
+ * The first of some beds by name, and how many more there are.
+ * @param {Feed[]} feeds
+ * @param {boolean} several whether a bed's name needs its ward's
+ */
+function placesText(feeds, several) {
+  const shown = several ? 1 : 3;
+  const more = feeds.length > shown ? ` +${feeds.length - shown}` : "";
+  const beds = feeds.slice(0, shown).map((feed) => feed.entry.bed);
+  return `${several ? `${feeds[0].entry.ward_name} bed` : "Bed"} ${beds.join(", ")}${more}`;
 }
 
 /** @type {Record<import("../stream/connection.js").Phase, string>} */

@@ -11,22 +11,29 @@ const LEAST_ROWS = 4;
 export class WardView {
   element = document.createElement("div");
   /** @type {Map<import("../stream/feed.js").Feed, Tile>} */ #tiles = new Map();
+  /** @type {Map<string, HTMLElement>} by the ward's name */ #headings = new Map();
   /** @type {import("./sweep.js").Sweep[]} */ sweeps = [];
   #palette;
+  #several = false;
 
   /**
    * @param {import("../stream/feed.js").Feed[]} feeds of this page, in order
+   * @param {boolean} several whether its user sees more than one ward
    * @param {import("./palette.js").Palette} palette
    */
-  constructor(feeds, palette) {
+  constructor(feeds, several, palette) {
     this.#palette = palette;
     this.element.className = "ward";
-    this.element.setAttribute("aria-label", "Ward, in bed order");
-    this.show(feeds);
+    this.element.setAttribute("aria-label", "Beds, by ward and number");
+    this.show(feeds, several);
   }
 
-  /** @param {import("../stream/feed.js").Feed[]} feeds */
-  show(feeds) {
+  /**
+   * @param {import("../stream/feed.js").Feed[]} feeds
+   * @param {boolean} several
+   */
+  show(feeds, several) {
+    this.#several = several;
     for (const [feed, tile] of this.#tiles) {
       if (feeds.includes(feed)) continue;
       tile.close();
@@ -37,11 +44,14 @@ export class WardView {
       this.#tiles.set(feed, tile);
     }
     const inOrder = feeds.map((feed) => /** @type {Tile} */ (this.#tiles.get(feed)));
+    const elements = inOrder.flatMap((tile, at) => {
+      const ward = feeds[at].entry.ward_name;
+      return several && ward !== feeds[at - 1]?.entry.ward_name ? [this.#heading(ward), tile.element] : [tile.element];
+    });
+    for (const heading of this.#headings.values()) if (!elements.includes(heading)) heading.remove();
     // An element that is moved loses its focus, so only a change of order moves any.
-    inOrder.forEach((tile, at) => {
-      if (this.element.children[at] !== tile.element) {
-        this.element.insertBefore(tile.element, this.element.children[at] ?? null);
-      }
+    elements.forEach((element, at) => {
+      if (this.element.children[at] !== element) this.element.insertBefore(element, this.element.children[at] ?? null);
     });
     const columns = feeds.length > BEDS_PER_COLUMN ? 2 : 1;
     mark(this.element, "data-columns", String(columns));
@@ -51,7 +61,7 @@ export class WardView {
 
   /** @param {number} now */
   update(now) {
-    for (const tile of this.#tiles.values()) tile.update(now);
+    for (const tile of this.#tiles.values()) tile.update(now, this.#several);
   }
 
   /** @param {import("./palette.js").Palette} palette */
@@ -72,7 +82,7 @@ export class WardView {
   key(key) {
     const direction = ARROWS[key];
     if (!direction) return false;
-    const tiles = /** @type {HTMLElement[]} */ ([...this.element.children]);
+    const tiles = /** @type {HTMLElement[]} */ ([...this.element.querySelectorAll(".tile")]);
     const from = tiles.findIndex((tile) => tile === document.activeElement);
     if (from < 0) {
       tiles[0]?.focus();
@@ -92,6 +102,14 @@ export class WardView {
     }
     nearest?.focus();
     return true;
+  }
+
+  /** @param {string} ward */
+  #heading(ward) {
+    const heading = this.#headings.get(ward) ?? document.createElement("h2");
+    heading.textContent = ward;
+    this.#headings.set(ward, heading);
+    return heading;
   }
 
   close() {
