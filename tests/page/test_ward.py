@@ -208,6 +208,27 @@ async def test_a_device_that_never_came_counts_among_the_technical_alarms(ward: 
     await expect(page.locator(".said")).to_have_text("1 bed with a technical alarm")
 
 
+async def test_digits_select_beds_of_the_ward_and_open_them_on_a_patient(ward: Scene) -> None:
+    beds = [ward.admit(f"monitor{number:02}") for number in range(17)]
+    annexed = ward.admit("annexed", ward=ward.annex)
+    page = await ward.open()
+    await expect(page.locator(".tile")).to_have_count(16)
+    await page.keyboard.press("0")
+    await expect(page.locator(f'[data-stream="{beds[9].stream}"]')).to_be_focused()
+    await page.keyboard.press("1")
+    await expect(page.locator(f'[data-stream="{beds[0].stream}"]')).to_be_focused()
+    await page.keyboard.press("1")
+    await expect(page.locator(f'[data-stream="{annexed.stream}"]')).to_be_focused()
+    await expect(page.locator(".pager span")).to_have_text("17–18 of 18")
+    await page.keyboard.press("3")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(f"{ward.server.url}/patients/{beds[2].stream}/")
+    await page.keyboard.press("5")
+    await expect(page).to_have_url(f"{ward.server.url}/patients/{beds[4].stream}/")
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog.help dl")).to_contain_text("Select beds 1 to 9 and 10")
+
+
 async def test_a_phone_shows_everything_within_its_width(ward: Scene) -> None:
     bed = ward.admit("monitor")
     page = await ward.open(viewport={"width": 390, "height": 844}, device_scale_factor=2, has_touch=True)

@@ -1,6 +1,7 @@
 // @ts-check
 /** What the page shows: ward or patient by the address, or why there is neither. */
 
+import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
 import { fault } from "./lane.js";
 import { PatientView } from "./patient.js";
@@ -114,6 +115,7 @@ export class Screen {
    * @returns {boolean} whether it meant something
    */
   key(key) {
+    if (this.#view && /^[0-9]$/.test(key)) return this.#toBed(key);
     if (this.#view instanceof PatientView) {
       if (key === "Escape") return this.follow("/");
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
@@ -126,12 +128,29 @@ export class Screen {
     return this.#view?.key(key) ?? false;
   }
 
+  /**
+   * A digit selects a bed of the ward; on a patient's page it opens one.
+   * @param {string} digit
+   */
+  #toBed(digit) {
+    const all = this.#feeds.inOrder;
+    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.stream : undefined;
+    const current = this.#view instanceof PatientView ? this.#view.stream : focused;
+    const bed = bedOf(digit, all, this.#feeds.get(current ?? ""));
+    if (!bed) return false;
+    if (this.#view instanceof PatientView) return this.follow(pathOf(bed));
+    this.#page = Math.floor(all.indexOf(bed) / BEDS_PER_PAGE);
+    this.route();
+    if (this.#view instanceof WardView) this.#view.focus(bed.id);
+    return true;
+  }
+
   /** @param {number} by */
   #neighbour(by) {
     const order = this.#feeds.inOrder;
     const at = order.findIndex((feed) => this.#view instanceof PatientView && feed.id === this.#view.stream);
     const next = order[at + by];
-    return next ? this.follow(`/patients/${encodeURIComponent(next.id)}/`) : true;
+    return next ? this.follow(pathOf(next)) : true;
   }
 
   /**
@@ -222,4 +241,9 @@ export class Screen {
   #writeScale(speed, gain) {
     write(this.#scale, `${speed} mm/s · ${gain} mm/mV · not to scale (uncalibrated)`);
   }
+}
+
+/** @param {Feed} feed */
+function pathOf(feed) {
+  return `/patients/${encodeURIComponent(feed.id)}/`;
 }
