@@ -133,6 +133,17 @@ async def test_the_patient_page_has_the_lane_of_the_tile(ward: Scene) -> None:
     assert await canvas.bounding_box() == size
 
 
+async def test_data_that_stops_moves_nothing_on_a_phone(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open(f"/patients/{bed.stream}/", viewport={"width": 390, "height": 844})
+    async with _watched(ward, page, bed):
+        await expect(page.locator(".waves")).to_have_attribute("data-state", "live")
+        place = await page.locator(".waves canvas.trace").bounding_box()
+    await expect(page.locator(".waves")).to_have_attribute("data-state", "stale")
+    await expect(page.locator(".rhythm")).to_have_text("no data")
+    assert await page.locator(".waves canvas.trace").bounding_box() == place
+
+
 async def test_a_patient_that_one_may_not_see_is_like_one_that_does_not_exist(ward: Scene) -> None:
     page = await ward.open("/patients/aaaaaaaaaaaa/")
     await expect(page.locator("h1")).to_have_text("No such patient for you")

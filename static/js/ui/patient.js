@@ -94,7 +94,7 @@ export class PatientView {
     this.#lane.update(state, wrong);
     write(parts.bed, entry.bed);
     write(parts.name, entry.name || entry.patient);
-    write(parts.about, `${entry.patient} · ${entry.ward_name}`);
+    write(parts.about, `${entry.ward_name} · ${entry.patient}`);
     write(parts.mark, feed.source);
     mark(parts.mark, "data-source", feed.source);
     write(parts.age, ageText(feed.shownAge(now)));
