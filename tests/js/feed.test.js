@@ -235,5 +235,11 @@ test("the trend keeps an hour, and holes stay holes", () => {
 test("the trend's line breaks where the rate was unknown", () => {
   const trend = new HeartRateTrend();
   for (const second of [0, 1, 2, 5, 6]) trend.set(second, 100);
-  assert.equal(linePath(trend, 7, 50, 150), "M0.0 50.0L166.7 50.0L333.3 50.0M833.3 50.0L1000.0 50.0");
+  assert.equal(linePath(trend, 6, 7, 50, 150), "M0.0 50.0L166.7 50.0L333.3 50.0M833.3 50.0L1000.0 50.0");
+});
+
+test("the trend's right edge is now, also when no rate came for a while", () => {
+  const trend = new HeartRateTrend();
+  for (const second of [0, 1, 2]) trend.set(second, 100);
+  assert.equal(linePath(trend, 10, 11, 50, 150), "M0.0 50.0L100.0 50.0L200.0 50.0");
 });

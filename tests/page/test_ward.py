@@ -127,6 +127,7 @@ async def test_the_patient_page_has_the_lane_of_the_tile(ward: Scene) -> None:
         assert await canvas.bounding_box() == size, "an alarm resizes nothing"
     await expect(waves).to_have_attribute("data-state", "stale")
     await expect(waves.locator(".what")).to_have_text(re.compile(r"^No data \d+ s$"))
+    await expect(page.locator('[data-part="leads"]')).to_have_text("--")
     await expect(waves).to_have_attribute("data-state", "lost")
     await expect(waves).to_have_attribute("data-alarm", "tech")
     await expect(waves.locator(".what")).to_have_text("No data")

@@ -103,9 +103,10 @@ export class PatientView {
     write(parts.hr, hr === null ? "--" : String(Math.round(hr)));
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     write(parts.source, source ? `source ${source}` : "");
-    write(parts.rhythm, wrong && state !== "live" && state !== "late" ? "no data" : "");
+    const current = state === "live" || state === "late";
+    write(parts.rhythm, wrong && !current ? "no data" : "");
     const off = leads.filter((lead) => feed.leadsOff.has(lead.name)).map((lead) => lead.name);
-    write(parts.leads, info ? (off.length > 0 ? `${off.join(", ")} off` : `${leads.length} on`) : "--");
+    write(parts.leads, current ? (off.length > 0 ? `${off.join(", ")} off` : `${leads.length} on`) : "--");
     write(parts.rate, info ? `${info.rate_hz} Hz` : "--");
     write(parts.gainUv, info ? `${Number(leads[0].gain_uv.toPrecision(3))} µV` : "--");
     this.#labels.childNodes.forEach((label, at) => {

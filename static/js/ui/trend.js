@@ -34,7 +34,8 @@ export class TrendChart {
   update(trend, now) {
     if (now - this.#drawnAt < REDRAW_S || trend.last < 0) return;
     this.#drawnAt = now;
-    const span = Math.max(trend.last - trend.first + 1, LEAST_SPAN_S);
+    const until = Math.floor(now);
+    const span = Math.max(until - trend.first + 1, LEAST_SPAN_S);
     let low = Infinity;
     let high = -Infinity;
     for (let second = trend.first; second <= trend.last; second++) {
@@ -44,7 +45,7 @@ export class TrendChart {
     }
     const bottom = Math.min(LEAST_LOW, Math.floor(low / 20) * 20);
     const top = Math.max(LEAST_HIGH, Math.ceil(high / 20) * 20);
-    mark(this.#parts.line, "d", linePath(trend, span, bottom, top));
+    mark(this.#parts.line, "d", linePath(trend, until, span, bottom, top));
     write(this.#parts.high, String(top));
     write(this.#parts.low, String(bottom));
     write(this.#parts.from, `−${durationText(span)}`);
@@ -53,24 +54,25 @@ export class TrendChart {
 }
 
 /**
- * The line in a box of 1000 x 100 that ends at its right edge now.
+ * The line in a box of 1000 x 100 whose right edge is now.
  * @param {HeartRateTrend} trend
+ * @param {number} until the second that is now
  * @param {number} span seconds across the box
  * @param {number} bottom bpm
  * @param {number} top bpm
  */
-export function linePath(trend, span, bottom, top) {
+export function linePath(trend, until, span, bottom, top) {
   const every = Math.max(1, Math.floor(span / POINTS));
   let path = "";
   let open = false;
-  for (let second = trend.last - span + 1; second <= trend.last; second++) {
+  for (let second = until - span + 1; second <= until; second++) {
     const value = trend.at(second);
     if (Number.isNaN(value)) {
       open = false;
       continue;
     }
     if (open && second % every !== 0) continue;
-    const x = 1000 * (1 - (trend.last - second) / (span - 1));
+    const x = 1000 * (1 - (until - second) / (span - 1));
     const y = 100 * (1 - (value - bottom) / (top - bottom));
     path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
     open = true;
