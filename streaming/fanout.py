@@ -48,6 +48,15 @@ class FanOut:
             delay_s = max(self._gather_s, self._last_at + self._tick_s - now)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
+    def hand_on(self, stream: str) -> None:
+        """Do not wait with a stream whose alias is about to change: what waits was made under the old one.
+
+        That is free for others as soon as nobody holds it, and only who was told of it holds it.
+        """
+        if stream in self._loads:
+            self.close()
+            self._tick()
+
     def forget(self, stream: str) -> None:
         """Drop what waits for the viewers of a stream: there are none."""
         self._loads.pop(stream, None)

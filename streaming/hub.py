@@ -265,6 +265,7 @@ class Room:
     def _begin(self, info: StreamInfo) -> None:
         """A new epoch, or new facts about it: a new alias."""
         if self._announcement is not None:
+            self._fan_out.hand_on(self.stream)
             self._aliases.retire(self._announcement)
         if self._info is None or self._info.epoch != info.epoch:
             self._next_sample = None

@@ -21,6 +21,7 @@ from streaming.core.messages import GapReason
 from streaming.core.profiles import BackpressureProfile, GroupProfile, ProfileSet
 from streaming.core.streams import group_of
 from streaming.exceptions import CloseCode
+from streaming.fanout import TICK_S
 from streaming.hub import LINGER_S, REPORT_EVERY_S, Hub
 from tests.fakes import virtual_time
 from tests.viewers import Viewer, frames_of, hole_in, stream_info, turns, vitals_of, wave
@@ -438,6 +439,34 @@ class TestEpochs:
             hub.publish(frames_of(stream_info("b"), 0))
             await viewer.catch_up()
             assert aliases(viewer) == [1]
+
+    @virtual_time
+    async def test_frames_that_wait_for_the_tick_keep_their_epoch(self) -> None:
+        async with place() as at:
+            hub = await at.hub(tick_s=TICK_S)
+            viewer = await at.watching(hub)
+            hub.publish(frames_of(replace(INFO, epoch=1), 0))
+            hub.publish(frames_of(replace(INFO, epoch=2), 0))
+            await asyncio.sleep(2 * TICK_S)
+            await viewer.catch_up()
+            assert [placed.epoch for placed in viewer.frames] == [1, 2]
+
+    @virtual_time
+    async def test_an_alias_under_which_frames_wait_is_not_free_when_its_holder_leaves(self) -> None:
+        async with place() as at:
+            hub = await at.hub(tick_s=TICK_S)
+            first = await at.watching(hub)
+            hub.publish(frames_of(replace(INFO, epoch=1), 0))
+            await asyncio.sleep(2 * TICK_S)
+            second = await at.watching(hub, "a", "b")
+            hub.publish(frames_of(replace(INFO, epoch=1), 1))
+            hub.publish(frames_of(replace(INFO, epoch=2), 0))
+            await at.go(hub, first)
+            hub.publish(frames_of(stream_info("b"), 7))
+            await asyncio.sleep(2 * TICK_S)
+            await second.catch_up()
+            came = [(p.announced["stream"], p.epoch, p.frame.first) for p in second.frames]
+            assert came == [("a", 1, 50), ("a", 2, 0), ("b", 1, 350)]
 
     @virtual_time
     async def test_when_all_aliases_are_held_the_oldest_holders_have_to_come_again(
