@@ -255,7 +255,8 @@ class Room:
             Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
             for event in bundle.events
         )
-        self._fan_out.add(announcement, self.viewers, items)
+        if items:  # else all that it carries is of a newer version
+            self._fan_out.add(announcement, self.viewers, items)
 
     def _tell_outdated(self, epoch: int) -> None:
         if not self._outdated_told:

@@ -288,6 +288,18 @@ class TestFanOut:
             await viewer.catch_up()
             assert len(viewer.messages("stats")) == 1
 
+    @virtual_time
+    async def test_a_bundle_of_which_nothing_can_be_read_sends_nothing(self) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            hub.publish(frames_of(INFO, 0))
+            await viewer.catch_up()
+            seen = len(viewer.socket.sent)
+            hub.publish(Bundle(INFO))  # as from a newer version, whose news have another name
+            await viewer.catch_up()
+            assert len(viewer.socket.sent) == seen
+
 
 class TestHoles:
     @virtual_time
