@@ -355,10 +355,11 @@ class BackpressureHandler:
 
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when nothing more can be sent now."""
-        now, outbox, window = self._clock(), self._outbox, self.window
+        outbox, window = self._outbox, self.window
         if self._prepared is not None:
             (message, passed), self._prepared = self._prepared, None
             await self._write([message], passed)
+        now = self._clock()  # the write may have waited for the socket, and what queued meanwhile is older
         if now >= outbox.next_due:
             self._report(outbox.expire(now))
         budget = critical_budget = MAX_BUNDLE_BYTES

@@ -552,6 +552,28 @@ class TestDrops:
         await handler.aclose()
 
 
+class TestPrepared:
+    @virtual_time
+    async def test_what_queues_while_the_socket_takes_a_shared_message_ages(self) -> None:
+        socket, drops = FakeSocket(), list[Drop]()
+        handler = handler_of(socket, SendWindow(), on_drops=drops.extend)
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        await turns()
+        old = frame(1)
+        handler.offer(old)
+        await asyncio.sleep(1.5)
+        handler.offer(item(b"young"))
+        socket.release()
+        await turns()
+        assert socket.sent == [b"first", b"shared", b"young"]
+        assert drops == [Drop(old, DropReason.EXPIRED)]
+        assert accounted(handler.get_metrics())
+        await handler.aclose()
+
+
 class TestAccounting:
     @settings(max_examples=40, deadline=None)
     @given(
