@@ -222,7 +222,7 @@ class Subscriber:
             self._losses += reason is not None
             tally = self._tally_of(drop.item)
             if tally is not None:
-                tally.by_reason[drop.reason] += 1
+                tally.count_drop(drop)
             if span is not None and reason is not None:
                 self.handler.offer(gap_item(span, reason, now), group_of(span.stream))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from streaming.core.network import SlidingRate
-from streaming.core.outbox import DropReason, Item
+from streaming.core.outbox import Drop, DropReason, Item
 
 
 class GroupTally:
-    """Counters since the process started; viewers that left are in them."""
+    """Counters since the process started; viewers that left are in them.
+
+    GAPs count as `gaps` alone, and their bytes: they speak for messages that are counted as dropped.
+    """
 
     __slots__ = ("by_reason", "gaps", "offered", "rate", "sent", "sent_bytes")
 
@@ -29,11 +32,17 @@ class GroupTally:
             self.offered += viewers
         self._count_sent(item, viewers, now)
 
+    def count_drop(self, drop: Drop) -> None:
+        """`drop.item` will not be sent."""
+        if not drop.item.control:
+            self.by_reason[drop.reason] += 1
+
     def _count_sent(self, item: Item, times: int, now: float) -> None:
-        self.sent += times
         self.sent_bytes += times * item.size_bytes
-        self.rate.add(times, now)
-        if item.control and item.span is not None:
+        if not item.control:
+            self.sent += times
+            self.rate.add(times, now)
+        elif item.span is not None:
             self.gaps += times
 
     @property
