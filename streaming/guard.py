@@ -178,10 +178,11 @@ class _Inbound:
                     self._refused = True
                     # Daphne sends no reason with a close, so that the bye is where it is read.
                     bye = messages.bye(code, reason, retry_after_ms=RETRY_AFTER_MS.get(code))
-                    await send({"type": "websocket.send", "text": bye})
-                    await send({"type": "websocket.close", "code": int(code), "reason": reason})
-                    # Last, because the application's end is the end of this task.
-                    self._end({"type": "websocket.disconnect", "code": int(code)})
+                    try:
+                        await send({"type": "websocket.send", "text": bye})
+                        await send({"type": "websocket.close", "code": int(code), "reason": reason})
+                    finally:  # also when the peer has left; last, because the application's end is ours
+                        self._end({"type": "websocket.disconnect", "code": int(code)})
                     return
             self._put(message)
             if message["type"] == "websocket.disconnect":
@@ -234,7 +235,8 @@ def _address_of(scope: Scope) -> str:
 
 
 def _size(message: Message) -> int:
-    return len(message.get("bytes") or message.get("text") or b"")
+    text = message.get("text") or ""
+    return len(message.get("bytes") or (text if text.isascii() else text.encode()))
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -190,9 +190,19 @@ async def test_a_trusted_origin_may_differ_from_the_host() -> None:
     assert seen.scope is not None
 
 
-async def run_flood(*messages: dict[str, Any], limits: InboundLimits = LIMITS) -> tuple[Peer, list[str]]:
+class Gone(Peer):
+    """A peer that has left: uvicorn says so when it is sent something."""
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.drained.set()
+        raise OSError
+
+
+async def run_flood(
+    *messages: dict[str, Any], limits: InboundLimits = LIMITS, kind: type[Peer] = Peer
+) -> tuple[Peer, list[str]]:
     """A peer that sends everything at once to an application that reads only after the flood."""
-    peer = Peer({"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect", "code": 1000})
+    peer = kind({"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect", "code": 1000})
     read: list[str] = []
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -218,6 +228,16 @@ async def test_an_oversized_message_closes_with_4400() -> None:
     peer, read = await run_flood(text("x" * 101))
     assert peer.sent[-1]["code"] == 4400
     assert read == ["websocket.disconnect"]
+
+
+async def test_a_peer_that_left_before_it_could_be_refused_is_a_disconnect() -> None:
+    _, read = await run_flood(text("x" * 101), kind=Gone)
+    assert read == ["websocket.disconnect"]
+
+
+async def test_bytes_are_counted_and_not_characters() -> None:
+    peer, _ = await run_flood(text("\N{SNOWMAN}" * 34))
+    assert peer.sent[-1]["code"] == 4400
 
 
 async def test_a_full_queue_closes_with_4029() -> None:
