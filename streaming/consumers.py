@@ -132,7 +132,7 @@ class VitalConsumer(AsyncWebsocketConsumer):
         task.add_done_callback(self._tasks.discard)
 
     async def closed(self) -> None:
-        """Give back what the connection held; called once, whatever ended it."""
+        """Give back what the connection held, whatever ended it; called again, do nothing."""
 
     async def said(self, message: Any) -> None:
         """Handle one parsed text message."""
@@ -193,11 +193,14 @@ class VitalConsumer(AsyncWebsocketConsumer):
             return
         self._ending = True
         retry = RETRY_AFTER_MS.get(code)
-        await self.send_text(messages.bye(code, reason, retry_after_ms=retry))
+        # A peer that takes nothing any more must not keep what its connection holds (uvicorn's send waits).
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
+                await self.send_text(messages.bye(code, reason, retry_after_ms=retry))
+        await self._release()
         reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         await self._write({"type": "websocket.close", "code": int(code), "reason": reason})
         self._open = False
-        await self._release()
 
     async def _release(self) -> None:
         if self._deadline is not None:

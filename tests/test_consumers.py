@@ -13,7 +13,7 @@ import pytest
 
 from streaming import consumers
 from streaming.compression import CompressionHandler
-from streaming.consumers import DEVICE_SILENCE_S, HELLO_DEADLINE_S, DeviceConsumer
+from streaming.consumers import CLOSE_DEADLINE_S, DEVICE_SILENCE_S, HELLO_DEADLINE_S, DeviceConsumer
 from streaming.core.streams import Source
 from streaming.exceptions import CloseCode
 from streaming.ingest import Ingest
@@ -32,6 +32,8 @@ class Connection:
         self.heard: list[dict[str, Any]] = []
         self.codes: list[int] = []
         """With which the server has closed."""
+        self.full = False
+        """Whether what is sent waits for ever, as on uvicorn for a peer that takes nothing."""
 
     async def say(self, message: dict[str, Any] | bytes) -> None:
         """Send one message, and let the server handle it."""
@@ -43,7 +45,9 @@ class Connection:
         return await self._inbox.get()
 
     async def send(self, message: dict[str, Any]) -> None:
-        if message["type"] == "websocket.send":
+        if message["type"] == "websocket.send" and self.full:
+            await asyncio.Event().wait()
+        elif message["type"] == "websocket.send":
             self.heard.append(json.loads(message["text"]))
         elif message["type"] == "websocket.close":
             self.codes.append(message["code"])
@@ -133,6 +137,14 @@ async def test_a_device_that_has_left_is_not_watched_any_more() -> None:
         pass
     await asyncio.sleep(2 * DEVICE_SILENCE_S)
     assert connection.codes == []
+
+
+@virtual_time
+async def test_a_peer_that_takes_nothing_is_closed_all_the_same() -> None:
+    async with device() as connection:
+        connection.full = True
+        await asyncio.sleep(DEVICE_SILENCE_S + CLOSE_DEADLINE_S)
+        assert connection.codes == [CloseCode.SILENT]
 
 
 def test_a_slow_database_is_not_the_fault_of_who_said_hello_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
