@@ -109,6 +109,14 @@ class TestTick:
             assert sorted(at.viewers[0].firsts[3:]) == [FRAME * index for index in range(1, 11)]
 
     @virtual_time
+    async def test_what_follows_before_the_writer_ran_takes_nothing_from_what_was_handed_over(self) -> None:
+        async with ward(1, tick_s=0.0) as at:
+            at.sends(1, "a")
+            at.sends(2, "a")
+            await at.settle()
+            assert at.viewers[0].firsts[3:] == [FRAME, 2 * FRAME]
+
+    @virtual_time
     async def test_control_does_not_wait(self) -> None:
         async with ward() as at:
             at.sends(1, "a")
