@@ -224,12 +224,21 @@ test("speed and gain move by steps and stop at the ends", () => {
 test("the trend keeps an hour, and holes stay holes", () => {
   const trend = new HeartRateTrend();
   trend.set(10, 60);
-  trend.set(12, 62);
-  assert.deepEqual([9, 10, 11, 12, 13].map((second) => trend.at(second)), [NaN, 60, NaN, 62, NaN]);
+  trend.set(13, 62);
+  assert.deepEqual([9, 10, 11, 12, 13, 14].map((second) => trend.at(second)), [NaN, 60, NaN, NaN, 62, NaN]);
   trend.set(4000, 70);
   assert.equal(trend.at(12), NaN);
   assert.equal(trend.at(500), NaN);
   assert.equal(trend.first, 401);
+});
+
+test("a rate that comes a moment too late for its second leaves no hole in the trend", () => {
+  const trend = new HeartRateTrend();
+  for (const at of [1.99, 2.98, 4.01, 5]) trend.set(Math.floor(at), 60);
+  assert.deepEqual([0, 1, 2, 3, 4, 5].map((second) => trend.at(second)), [NaN, 60, 60, 60, 60, 60]);
+  trend.set(6, null);
+  trend.set(8, 60);
+  assert.deepEqual([6, 7, 8].map((second) => trend.at(second)), [NaN, NaN, 60]);
 });
 
 test("the trend's line breaks where the rate was unknown", () => {

@@ -13,9 +13,11 @@ export class HeartRateTrend {
    * @param {number | null} hr
    */
   set(second, hr) {
-    // Seconds that nobody wrote have no heart rate.
+    // One that comes each second may miss a second by a few ms of jitter: there, the rate is still the last one.
+    // Where more seconds were not written, it was not known.
+    const between = second - this.#last === 2 ? this.at(this.#last) : NaN;
     for (let missed = Math.max(this.#last + 1, second - TREND_S); missed < second; missed++) {
-      this.#values[missed % TREND_S] = NaN;
+      this.#values[missed % TREND_S] = between;
     }
     this.#values[second % TREND_S] = hr ?? NaN;
     this.#last = second;
