@@ -220,6 +220,16 @@ async def test_a_device_that_never_came_counts_among_the_technical_alarms(ward: 
     await expect(page.locator(".said")).to_have_text("1 bed with a technical alarm")
 
 
+async def test_a_patient_opened_by_the_address_hides_no_alarm_of_another_bed(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    ward.admit("absent")
+    page = await ward.open(f"/patients/{bed.stream}/")
+    async with _watched(ward, page, bed):
+        await expect(page.locator(".sum-n")).to_contain_text("Bed 02")
+        ward.admit("later")
+        await expect(page.locator(".sum-n b")).to_have_text("2")
+
+
 async def test_digits_select_beds_of_the_ward_and_open_them_on_a_patient(ward: Scene) -> None:
     beds = [ward.admit(f"monitor{number:02}") for number in range(17)]
     annexed = ward.admit("annexed", ward=ward.annex)

@@ -180,7 +180,7 @@ export class Screen {
     const pages = Math.ceil(all.length / BEDS_PER_PAGE);
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
     const first = this.#page * BEDS_PER_PAGE;
-    const shown = all.slice(first, first + BEDS_PER_PAGE);
+    const shown = this.#bedsOfPage();
     this.#wardStreams = shown.map((feed) => feed.id);
     this.#ask(this.#wardStreams, null);
     const several = this.#feeds.wards.length > 1;
@@ -197,9 +197,17 @@ export class Screen {
     document.title = "Ward · VITAL";
   }
 
+  #bedsOfPage() {
+    const first = this.#page * BEDS_PER_PAGE;
+    return this.#feeds.inOrder.slice(first, first + BEDS_PER_PAGE);
+  }
+
   /** @param {string} stream */
   #showPatient(stream) {
     const feed = /** @type {Feed} */ (this.#feeds.get(stream));
+    // Opened by its address: the beds about it are watched all the same, for their alarms.
+    if (this.#wardStreams.length === 0) this.#page = Math.floor(this.#feeds.inOrder.indexOf(feed) / BEDS_PER_PAGE);
+    this.#wardStreams = this.#bedsOfPage().map((bed) => bed.id);
     this.#ask([...new Set([stream, ...this.#wardStreams])], stream);
     if (this.#view instanceof PatientView && this.#view.stream === stream) return;
     this.#left = stream;
