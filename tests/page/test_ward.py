@@ -267,6 +267,17 @@ async def test_a_phone_shows_everything_within_its_width(ward: Scene) -> None:
         assert await page.evaluate("() => document.documentElement.scrollWidth") == 390
 
 
+@pytest.mark.parametrize("width", [768, 820, 1000])
+async def test_a_tablet_has_the_speed_and_gain_of_a_patient_beside_the_name(ward: Scene, width: int) -> None:
+    bed = ward.admit("monitor")
+    page = await ward.open(f"/patients/{bed.stream}/", viewport={"width": width, "height": 1024})
+    await page.get_by_label("Larger").click()
+    await expect(page.locator(".notice .scale")).to_contain_text("25 mm/s · 20 mm/mV")
+    hidden = "part => part.scrollWidth - part.clientWidth"
+    assert await page.locator(".phead").evaluate(hidden) == 0
+    assert await page.locator('.phead [data-part="name"]').is_visible()
+
+
 async def test_signing_out_leads_to_the_login(ward: Scene) -> None:
     page = await ward.open()
     await page.click('.tools form button[type="submit"]')
