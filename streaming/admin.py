@@ -98,6 +98,7 @@ class WardAdmin(WardScopedAdmin):
 
     list_display = ("name", "slug", "group_names", "open_admissions")
     search_fields = ("name", "slug")
+    fields = ("name", "slug", "groups")
     prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
     filter_horizontal = ("groups",)
 
@@ -243,6 +244,15 @@ class StreamAdmin(WardScopedAdmin):
     actions = ("end_admissions",)
     audited_addition = "admission.begin"
     fields = ("id", "device", "patient", "ward", "bed", "started_at", "ended_at")
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Patients by name too: who admits one does not know the pseudonym that was just made."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "patient":
+            field.label_from_instance = lambda patient: f"{patient} {patient.display_name}".strip()
+        return field
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
         """Before it begins, what to admit; afterwards the bed alone."""

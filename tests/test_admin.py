@@ -360,6 +360,10 @@ class TestAdmission:
         form = {"device": stream.device_id, "patient": stream.patient_id, "ward": stream.ward_id, "bed": "9"}
         assert "end that first" in html(boss.post("/admin/streaming/stream/add/", form))
 
+    def test_patients_are_offered_by_name_too(self, boss: Client, place: Hospital) -> None:
+        patient = Patient.objects.create(display_name="Teal 3")
+        assert f">{patient.pseudonym} Teal 3</option>" in html(boss.get("/admin/streaming/stream/add/"))
+
     def test_open_admission_changes_its_bed_alone(self, boss: Client, place: Hospital) -> None:
         stream = place.streams["a"]
         form = {"bed": "12", "ward": place.wards["b"].pk, "device": place.device("b").pk}
