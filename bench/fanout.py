@@ -28,7 +28,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.support.report import Figure, at_least, parser, report
 from streaming.client import Device, Lead, Source
-from streaming.ecg.codec import encode_planes
+from streaming.ecg.planes import encode_planes
 from tests.servers import DaphneServer, Server, migrated
 
 VIEWERS = 200

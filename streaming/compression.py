@@ -21,7 +21,7 @@ import numpy.typing as npt
 from streaming.core.deflate import deflate, inflate
 from streaming.core.profiles import CompressionProfile
 from streaming.core.strict_json import to_json
-from streaming.ecg.codec import Samples, encode_planes, from_planes, to_planes
+from streaming.ecg.planes import Samples, encode_planes, from_planes, to_planes
 from streaming.exceptions import ProtocolError
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from streaming.core.frames import BUNDLE_VERSION, FrameFlag, FrameKind, encode_b
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
-from streaming.ecg.codec import HEADER, Samples, encode_planes, to_planes
+from streaming.ecg.planes import HEADER, Samples, encode_planes, to_planes
 from streaming.exceptions import CloseCode
 
 VECTORS = Path(__file__).parent / "vectors"

@@ -24,7 +24,7 @@ from streaming.core.messages import DeviceQuality
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import CompressionProfile
 from streaming.core.streams import Lead, StreamInfo
-from streaming.ecg import codec, vitals
+from streaming.ecg import codec, planes, vitals
 from streaming.exceptions import ProtocolError, RateLimitError, StreamBusyError
 from streaming.hub import Hub
 from streaming.ingest import FORGET_S, FRAME_S, SILENCE_S, Ingest, Intake
@@ -70,7 +70,7 @@ class Desk:
 def chunk(
     first: int, samples: npt.NDArray[Any], kind: FrameKind = FrameKind.WAVEFORM, flags: int = 0
 ) -> Frame:
-    payload = codec.encode_planes(samples, level=6, window_bits=15, mem_level=8)
+    payload = planes.encode_planes(samples, level=6, window_bits=15, mem_level=8)
     return Frame(kind, FrameFlag(flags), 0, first, payload)
 
 

@@ -24,7 +24,7 @@ from streaming.core.position import MAX_JUMP_S
 from streaming.core.profiles import CompressionProfile
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import MAX_SAFE_INTEGER
-from streaming.ecg.codec import MAX_SAMPLES, Samples, encode_planes
+from streaming.ecg.planes import MAX_SAMPLES, Samples, encode_planes
 from streaming.exceptions import ProtocolError
 
 PATH = "/ws/device/"

@@ -1,65 +1,74 @@
-"""The waveform payload: samples of all leads as differences, zigzag, byte planes and raw deflate.
-
-Layout: u8 codec, u8 leads, u16 samples a lead (little-endian), then the raw-deflated planes. Neighbouring
-samples are close, so most differences fit one byte; zigzag makes the other bytes zero, and the planes put
-them side by side, where deflate takes them away. Every payload stands alone.
-"""
+"""The waveform payload: the samples of all leads of one frame, and which codec they are in."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from streaming.ecg import planes
+from streaming.ecg.ecg1 import decode as ecg1_decode
+from streaming.ecg.ecg1 import encode as ecg1_encode
+from streaming.ecg.planes import MAX_LEADS, MAX_SAMPLES, Samples
 from streaming.exceptions import ProtocolError
 
-HEADER = struct.Struct("<BBH")
-MAX_LEADS = 16
-MAX_SAMPLES = 8192
-
-Samples = npt.NDArray[np.int16] | npt.NDArray[np.int32]
+__all__ = [
+    "MAX_LEADS",
+    "MAX_SAMPLES",
+    "CodecId",
+    "PayloadHeader",
+    "Samples",
+    "WaveformEncoder",
+    "decode",
+    "read_header",
+]
 
 
 class CodecId(IntEnum):
-    """How the body of a payload is made; 3 is reserved."""
+    """How a payload is made, by its first byte; of ECG1 the lowest four bits are flags."""
 
     PLANES16 = 1
     PLANES32 = 2
-
-
-_ITEM_BYTES = {CodecId.PLANES16: 2, CodecId.PLANES32: 4}
+    ECG1 = 0x10
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadHeader:
-    """What the first four bytes of a payload say."""
+    """What the first bytes of a payload say."""
 
     codec: CodecId
     leads: int
     samples: int
 
-    @property
-    def plain_bytes(self) -> int:
-        """Size of the planes before deflate, which is that of the samples."""
-        return self.leads * self.samples * _ITEM_BYTES[self.codec]
 
+class WaveformEncoder:
+    """Encodes the frames of one stream: ECG1, and deflated planes for what that does not hold.
 
-def encode_planes(samples: Samples, *, level: int, window_bits: int, mem_level: int) -> bytes:
-    """Samples of shape (leads, n), int16 or int32, as one payload; 1-16 leads, 1-8192 samples each.
-
-    Raises ValueError for other shapes and types. The arguments are zlib's, `window_bits` from 9 to 15.
+    The deflate settings are zlib's; they matter for the planes alone.
     """
-    leads, count = samples.shape if samples.ndim == 2 else (0, 0)
-    if not 1 <= leads <= MAX_LEADS or not 1 <= count <= MAX_SAMPLES:
-        raise ValueError(f"samples of shape {samples.shape} do not fit one payload")
-    codec = CodecId.PLANES16 if samples.dtype.itemsize == 2 else CodecId.PLANES32
-    deflate = zlib.compressobj(level, zlib.DEFLATED, -window_bits, mem_level)
-    body = deflate.compress(to_planes(samples)) + deflate.flush()
-    return HEADER.pack(codec, leads, count) + body
+
+    def __init__(self, *, level: int = 6, window_bits: int = 12, mem_level: int = 5) -> None:
+        self.level = level
+        self.window_bits = window_bits
+        self.mem_level = mem_level
+        self._ecg1 = ecg1_encode.Encoder()
+
+    def encode(self, samples: Samples) -> bytes:
+        """Samples of shape (leads, n), int16 or int32, as one payload; 1-16 leads, 1-8192 samples each.
+
+        Raises ValueError for other shapes and types.
+        """
+        if samples.dtype not in (np.int16, np.int32):
+            raise ValueError(f"samples are {samples.dtype}, not int16 or int32")
+        if samples.ndim == 2 and samples.shape[1] <= ecg1_encode.MAX_SAMPLES:
+            try:
+                return self._ecg1.encode(samples)
+            except OverflowError:
+                pass
+        return planes.encode_planes(
+            samples, level=self.level, window_bits=self.window_bits, mem_level=self.mem_level
+        )
 
 
 def decode(payload: bytes, *, max_leads: int = MAX_LEADS, max_samples: int = MAX_SAMPLES) -> Samples:
@@ -71,58 +80,15 @@ def decode(payload: bytes, *, max_leads: int = MAX_LEADS, max_samples: int = MAX
     header = read_header(payload)
     if header.leads > max_leads or header.samples > max_samples:
         raise ProtocolError("payload has more leads or samples than allowed")
-    planes = _inflate(payload[HEADER.size :], header.plain_bytes)
-    return from_planes(planes, (header.leads, header.samples), _ITEM_BYTES[header.codec])
+    if header.codec is CodecId.ECG1:
+        return ecg1_decode.decode(payload)
+    return planes.decode_planes(payload)
 
 
 def read_header(payload: bytes) -> PayloadHeader:
     """Codec, leads and samples of a payload, without decoding it; raises ProtocolError."""
-    if len(payload) <= HEADER.size:
-        raise ProtocolError("payload is shorter than its header and one byte")
-    codec, leads, samples = HEADER.unpack_from(payload)
-    if codec not in _ITEM_BYTES:
-        raise ProtocolError("payload codec is unknown")
-    if not 1 <= leads <= MAX_LEADS or not 1 <= samples <= MAX_SAMPLES:
-        raise ProtocolError("payload leads or samples are out of bounds")
+    if payload[:1] and payload[0] & 0xF0 == CodecId.ECG1:
+        header = ecg1_decode.read_header(payload)
+        return PayloadHeader(CodecId.ECG1, header.leads, header.samples)
+    codec, leads, samples = planes.read_header(payload)
     return PayloadHeader(CodecId(codec), leads, samples)
-
-
-def to_planes(samples: Samples) -> bytes:
-    """Differences along the last axis (the first from 0), zigzag, lowest bytes of all first.
-
-    Arithmetic wraps modulo 2^16 or 2^32, so that every value comes back exactly.
-    """
-    if samples.dtype not in (np.int16, np.int32):
-        raise ValueError(f"samples are {samples.dtype}, not int16 or int32")
-    signed = samples.dtype.newbyteorder("<")
-    unsigned = np.dtype(f"<u{signed.itemsize}")
-    values = np.ascontiguousarray(samples, dtype=signed).view(unsigned)
-    differences = values.copy()
-    differences[..., 1:] -= values[..., :-1]
-    steps = differences.view(signed)
-    zigzag: npt.NDArray[np.integer] = (steps << 1) ^ (steps >> (8 * signed.itemsize - 1))
-    return zigzag.view(np.uint8).reshape(-1, signed.itemsize).T.tobytes()
-
-
-def from_planes(planes: bytes, shape: tuple[int, ...], item_bytes: int) -> Samples:
-    """The inverse of `to_planes`, for samples of `shape` and 2 or 4 bytes each."""
-    unsigned = np.dtype(f"<u{item_bytes}")
-    interleaved = np.frombuffer(planes, np.uint8).reshape(item_bytes, -1).T
-    zigzag = np.ascontiguousarray(interleaved).view(unsigned).reshape(shape)
-    steps = (zigzag >> 1) ^ (0 - (zigzag & 1))
-    return np.cumsum(steps, axis=-1, dtype=unsigned).view(f"<i{item_bytes}")
-
-
-def _inflate(body: bytes, size: int) -> bytes:
-    # No deflate encoder makes a body of twice the size; a longer one could only be meant to cost time
-    # (empty blocks). One byte more than expected is asked for, so that a longer stream shows itself.
-    if len(body) > 2 * size + 64:
-        raise ProtocolError("payload body is longer than its samples")
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        plain = inflate.decompress(body, size + 1)
-    except zlib.error:
-        raise ProtocolError("payload body is not raw deflate") from None
-    if len(plain) != size or not inflate.eof or inflate.unused_data:
-        raise ProtocolError("payload body has another size than its header says")
-    return plain

@@ -29,7 +29,7 @@ from streaming.core.messages import GapReason, SignalState
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import parse_json
-from streaming.ecg.codec import encode_planes
+from streaming.ecg.planes import encode_planes
 from streaming.exceptions import AuthenticationError, CloseCode, ProtocolError
 from tests.client.peer import NoWait, ramp, say_bye, server, until_bye, welcome_viewer
 

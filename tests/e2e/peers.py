@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from streaming.core.client_messages import device_hello, viewer_hello
 from streaming.core.frames import Frame, FrameKind, decode_bundle, encode_bundle, encode_frame, frame_text
 from streaming.core.streams import Lead, Source
-from streaming.ecg.codec import Samples, encode_planes
+from streaming.ecg.planes import Samples, encode_planes
 from tests.servers import Server
 
 DEADLINE_S = 20.0

@@ -12,17 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streaming.core import messages
-from streaming.ecg.codec import (
+from streaming.ecg.codec import CodecId, PayloadHeader, decode, read_header
+from streaming.ecg.planes import (
     HEADER,
     MAX_LEADS,
     MAX_SAMPLES,
-    CodecId,
-    PayloadHeader,
     Samples,
-    decode,
     encode_planes,
     from_planes,
-    read_header,
     to_planes,
 )
 from streaming.exceptions import ProtocolError
