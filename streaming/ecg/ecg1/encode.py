@@ -39,7 +39,7 @@ class Fields:
 class Coded:
     """Residuals of shape (rows, n) as symbols, before each row has its set of codes."""
 
-    __slots__ = ("_magnitudes", "_places", "_run_symbols", "_runs", "_values", "bits")
+    __slots__ = ("_magnitudes", "_places", "_run_symbols", "_runs", "_values", "bits", "counts")
 
     def __init__(self, values: Int, tables: Int, runs: Coarse) -> None:
         self._values = values
@@ -57,8 +57,9 @@ class Coded:
             self._run_symbols = codes.run_symbols(runs.run_lengths)
             opened = runs.run_at // n * kinds + codes.PLACES + self._run_symbols[0]
             places = np.concatenate([places[runs.coded], opened])
-        counts = np.bincount(places, minlength=rows * kinds).reshape(rows, kinds)
-        self.bits = _in_small_products(counts, codes.LENGTHS_BY_PLACE)
+        self.counts = np.bincount(places, minlength=rows * kinds).reshape(rows, kinds)
+        """How often each row has each symbol of each table, and behind these each symbol of a run."""
+        self.bits = _in_small_products(self.counts, codes.LENGTHS_BY_PLACE)
         """What each row takes in each set of codes, (rows, sets), but for what is the same in all of them."""
 
     def fields(self, sets: Int) -> Fields:
@@ -238,6 +239,19 @@ class Encoder:
         return encode(messages, grid=self._grid, half=half)[0]
 
 
+def plans(
+    messages: npt.NDArray[np.signedinteger], *, grid: Grid | None = None, half: bool
+) -> list[tuple[Plan, Int]]:
+    """How messages of one kind would be coded in full or in half rate: plans, and the rows that they are of.
+
+    The rows of the second plan, if there is one, are deviations.
+    """
+    rows = _rows(messages.astype(np.int64), grid)
+    if rows is None:
+        raise ValueError("messages of different kinds")
+    return _plans(rows.values, rows.derived, half=half)
+
+
 def encode(
     messages: npt.NDArray[np.signedinteger], *, grid: Grid | None = None, half: Mask | None = None
 ) -> list[bytes]:
@@ -368,32 +382,36 @@ def _shorter_in_half(rows: Rows) -> Mask:
 
 def _bodies(rows: Int, derived: int, gains: Int | None, *, half: bool) -> list[bytes]:
     """The bits of messages (messages, leads, samples) of which the last `derived` leads are deviations."""
-    count, leads, n = rows.shape
-    if half:
-        own = np.ascontiguousarray(rows[:, : leads - derived]).reshape(-1, n)
-        parts = [(plan_half(own), leads - derived)]
-        if derived:
-            rest = np.ascontiguousarray(rows[:, leads - derived :]).reshape(-1, n)
-            parts.append((plan_full(rest, np.ones(len(rest), np.bool_)), derived))
-    else:
-        plain = np.tile(np.arange(leads) >= leads - derived, count) if derived else None
-        parts = [(plan_full(rows.reshape(-1, n), plain), leads)]
+    count = len(rows)
     sides = [] if gains is None else [_gain_fields(gains)]
     coarse_fields, odd_fields = [], []
-    first = 0
-    for plan, width in parts:
+    for plan, own in _plans(rows, derived, half=half):
         coded = plan.coded()
         sets = coded.bits.argmin(axis=1)
-        sides.append(_side(rows[:, first : first + width, 0].reshape(-1), plan, sets))
+        sides.append(_side(own[:, 0], plan, sets))
         fields, split = coded.fields(sets), plan.coarse.residuals.shape[1]
         coarse_fields.append(Fields(fields.codes[:, :split], fields.lengths[:, :split]))
         odd_fields.append(Fields(fields.codes[:, split:], fields.lengths[:, split:]))
-        first += width
     together = sides + coarse_fields + odd_fields
     return pack(
         np.concatenate([each.codes.reshape(count, -1) for each in together], axis=1),
         np.concatenate([each.lengths.reshape(count, -1) for each in together], axis=1),
     )
+
+
+def _plans(rows: Int, derived: int, *, half: bool) -> list[tuple[Plan, Int]]:
+    """Plans for messages (messages, rows, samples), and the rows (rows, samples) that each is of."""
+    count, leads, n = rows.shape
+    if not half:
+        plain = np.tile(np.arange(leads) >= leads - derived, count) if derived else None
+        flat = rows.reshape(-1, n)
+        return [(plan_full(flat, plain), flat)]
+    own = np.ascontiguousarray(rows[:, : leads - derived]).reshape(-1, n)
+    together = [(plan_half(own), own)]
+    if derived:
+        rest = np.ascontiguousarray(rows[:, leads - derived :]).reshape(-1, n)
+        together.append((plan_full(rest, np.ones(len(rest), np.bool_)), rest))
+    return together
 
 
 def _side(first: Int, plan: Plan, sets: Int) -> Fields:
