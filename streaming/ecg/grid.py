@@ -71,7 +71,7 @@ def find_grid(values: Int) -> Grid | None:
     for decimals in (0, 1, 2, 3):
         for nudge in (0, -1, 1, -2, 2, -3, 3):
             thousandths = round((round(step, decimals) + nudge / 10**decimals) * THOUSANDTHS)
-            if not THOUSANDTHS < thousandths <= MAX_STEP:
+            if not 2 * THOUSANDTHS <= thousandths <= MAX_STEP:
                 continue
             for truncates in (False, True):
                 grid = Grid(thousandths, truncates)

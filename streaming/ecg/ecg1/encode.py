@@ -123,7 +123,10 @@ class Plan:
     def effort(self) -> npt.NDArray[np.float64]:
         """About how many bits each row takes."""
         bits = _effort(self.coarse.residuals)
-        return bits if self.odd is None else bits + _effort(self.odd)
+        if self.coarse.coded is not None:
+            bits *= self.coarse.coded
+        total: npt.NDArray[np.float64] = bits.sum(axis=1)
+        return total if self.odd is None else total + _effort(self.odd).sum(axis=1)
 
     def coded(self) -> Coded:
         """Its residuals as symbols, the coarse ones of a row before the odd ones."""
@@ -166,7 +169,7 @@ def _best_order(rows: Int) -> tuple[Int, Int]:
 
 
 def _effort(residuals: Int) -> npt.NDArray[np.float64]:
-    bits: npt.NDArray[np.float64] = np.log2(np.abs(residuals) + 0.6).sum(axis=-1)
+    bits: npt.NDArray[np.float64] = np.log2(2 * np.abs(residuals) + 1.2)
     return bits
 
 
