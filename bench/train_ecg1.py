@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from bench.support.records import CLASSES, Messages, Record, quantised, records
 from bench.support.report import parser

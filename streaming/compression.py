@@ -21,7 +21,8 @@ import numpy.typing as npt
 from streaming.core.deflate import deflate, inflate
 from streaming.core.profiles import CompressionProfile
 from streaming.core.strict_json import to_json
-from streaming.ecg.planes import Samples, encode_planes, from_planes, to_planes
+from streaming.ecg.codec import WaveformEncoder
+from streaming.ecg.planes import Samples, from_planes, to_planes
 from streaming.exceptions import ProtocolError
 
 logger = logging.getLogger(__name__)
@@ -105,15 +106,22 @@ class CompressionHandler:
         self._totals.restore_s += self._clock() - began
         return value
 
-    def compress_samples(self, samples: Samples) -> bytes:
-        """Samples of shape (leads, n) as a waveform payload (`ecg.codec`): the way of every live frame."""
+    def compress_samples(self, samples: Samples, encoder: WaveformEncoder) -> bytes:
+        """Samples of shape (leads, n) as a waveform payload (`ecg.codec`): the way of every live frame.
+
+        `encoder` is that of the stream.
+        """
         began = self._clock()
         profile = self.profile
-        payload = encode_planes(
+        payload = encoder.encode(
             samples, level=profile.level, window_bits=profile.window_bits, mem_level=profile.mem_level
         )
         self._totals.count_samples(samples, len(payload), self._clock() - began)
         return payload
+
+    def took_compressed(self, samples: Samples, payload: bytes) -> None:
+        """Count samples that a device has compressed, as they are sent on."""
+        self._totals.count_samples(samples, len(payload), 0.0)
 
     def compress_json(self, text: str) -> tuple[bytes, bool]:
         """`text` as a frame's payload, and whether it is deflated (the frame's DEFLATED flag)."""

@@ -241,6 +241,7 @@ class _Epoch:
         self._leads_off: tuple[str, ...] = ()
         self._silent: bool | None = None
         self._pending: _Pending | None = None
+        self._encoder = codec.WaveformEncoder()
         self._frame_samples = max(1, round(FRAME_S * info.rate_hz))
         self._max_frame_samples = MAX_PLAIN_BYTES // (4 * len(info.leads))
         self._baselines = np.array([[lead.baseline] for lead in info.leads])
@@ -272,7 +273,11 @@ class _Epoch:
         self._rate.arrived(live.stop, now)
         if accepted.hole is not None:
             self._note_hole(accepted.hole)
-        self._add(live.first, _part(samples, frame.first, live))
+        whole = (live.first, live.stop) == (frame.first, frame.first + samples.shape[1])
+        if whole and self._may_pass(frame.payload, samples):
+            self._pass_on(frame, samples)
+        else:
+            self._add(live.first, _part(samples, frame.first, live))
 
     def flush(self) -> None:
         """Publish what waits, however short."""
@@ -328,10 +333,25 @@ class _Epoch:
         if self._pending.count >= self._frame_samples:
             self.flush()
 
+    def _may_pass(self, payload: bytes, samples: Samples) -> bool:
+        """Whether a device's own payload, which was decoded and so is valid, is a frame for viewers."""
+        return (
+            self._frame_samples <= samples.shape[1] <= self._max_frame_samples
+            and codec.read_header(payload).codec is codec.CodecId.ECG1
+        )
+
+    def _pass_on(self, frame: Frame, samples: Samples) -> None:
+        """Publish a device's own payload: compressed at the edge, it is not compressed again."""
+        self.flush()
+        self._compression.took_compressed(samples, frame.payload)
+        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload)
+        self._publish(Bundle(self.info, frames=(wave,), events=self._analyse(frame.first, samples)))
+
     def _publish_frame(self, kind: FrameKind, first: int, samples: Samples) -> None:
         for at in range(0, samples.shape[1], self._max_frame_samples):
             part = samples[:, at : at + self._max_frame_samples]
-            frame = WaveFrame(kind, first + at, part.shape[1], self._compression.compress_samples(part))
+            payload = self._compression.compress_samples(part, self._encoder)
+            frame = WaveFrame(kind, first + at, part.shape[1], payload)
             events = self._analyse(first + at, part) if kind is FrameKind.WAVEFORM else ()
             self._publish(Bundle(self.info, frames=(frame,), events=events))
 

@@ -22,7 +22,7 @@ from streaming.compression import (
 )
 from streaming.core.deflate import inflate
 from streaming.core.profiles import CompressionProfile
-from streaming.ecg.codec import decode
+from streaming.ecg.codec import WaveformEncoder, decode
 from streaming.exceptions import ProfileError, ProtocolError
 
 ECG = np.cumsum(np.random.default_rng(0).integers(-9, 10, (12, 50)), axis=1).astype(np.int16)
@@ -178,7 +178,7 @@ def test_decompression_never_goes_beyond_what_the_metadata_claims() -> None:
 
 
 def test_samples_for_the_wire_describe_themselves() -> None:
-    assert np.array_equal(decode(handler().compress_samples(ECG)), ECG)
+    assert np.array_equal(decode(handler().compress_samples(ECG, WaveformEncoder())), ECG)
 
 
 def test_json_for_the_wire_says_whether_it_is_deflated() -> None:
@@ -191,7 +191,11 @@ def test_json_for_the_wire_says_whether_it_is_deflated() -> None:
 
 def test_every_message_stands_alone() -> None:
     both = handler()
-    assert both.compress_samples(ECG) == both.compress_samples(ECG) == handler().compress_samples(ECG)
+    assert (
+        both.compress_samples(ECG, WaveformEncoder())
+        == both.compress_samples(ECG, WaveformEncoder())
+        == handler().compress_samples(ECG, WaveformEncoder())
+    )
 
 
 def test_the_shipped_settings_are_the_documented_ones() -> None:
@@ -213,7 +217,7 @@ def test_an_assigned_profile_holds_from_the_next_message_on() -> None:
 
 def test_statistics_count_messages_bytes_and_time() -> None:
     subject = handler()
-    payload = subject.compress_samples(ECG)
+    payload = subject.compress_samples(ECG, WaveformEncoder())
     body, metadata = subject.compress(b"z" * 2000)
     subject.decompress(body, metadata)
     subject.compress_json("{}")
@@ -236,7 +240,7 @@ def test_statistics_count_messages_bytes_and_time() -> None:
 
 def test_a_wide_container_does_not_flatter_the_waveform_ratio() -> None:
     subject = handler()
-    subject.compress_samples(ECG.astype(np.int32))
+    subject.compress_samples(ECG.astype(np.int32), WaveformEncoder())
     assert subject.get_compression_stats()["waveform_bytes_in"] == 2 * ECG.size
 
 
@@ -291,7 +295,7 @@ def test_a_thousand_handlers_are_small() -> None:
     tracemalloc.start()
     handlers = [CompressionHandler() for _ in range(1000)]
     for each in handlers:
-        each.compress_samples(ECG)
+        each.compress_samples(ECG, WaveformEncoder())
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 2_000_000

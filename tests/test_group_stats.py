@@ -17,6 +17,7 @@ from streaming.core.frames import FrameKind
 from streaming.core.profiles import BackpressureProfile, CompressionProfile, GroupProfile, ProfileSet
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
+from streaming.ecg.codec import WaveformEncoder
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.subscriber import CONTROL_GROUP
@@ -135,7 +136,7 @@ async def test_an_emergency_is_told() -> None:
 async def test_a_group_that_is_encoded_here_and_watched_nowhere_has_its_codecs_figures() -> None:
     async with watched(1) as (hub, _):
         handler = CompressionHandler(CompressionProfile(level=4))
-        handler.compress_samples(np.zeros((1, 50), np.int16))
+        handler.compress_samples(np.zeros((1, 50), np.int16), WaveformEncoder())
         stats = read(hub, {"ecg.b": handler})
         assert stats["ecg.b"].viewers == 0
         assert stats["ecg.b"].current_level == 4
@@ -173,5 +174,5 @@ async def test_what_belongs_to_no_stream_has_a_row_when_it_has_figures() -> None
     async with watched(0) as (hub, _):
         handler = CompressionHandler()
         assert read(hub, {CONTROL_GROUP: handler}) == {}
-        handler.compress_samples(np.zeros((1, 50), np.int16))
+        handler.compress_samples(np.zeros((1, 50), np.int16), WaveformEncoder())
         assert read(hub, {CONTROL_GROUP: handler})[CONTROL_GROUP].messages_processed == 1

@@ -104,6 +104,27 @@ class TestFrames:
         assert desk.story == [("WAVEFORM", 0, 400)]
 
     @virtual_time
+    async def test_what_a_device_has_compressed_is_sent_on_as_it_came(self) -> None:
+        desk = Desk()
+        samples = ramp(0, 50)
+        payload = codec.WaveformEncoder().encode(samples)
+        desk.open().push(Frame(FrameKind.WAVEFORM, FrameFlag(0), 0, 0, payload))
+        (frame,) = (frame for bundle in desk.bundles for frame in bundle.frames)
+        assert frame.payload is payload
+        assert desk.samples().tolist() == samples.tolist()
+
+    @virtual_time
+    async def test_what_overlaps_or_is_short_is_compressed_here(self) -> None:
+        desk = Desk()
+        intake = desk.open()
+        encode = codec.WaveformEncoder().encode
+        for first, stop in ((0, 50), (40, 100), (100, 130), (130, 160)):
+            payload = encode(ramp(first, stop))
+            intake.push(Frame(FrameKind.WAVEFORM, FrameFlag(0), 0, first, payload))
+        assert desk.story == [("WAVEFORM", 0, 50), ("WAVEFORM", 50, 100), ("WAVEFORM", 100, 160)]
+        assert desk.samples().tolist() == ramp(0, 160).tolist()
+
+    @virtual_time
     async def test_a_long_chunk_does_not_wait_for_a_short_one(self) -> None:
         desk = Desk()
         send(desk.open(), (0, 10, 410))

@@ -21,10 +21,9 @@ from streaming.core.client_messages import device_hello
 from streaming.core.fields import Fields
 from streaming.core.messages import ADC_BITS, GAIN_UV, MAX_LEAD_NAME, MAX_LEADS, RATE_HZ, SAMPLE_LIMIT
 from streaming.core.position import MAX_JUMP_S
-from streaming.core.profiles import CompressionProfile
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import MAX_SAFE_INTEGER
-from streaming.ecg.planes import MAX_SAMPLES, Samples, encode_planes
+from streaming.ecg.codec import MAX_SAMPLES, Samples, WaveformEncoder
 from streaming.exceptions import ProtocolError
 
 PATH = "/ws/device/"
@@ -37,7 +36,6 @@ MESSAGE_SPACING_S = 0.004
 EXIT_DRAIN_S = 5.0
 """How long leaving the context waits for the last confirmations."""
 
-_DEFLATE = CompressionProfile()
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +90,7 @@ class Device(Client):
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._encoder = WaveformEncoder()
         self._welcomed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -138,10 +137,7 @@ class Device(Client):
         step = max(1, min(int(self.rate_hz), MAX_SAMPLES, width))
         for start in range(0, samples.shape[1], step):
             piece = samples[:, start : start + step]
-            payload = encode_planes(
-                piece, level=_DEFLATE.level, window_bits=_DEFLATE.window_bits, mem_level=_DEFLATE.mem_level
-            )
-            session.append(payload, piece.shape[1])
+            session.append(self._encoder.encode(piece), piece.shape[1])
         excess = self.unacked_samples - self._capacity
         if excess > 0:
             if self.abandoned_samples == 0:

@@ -45,19 +45,16 @@ class PayloadHeader:
 class WaveformEncoder:
     """Encodes the frames of one stream: ECG1, and deflated planes for what that does not hold.
 
-    The deflate settings are zlib's; they matter for the planes alone.
+    What it remembers of the stream saves time and changes no meaning: every payload stands alone.
     """
 
-    def __init__(self, *, level: int = 6, window_bits: int = 12, mem_level: int = 5) -> None:
-        self.level = level
-        self.window_bits = window_bits
-        self.mem_level = mem_level
+    def __init__(self) -> None:
         self._ecg1 = ecg1_encode.Encoder()
 
-    def encode(self, samples: Samples) -> bytes:
+    def encode(self, samples: Samples, *, level: int = 6, window_bits: int = 12, mem_level: int = 5) -> bytes:
         """Samples of shape (leads, n), int16 or int32, as one payload; 1-16 leads, 1-8192 samples each.
 
-        Raises ValueError for other shapes and types.
+        The settings are zlib's, and matter for the planes alone. Raises ValueError for other shapes or types.
         """
         if samples.dtype not in (np.int16, np.int32):
             raise ValueError(f"samples are {samples.dtype}, not int16 or int32")
@@ -66,9 +63,7 @@ class WaveformEncoder:
                 return self._ecg1.encode(samples)
             except OverflowError:
                 pass
-        return planes.encode_planes(
-            samples, level=self.level, window_bits=self.window_bits, mem_level=self.mem_level
-        )
+        return planes.encode_planes(samples, level=level, window_bits=window_bits, mem_level=mem_level)
 
 
 def decode(payload: bytes, *, max_leads: int = MAX_LEADS, max_samples: int = MAX_SAMPLES) -> Samples:

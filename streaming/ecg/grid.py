@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +15,9 @@ Int = npt.NDArray[np.int64]
 THOUSANDTHS = 1000
 MAX_STEP = 65_535
 """Of a step in thousandths, as a payload has it."""
-_REACHES = tuple(8 << doubling for doubling in range(13))
+_SPREAD = 0.4
+"""By how much the mean of some gaps of a step may differ from it: each is rounded down or up."""
+_MOST_TRIED = 64
 _FEWEST = 24
 """Different values, below which a step may be found where there is none."""
 
@@ -57,24 +62,41 @@ def find_grid(values: Int) -> Grid | None:
         return None
     gaps = np.diff(levels)
     least = int(gaps.min())
-    if least < 2:
+    if not 2 <= least <= MAX_STEP // THOUSANDTHS:
         return None
-    step = float(np.mean(gaps[gaps <= least + 1]))
-    # The estimate gets as much better as the span gets longer: one step more is told apart all the way.
-    for reach in _REACHES:
-        near = levels[levels <= reach * step]
-        counts = np.rint(near / step)
-        spread = counts - counts.mean()
-        # A slope, not a ratio: values that are cut towards zero lie half a unit low on average.
-        if spread.any():
-            step = float(near @ spread / (spread @ spread))
-    for decimals in (0, 1, 2, 3):
-        for nudge in (0, -1, 1, -2, 2, -3, 3):
-            thousandths = round((round(step, decimals) + nudge / 10**decimals) * THOUSANDTHS)
-            if not 2 * THOUSANDTHS <= thousandths <= MAX_STEP:
-                continue
-            for truncates in (False, True):
-                grid = Grid(thousandths, truncates)
-                if grid.counts(levels) is not None:
-                    return grid
+    narrowed = _narrowed(levels[levels > 0].tolist(), float(np.mean(gaps[gaps <= least + 1])))
+    if narrowed is None:
+        return None
+    for step in itertools.islice(_roundest_first(*narrowed), _MOST_TRIED):
+        for truncates in (False, True):
+            grid = Grid(step, truncates)
+            if grid.counts(levels) is not None:
+                return grid
     return None
+
+
+def _narrowed(levels: list[int], about: float) -> tuple[float, float] | None:
+    """Between which steps the true one lies, by levels in rising order; None when there is none.
+
+    `about` is the mean of the gaps that can only be one step. A level that can only be one number of steps
+    says which steps it can be; the next one is the better told.
+    """
+    low, high = max(2.0, about - _SPREAD), about + _SPREAD
+    for level in levels:
+        fewest, most = math.ceil((level - 0.5) / high), math.floor((level + 1.0) / low)
+        if fewest > most:
+            return None
+        if fewest == most:
+            low, high = max(low, (level - 0.5) / most), min(high, (level + 1.0) / most)
+            if low > high:
+                return None
+    return low, high
+
+
+def _roundest_first(low: float, high: float) -> Iterator[int]:
+    """The thousandths from `low` to `high`, those with fewer digits first."""
+    for unit in (1000, 100, 10, 1):
+        first = math.ceil(low * THOUSANDTHS / unit) * unit
+        for step in range(first, min(MAX_STEP, math.floor(high * THOUSANDTHS)) + 1, unit):
+            if unit == 1000 or step % (10 * unit):
+                yield step
