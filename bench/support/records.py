@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,12 @@ import numpy.typing as npt
 from streaming.client.recordings import open_recording
 
 Messages = npt.NDArray[np.signedinteger]
+
+
+def reference_folder() -> Path:
+    """The folder of reference records: VITAL_DATA, else the one beside the project."""
+    root = Path(__file__).resolve().parent.parent.parent
+    return Path(os.environ.get("VITAL_DATA") or root.parent / "shared" / "data")
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,24 +171,25 @@ class _Reader:
         values = np.empty((len(rows), n), np.int64)
         values[:, 0] = [row.first for row in rows]
         if n > 1:
-            for own, row in zip(values, rows, strict=True):
-                own[1:] = np.frombuffer(self._residuals(row.set, n - 1, half=half), np.int64)
+            residuals: list[int] = []
+            for row in rows:
+                self._read_residuals(row.set, residuals, len(residuals) + n - 1, half=half)
+            values[:, 1:] = np.array(array("q", residuals)).reshape(len(rows), n - 1)
             orders = np.array([row.order for row in rows])
-            for order in (3, 2):
-                summed = orders >= order
-                values[summed, 1:] = np.cumsum(values[summed, 1:], axis=1)
-            summed = orders >= 1
-            values[summed] = np.cumsum(values[summed], axis=1)
+            for order, first in ((3, 1), (2, 1), (1, 0)):
+                summed = np.flatnonzero(orders >= order)
+                if len(summed):
+                    values[summed, first:] = values[summed, first:].cumsum(axis=1)
         return values
 
-    def _residuals(self, set_: int, count: int, *, half: bool) -> array[int]:
-        """`count` residuals.
+    def _read_residuals(self, set_: int, values: list[int], count: int, *, half: bool) -> None:
+        """Append the residuals of one row, until there are `count` values.
 
         The inner loop is most of the time that decoding takes. What it cannot look up is no pair to unpack,
         and ends it by that: nothing is asked on the way.
         """
         state = automaton(set_, half=half).start
-        window, at, values = self._window, self._at, array("q")
+        window, at = self._window, self._at
         extend = values.extend
         before, bits = state, 0
         some: tuple[int, ...] = ()
@@ -212,9 +213,8 @@ class _Reader:
                 state = self._next(state, at, values, count)
                 at = self._at
         self._at = at
-        return values
 
-    def _next(self, state: State, at: int, values: array[int], count: int) -> State:
+    def _next(self, state: State, at: int, values: list[int], count: int) -> State:
         """Read one residual or the length of one run, and what follows while magnitudes are large.
 
         Returns the state behind. Of large magnitudes hardly one lies in eight bits.
@@ -238,7 +238,7 @@ class _Reader:
                 self._at = at
                 return state
 
-    def _run_or_escape(self, state: State, symbol: int, values: array[int], count: int) -> State:
+    def _run_or_escape(self, state: State, symbol: int, values: list[int], count: int) -> State:
         if state.zeros:
             zeros = codes.run_length(symbol, self._take(codes.run_extra_bits(symbol)))
             if zeros > count - len(values):
@@ -252,10 +252,10 @@ class _Reader:
     def _with_odds(self, evens: Int, rows: list[_Row], n: int) -> Int:
         """All samples, the odd ones from the even ones around them."""
         count = n // 2
-        tables = odd_tables(evens, count).tolist()
-        odd = np.empty((len(rows), count), np.int64)
-        for own, row, named in zip(odd, rows, tables, strict=True):
-            own[:] = np.frombuffer(self._odd_residuals(row.set, named), np.int64)
+        residuals: list[int] = []
+        for row, named in zip(rows, odd_tables(evens, count).tolist(), strict=True):
+            self._read_odd_residuals(row.set, named, residuals)
+        odd = np.array(array("q", residuals)).reshape(len(rows), count)
         filters = [row.filters for row in rows]
         values = np.empty((len(rows), n), np.int64)
         values[:, ::2] = evens
@@ -266,9 +266,9 @@ class _Reader:
         values[:, 3::4] = odd[:, 1::2] + predicted(pairs, trained.SECOND_WEIGHTS[filters])
         return values
 
-    def _odd_residuals(self, set_: int, named: list[int]) -> array[int]:
-        """Residuals by their tables."""
-        windows, at, values = self._windows, self._at, array("q")
+    def _read_odd_residuals(self, set_: int, named: list[int], values: list[int]) -> None:
+        """Append residuals, each by its table."""
+        windows, at = self._windows, self._at
         append, escape = values.append, codes.ESCAPE
         for table in map(tables_of_set(set_).__getitem__, named):
             bits, value, magnitude = table.plain[windows[at]]
@@ -287,7 +287,6 @@ class _Reader:
                     value = -magnitude if low & 1 else magnitude
             append(value)
         self._at = at
-        return values
 
     def _check_end(self) -> None:
         if not 0 <= self._end - self._at < 8 or self._take(self._end - self._at):

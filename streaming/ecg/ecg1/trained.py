@@ -1,4 +1,4 @@
-"""What bench/train_ecg1.py found for `ecg1`: weights of filters and lengths of codes."""
+"""What bench/training/ecg1.py found for `ecg1`: weights of filters and lengths of codes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Train the weights and codes of `ecg1` on reference records, and write them into the codec.
 
-    python -m bench.train_ecg1 --data DIR
+    python -m bench.training.ecg1 --data DIR
 
 Two of three records of each class are trained on, by name; the others are left to judge by. Weights of the
 filters by k-means over rows: each row belongs to the filter that leaves least of it, each filter is the
@@ -254,7 +254,7 @@ def huffman_lengths(shares: Array) -> Int:
 def module(names: list[str], first: Int, second: Int, lengths: Int) -> str:
     """The text of the module that holds what was found."""
     tables = lengths[:, : codes.PLACES].reshape(-1, codes.SYMBOLS)
-    return f'''"""What bench/train_ecg1.py found for `ecg1`: weights of filters and lengths of codes."""
+    return f'''"""What bench/training/ecg1.py found for `ecg1`: weights of filters and lengths of codes."""
 
 from __future__ import annotations
 
