@@ -22,7 +22,7 @@ from bench.support.report import Figure, parser, report
 from streaming.client.recordings import open_recording
 from streaming.core.renditions import Quality
 from streaming.core.streams import Lead
-from streaming.ecg.codec import encode_planes
+from streaming.ecg.codec import WaveformEncoder
 from streaming.ecg.leads import TWELVE_LEADS
 from streaming.ecg.renditions import Renderer
 from streaming.ecg.resample import Piece
@@ -79,7 +79,7 @@ def measure(name: str, sources: list[Source]) -> Iterator[Figure]:
 def take(quality: Quality, source: Source, chunks: int) -> Taken:
     """One recording, each second of it pushed in so many chunks, as they come from a device."""
     leads, native = source
-    renderer = Renderer(quality, RATE_HZ, leads)
+    renderer, encoder = Renderer(quality, RATE_HZ, leads), WaveformEncoder()
     taken = Taken(chunks)
     size = RATE_HZ // chunks
     for at in range(0, native.shape[1], RATE_HZ):
@@ -88,18 +88,17 @@ def take(quality: Quality, source: Source, chunks: int) -> Taken:
         for first in range(at, at + RATE_HZ, size):
             second += renderer.push(first, native[:, first : first + size])
         made = time.perf_counter()
-        taken.size_bytes += len(encode(second))
+        taken.size_bytes += len(encode(encoder, second))
         taken.encoded_s.append(time.perf_counter() - made)
         taken.made_s.append(made - began)
     rest = renderer.flush()
-    taken.size_bytes += len(encode(rest)) if rest else 0
+    taken.size_bytes += len(encode(encoder, rest)) if rest else 0
     return taken
 
 
-def encode(pieces: list[Piece]) -> bytes:
-    """One payload of all pieces, with the shipped settings."""
-    samples = np.concatenate([piece.samples for piece in pieces], axis=1)
-    return encode_planes(samples, level=6, window_bits=12, mem_level=5)
+def encode(encoder: WaveformEncoder, pieces: list[Piece]) -> bytes:
+    """One payload of all pieces."""
+    return encoder.encode(np.concatenate([piece.samples for piece in pieces], axis=1))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from streaming.client.recordings import open_recording
 from streaming.core.renditions import Quality
 from streaming.core.streams import Lead
-from streaming.ecg.codec import decode, encode_planes
+from streaming.ecg.codec import decode
+from streaming.ecg.planes import encode_planes
 from streaming.ecg.renditions import Renderer
 from streaming.ecg.resample import Piece
 from streaming.ecg.simulator import Simulator
