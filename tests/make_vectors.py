@@ -20,6 +20,7 @@ from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.ecg.planes import HEADER, Samples, encode_planes, to_planes
 from streaming.exceptions import CloseCode
+from tests import make_ecg1_vectors
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -43,7 +44,12 @@ def main() -> None:
 
 def all_vectors() -> dict[str, Vectors]:
     """The content of every file, by its name."""
-    return {"frames": frames(), "waveforms": waveforms(), "messages": _messages()}
+    return {
+        "frames": frames(),
+        "waveforms": waveforms(),
+        "ecg1": make_ecg1_vectors.vectors(),
+        "messages": _messages(),
+    }
 
 
 def frames() -> Vectors:

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 
-/** @param {"frames" | "waveforms" | "messages"} name @returns {Record<string, any[]>} */
+/** @param {"frames" | "waveforms" | "ecg1" | "messages"} name @returns {Record<string, any[]>} */
 export function vectors(name) {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
 }
@@ -16,6 +16,19 @@ export function fromHex(hex) {
 /** @param {Uint8Array} bytes */
 export function toHex(bytes) {
   return Buffer.from(bytes).toString("hex");
+}
+
+/**
+ * CRC-32 of samples, as zlib has it.
+ * @param {Int16Array | Int32Array} samples
+ */
+export function crc32(samples) {
+  let rest = -1;
+  for (const byte of new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength)) {
+    rest ^= byte;
+    for (let bit = 0; bit < 8; bit++) rest = (rest >>> 1) ^ (rest & 1 ? 0xedb88320 : 0);
+  }
+  return ~rest >>> 0;
 }
 
 /**

@@ -1,14 +1,16 @@
 // @ts-check
-/** The waveform payload: samples of all leads as differences, zigzag, byte planes and raw deflate. */
+/** The waveform payload: ECG1, or samples of all leads as differences, zigzag, byte planes and raw deflate. */
 
 import { inflateInto } from "../stream/inflate.js";
 import { ProtocolError } from "../stream/protocol-error.js";
+import * as ecg1 from "./ecg1.js";
 
 const HEADER_BYTES = 4;
 const MAX_LEADS = 16;
 const MAX_SAMPLES = 8192;
 const PLANES16 = 1;
 const PLANES32 = 2;
+const ECG1 = 0x10;
 
 /** Room for the planes of one payload, and one byte that shows when there are more; grows to the largest. */
 let room = new Uint8Array(16 * 1024);
@@ -26,6 +28,7 @@ let room = new Uint8Array(16 * 1024);
  * @returns {Waveform}
  */
 export function decode(payload) {
+  if ((payload[0] & 0xf0) === ECG1) return ecg1.decode(payload);
   if (payload.length <= HEADER_BYTES) throw new ProtocolError("payload is shorter than its header");
   const codec = payload[0];
   const leads = payload[1];
