@@ -7,7 +7,8 @@ then on that is one look-up. What does not fit in eight bits is read one by one.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 from streaming.ecg.ecg1 import codes
 from streaming.ecg.ecg1.model import (
@@ -40,23 +41,30 @@ _BUCKETS = (LAST_STEP // _BUCKET_SIZE).tolist()
 """How far apart magnitudes are told, when they are the last."""
 
 
-class State(list["tuple[int, tuple[int, ...], State] | bool | None"]):
+class State(dict[int, "tuple[int, tuple[int, ...], State] | bool"]):
     """By the next eight bits: how many are used, the residuals in them, and the state behind.
 
-    None where that was not looked for yet, False where not even one residual lies in eight bits.
+    Nothing where that was not looked for yet, False where not even one residual lies in eight bits.
     """
 
-    __slots__ = ("after", "plain", "shift", "zeros")
+    __slots__ = ("_make_plain", "_plain", "after", "shift", "zeros")
 
-    def __init__(self, plain: list[Plain], shift: int, *, zeros: bool) -> None:
-        super().__init__([None] * (1 << WINDOW))
-        self.plain = plain
-        """What the next twelve bits begin with."""
+    def __init__(self, make_plain: Callable[[], list[Plain]], shift: int, *, zeros: bool) -> None:
+        super().__init__()
+        self._make_plain = make_plain
+        self._plain: list[Plain] | None = None
         self.shift = shift
         self.zeros = zeros
         """Whether it is the length of a run of zeros that is read."""
         self.after: list[State] = []
         """The state behind a residual, by the bucket of its magnitude; of a run, the only one."""
+
+    @property
+    def plain(self) -> list[Plain]:
+        """What the next twelve bits begin with: 32 KiB that states share, and few are ever needed."""
+        if self._plain is None:
+            self._plain = self._make_plain()
+        return self._plain
 
     def behind(self, magnitude: int) -> State:
         """The state behind a residual of this magnitude."""
@@ -144,8 +152,8 @@ def _number(last: int, before: int, earlier: int, *, half: bool) -> int:
 
 def _state(set_: int, table: int) -> State:
     if table == RUN:
-        return State(run_plain(set_), 0, zeros=True)
-    return State(plain(set_, table), int(SHIFTS[table]), zeros=False)
+        return State(partial(run_plain, set_), 0, zeros=True)
+    return State(partial(plain, set_, table), int(SHIFTS[table]), zeros=False)
 
 
 @cache

@@ -200,9 +200,11 @@ class _Reader:
                     bits, some, state = state[window[at]]  # type: ignore[misc]  # what is no tuple ends the loop
                     at += bits
                     extend(some)
-            except TypeError:
-                if state[window[at]] is None and state.find(window[at]):
+            except KeyError:
+                if state.find(window[at]):
                     continue
+            except TypeError:
+                pass
             if len(values) > count:  # The last look-up went on into the next row.
                 del values[-len(some) :]
                 state, at = before, at - bits
