@@ -9,43 +9,79 @@ export const LOOKUP_BITS = 12;
 /** Tables of a set: those of coarse residuals, two special ones, and those of odd samples. */
 const TABLES = 36;
 const STEPS = 17;
-export const FIRST_TABLE = 17;
-export const BEHIND_RUN_TABLE = 18;
-export const ODD_TABLE = 19;
+const FIRST_TABLE = 17;
+const BEHIND_RUN_TABLE = 18;
+const ODD_TABLE = 19;
 
 export const ESCAPE = 41;
-export const SETS = 8;
+const SETS = 8;
+
+/** What stands for a table where a run follows. */
+export const RUN = -1;
+
+/** A magnitude of more says no more about what is to come. */
+export const LARGEST = 255;
 
 /** Where the steps of the three magnitudes before a residual begin; the last number is where they end. */
 const A_STEPS = [0, 1, 2, 3, 4, 6, 9, 14, 23, 41, 81, 161, 322];
 const B_STEPS = [0, 1, 3, 6, 14, 41, 82];
 const C_STEPS = [0, 1, 6, 14, 28];
-const B_COUNT = B_STEPS.length - 1;
-const C_COUNT = C_STEPS.length - 1;
-const CONTEXTS = (A_STEPS.length - 1) * B_COUNT * C_COUNT;
 
-/** A context is `a * A_UNIT + b * B_UNIT + c`, of the numbers of three steps. */
-const A_UNIT = B_COUNT * C_COUNT;
-const B_UNIT = C_COUNT;
+/** By magnitude, at most LARGEST: the number of its step as `a`. */
+export const A_OF = Uint8Array.from({ length: LARGEST + 1 }, (_, magnitude) => stepOf(magnitude, A_STEPS));
 
-/** What stands for a table where a run follows. */
-export const RUN = -1;
+/**
+ * What may be read next, by numbers. Most stand for the steps of the three magnitudes before; of the last
+ * two, one is where a row begins, the other where a run has ended.
+ * @typedef {object} States
+ * @property {number} a what a step of the last magnitude adds to the number
+ * @property {Int32Array} tables where the look-up table begins, or RUN
+ * @property {Int16Array} aged what is to be added to `a` for the next state
+ * @property {Int16Array} alike the state behind the first residual, by the step of its magnitude
+ * @property {number} start
+ * @property {number} behindRun
+ */
 
-export const LARGEST = 255;
-/** By magnitude, at most LARGEST: the number of its step as `a`, in contexts. */
-export const A_OF = Int16Array.from({ length: LARGEST + 1 }, (_, magnitude) => A_UNIT * stepOf(magnitude, A_STEPS));
-/** By magnitude, at most LARGEST: the context behind the first residual. */
-export const ALIKE = Int16Array.from(A_OF, (a, magnitude) => a + B_UNIT * stepOf(magnitude, B_STEPS) + stepOf(magnitude, C_STEPS));
+/** In full rate the third magnitude does not count. */
+export const FULL = statesOf([0], (a, b) => stepOfRatio(3 + 4 * a + 2 * b, 3));
+export const HALF = statesOf(C_STEPS, (a, b, c) => stepOfRatio(3 + 3 * a + 2 * b + c, 3));
 
-/** By context: what it adds to the next one, where its `a` has become `b`, and `b` `c`. */
-export const AGED = Int16Array.from({ length: CONTEXTS }, (_, context) => {
-  const { a, b } = stepsOf(context);
-  return B_UNIT * stepOf(A_STEPS[a], B_STEPS) + stepOf(B_STEPS[b], C_STEPS);
-});
+/**
+ * @param {number[]} cSteps
+ * @param {(a: number, b: number, c: number) => number} stepOfMiddles from twice the middles, that all is whole
+ * @returns {States}
+ */
+function statesOf(cSteps, stepOfMiddles) {
+  const c = Math.max(1, cSteps.length - 1);
+  const a = c * (B_STEPS.length - 1);
+  const count = a * (A_STEPS.length - 1);
+  const [start, behindRun] = [count, count + 1];
+  const tables = new Int32Array(count + 2);
+  const aged = new Int16Array(count + 2);
+  for (let state = 0; state < count; state++) {
+    const steps = [Math.floor(state / a), Math.floor((state % a) / c), state % c];
+    const middles = [A_STEPS, B_STEPS, cSteps].map((all, at) => all[steps[at]] + all[steps[at] + 1] - 1 || 0);
+    const isCalm = steps.every((step) => step === 0);
+    tables[state] = isCalm ? RUN : stepOfMiddles(middles[0], middles[1], middles[2]) << LOOKUP_BITS;
+    aged[state] = c * stepOf(A_STEPS[steps[0]], B_STEPS) + stepOf(B_STEPS[steps[1]], cSteps);
+  }
+  tables[start] = FIRST_TABLE << LOOKUP_BITS;
+  tables[behindRun] = BEHIND_RUN_TABLE << LOOKUP_BITS;
+  const alike = Int16Array.from(
+    A_STEPS.slice(0, -1),
+    (magnitude, step) => a * step + c * stepOf(magnitude, B_STEPS) + stepOf(magnitude, cSteps),
+  );
+  return { a, tables, aged, alike, start, behindRun };
+}
 
-/** By context: where the look-up table of the next residual begins, or RUN; in full rate, and in half rate. */
-export const FULL_TABLES = tablesOf(false);
-export const HALF_TABLES = tablesOf(true);
+/**
+ * @param {States} states
+ * @param {number} state
+ * @param {number} a the step of the magnitude of the residual that was read in `state`
+ */
+export function stateBehind(states, state, a) {
+  return state === states.start ? states.alike[a] : a * states.a + states.aged[state];
+}
 
 /** By the weighted sum of four bends: where the look-up table of the odd sample between them begins. */
 export const ODD_TABLES = Int32Array.from(
@@ -69,7 +105,7 @@ const runs = new Array(SETS).fill(undefined);
  * What the next LOOKUP_BITS bits mean in a table of the set; table `t` begins at `t << LOOKUP_BITS`.
  *
  * Where they hold a whole residual, an entry has, from its lowest bit on: 4 bits, how many bits it has; 12
- * bits, its A_OF; and the residual. Otherwise: four bits 0; 4 bits, the length of the code; 4 bits, the shift of the
+ * bits, the A_OF its magnitude; and the residual. Otherwise: four bits 0; 4 bits, the length of the code; 4 bits, the shift of the
  * table; and the symbol.
  * @param {number} set
  */
@@ -83,6 +119,89 @@ export function residualsOf(set) {
  */
 export function runsOf(set) {
   return (runs[set] ??= runLookup(set));
+}
+
+// -- several residuals at a time
+
+/** An automaton looks so many bits ahead, for so many residuals at most. */
+export const AHEAD_BITS = 10;
+export const MOST = 4;
+const LARGEST_PACKED = 127;
+/** Above the lowest bits of what is told: the state behind, and the place of its entries. */
+export const STATE_SHIFT = AHEAD_BITS + 1;
+
+/**
+ * What the next AHEAD_BITS bits mean in each state, as far as it was asked for.
+ *
+ * The two numbers of state `s` and bits `b` are at `(s << STATE_SHIFT) + 2 * b`. The first is 0 before the first
+ * question, and -1 where not even one residual of a byte lies in the bits. Otherwise it has, from its lowest bit on:
+ * 3 bits, the number of residuals; 4 bits, how many bits they have; and at STATE_SHIFT the state behind. The second
+ * has the residuals, a byte each.
+ * @typedef {object} Automaton
+ * @property {States} states
+ * @property {Int32Array} entries
+ * @property {Int32Array} residuals
+ * @property {Uint16Array} runs
+ */
+
+/** @type {Map<number, Automaton>} */
+const fulls = new Map();
+/** @type {Map<number, Automaton>} */
+const halves = new Map();
+
+/**
+ * @param {number} set
+ * @param {boolean} isHalf
+ */
+export function automatonOf(set, isHalf) {
+  const made = isHalf ? halves : fulls;
+  let automaton = made.get(set);
+  if (!automaton) {
+    const states = isHalf ? HALF : FULL;
+    const entries = new Int32Array(states.tables.length << STATE_SHIFT);
+    automaton = { states, entries, residuals: residualsOf(set), runs: runsOf(set) };
+    made.set(set, automaton);
+  }
+  return automaton;
+}
+
+/**
+ * Find out what lies in the bits of a place, and note it there; whether it is anything.
+ *
+ * A run of no zeros is taken together with the residual behind it alone: where a row ends, none is sent.
+ * @param {Automaton} automaton
+ * @param {number} place
+ */
+export function findEntry({ states, entries, residuals, runs }, place) {
+  const bits = (place >> 1) & ((1 << AHEAD_BITS) - 1);
+  let state = place >> STATE_SHIFT;
+  let left = AHEAD_BITS;
+  let count = 0;
+  let packed = 0;
+  entries[place] = -1;
+  while (count < MOST) {
+    const ahead = (bits << (LOOKUP_BITS - left)) & ((1 << LOOKUP_BITS) - 1);
+    const table = states.tables[state];
+    if (table === RUN) {
+      const entry = runs[ahead];
+      const run = entry >> 4;
+      left -= entry & 15;
+      if (left < 0 || run > MOST - count) break;
+      count += run;
+      state = states.behindRun;
+      if (run === 0) continue;
+    } else {
+      const entry = residuals[table + ahead];
+      const residual = entry >> 16;
+      left -= entry & 15;
+      if ((entry & 15) === 0 || left < 0 || Math.abs(residual) > LARGEST_PACKED) break;
+      packed |= (residual & 0xff) << (8 * count++);
+      state = stateBehind(states, state, (entry >> 4) & 0xfff);
+    }
+    entries[place] = (state << STATE_SHIFT) | ((AHEAD_BITS - left) << 3) | count;
+    entries[place + 1] = packed;
+  }
+  return entries[place] > 0;
 }
 
 /** @param {number} set */
@@ -139,23 +258,6 @@ function canonical(digits) {
     .sort((a, b) => a.length - b.length || a.symbol - b.symbol);
 }
 
-/** @param {boolean} half */
-function tablesOf(half) {
-  return Int32Array.from({ length: CONTEXTS }, (_, context) => {
-    const { a, b, c } = stepsOf(context);
-    if (a === 0 && b === 0 && (c === 0 || !half)) return RUN;
-    // Twice the middles, so that all is whole.
-    const [A, B, C] = [twiceMiddle(a, A_STEPS), twiceMiddle(b, B_STEPS), twiceMiddle(c, C_STEPS)];
-    const step = half ? stepOfRatio(3 + 3 * A + 2 * B + C, 3) : stepOfRatio(3 + 4 * A + 2 * B, 3);
-    return step << LOOKUP_BITS;
-  });
-}
-
-/** @param {number} context */
-function stepsOf(context) {
-  return { a: Math.floor(context / A_UNIT), b: Math.floor((context % A_UNIT) / B_UNIT), c: context % B_UNIT };
-}
-
 /**
  * @param {number} magnitude
  * @param {number[]} steps
@@ -164,14 +266,6 @@ function stepOf(magnitude, steps) {
   let step = 0;
   while (step < steps.length - 2 && magnitude >= steps[step + 1]) step++;
   return step;
-}
-
-/**
- * @param {number} step
- * @param {number[]} steps
- */
-function twiceMiddle(step, steps) {
-  return steps[step] + steps[step + 1] - 1;
 }
 
 /**

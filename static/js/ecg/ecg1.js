@@ -3,24 +3,24 @@
 
 import { ProtocolError } from "../stream/protocol-error.js";
 import {
-  AGED,
-  ALIKE,
+  AHEAD_BITS,
   A_OF,
-  BEHIND_RUN_TABLE,
   ESCAPE,
-  FIRST_TABLE,
-  FULL_TABLES,
-  HALF_TABLES,
   LARGEST,
   LOOKUP_BITS,
+  MOST,
   ODD_TABLES,
   RUN,
+  STATE_SHIFT,
+  automatonOf,
+  findEntry,
   residualsOf,
-  runsOf,
+  stateBehind,
 } from "./ecg1-codes.js";
 import { FIRST_WEIGHTS, SECOND_WEIGHTS } from "./ecg1-tables.js";
 
 /** @typedef {import("./codec.js").Waveform} Waveform */
+/** @typedef {import("./ecg1-codes.js").Automaton} Automaton */
 
 const CODEC = 0x10;
 const First = Object.freeze({ HALF: 0x01, TWELVE: 0x02, WIDE: 0x04, EXTRAS: 0x08 });
@@ -30,6 +30,8 @@ const MAX_LEADS = 16;
 const MIN_HALF_SAMPLES = 16;
 const MIN_STEP = 1001;
 const MAX_WIDTH = 26;
+/** From this table on an automaton hardly ever finds a residual in the bits. */
+const LARGE_TABLE = 9 << LOOKUP_BITS;
 
 /** With TWELVE: the lead of each row. The first eight tell their samples, the others deviations. */
 const TWELVE = [0, 1, 6, 7, 8, 9, 10, 11, 2, 3, 4, 5];
@@ -56,10 +58,13 @@ let rows = new Float64Array(4096);
 let evens = new Float64Array(4096);
 let bends = new Uint8Array(1024);
 let odds = new Float64Array(1024);
+let residuals = new Int32Array(4096);
 
 /** The number of the bit that is read next, and of the one behind the last. */
 let at = 0;
 let end = 0;
+/** The number of residuals of a row that are read. */
+let reached = 0;
 
 // What the payload says of each row.
 const gains = new Int8Array(MAX_LEADS);
@@ -96,10 +101,10 @@ export function decode(payload) {
   for (let row = 0; row < leads; row++) readSide(row, isHalf && row < plain);
   if (isHalf) {
     decodeEvens(plain, samples);
-    for (let row = plain; row < leads; row++) decodeCoarse(row, rows, row * samples, samples, FULL_TABLES);
+    for (let row = plain; row < leads; row++) decodeCoarse(row, rows, row * samples, samples, false);
     decodeOdds(plain, samples);
   } else {
-    for (let row = 0; row < leads; row++) decodeCoarse(row, rows, row * samples, samples, FULL_TABLES);
+    for (let row = 0; row < leads; row++) decodeCoarse(row, rows, row * samples, samples, false);
   }
   checkEnd();
 
@@ -188,66 +193,111 @@ function peek(position, count) {
  * @param {Float64Array} out
  * @param {number} from where they go in `out`
  * @param {number} count
- * @param {Int32Array} tables by context
+ * @param {boolean} isHalf
  */
-function decodeCoarse(row, out, from, count, tables) {
-  const lookup = residualsOf(sets[row]);
-  const runs = runsOf(sets[row]);
-  const view = bits;
-  const limit = end;
+function decodeCoarse(row, out, from, count, isHalf) {
+  readCoarse(automatonOf(sets[row], isHalf), count - 1);
   const keep1 = orders[row] > 0 ? 1 : 0;
   const keep2 = orders[row] > 1 ? 1 : 0;
   const keep3 = orders[row] > 2 ? 1 : 0;
-  const stop = from + count;
   let third = 0;
   let second = 0;
   let value = firsts[row];
-  let to = from;
+  out[from] = value;
+  for (let k = 0; k < count - 1; k++) {
+    third = third * keep3 + residuals[k];
+    second = second * keep2 + third;
+    value = value * keep1 + second;
+    out[from + 1 + k] = value;
+  }
+}
+
+/**
+ * Read `count` residuals into `residuals`.
+ * @param {Automaton} automaton
+ * @param {number} count
+ */
+function readCoarse(automaton, count) {
+  if (residuals.length < count + MOST) residuals = new Int32Array(count + MOST);
+  const { entries, states } = automaton;
+  const view = bits;
+  const out = residuals;
+  const limit = end;
+  const calm = count - MOST;
   let position = at;
-  let table = FIRST_TABLE << LOOKUP_BITS;
-  let aged = -1;
-  out[to++] = value;
-  while (to < stop) {
-    if (table === RUN) {
-      const entry = runs[(view.getInt32(position >>> 3) << (position & 7)) >>> (32 - LOOKUP_BITS)];
-      position += entry & 15;
-      let run = entry >> 4;
-      if (run >= 8) {
-        const low = ((run - 2) >> 1) - 1;
-        run = ((2 + (run & 1)) << low) + peek(position, low);
-        position += low;
-      }
-      if (run > stop - to) throw new ProtocolError("payload has a run beyond its row");
-      for (; run > 0; run--) {
-        third *= keep3;
-        second = second * keep2 + third;
-        value = value * keep1 + second;
-        out[to++] = value;
-      }
-      if (to === stop) break;
-      table = BEHIND_RUN_TABLE << LOOKUP_BITS;
+  let to = 0;
+  let base = states.start << STATE_SHIFT;
+  while (to < count) {
+    let place = 0;
+    while (to <= calm) {
+      const ahead = (view.getInt32(position >>> 3) << (position & 7)) >>> (32 - AHEAD_BITS);
+      place = base + 2 * ahead;
+      const told = entries[place];
+      if (told <= 0) break;
+      const packed = entries[place + 1];
+      out[to] = (packed << 24) >> 24;
+      out[to + 1] = (packed << 16) >> 24;
+      out[to + 2] = (packed << 8) >> 24;
+      out[to + 3] = packed >> 24;
+      to += told & 7;
+      position += (told >> 3) & 15;
+      base = told & -(1 << STATE_SHIFT);
+      if (position > limit) throw new ProtocolError("payload ends early");
     }
+    if (to === count) break;
+    if (to <= calm && entries[place] === 0 && findEntry(automaton, place)) continue;
+    at = position;
+    base = readOne(automaton, base >> STATE_SHIFT, to, count) << STATE_SHIFT;
+    to = reached;
+    position = at;
+  }
+  at = position;
+}
+
+/**
+ * Read one run or residual, and what follows while magnitudes are large; returns the state behind.
+ * @param {Automaton} automaton
+ * @param {number} state
+ * @param {number} to
+ * @param {number} count
+ */
+function readOne({ states, residuals: lookup, runs }, state, to, count) {
+  let table = states.tables[state];
+  let position = at;
+  if (table === RUN) {
+    const entry = runs[peek(position, LOOKUP_BITS)];
+    at = position + (entry & 15);
+    let run = entry >> 4;
+    if (run >= 8) {
+      const low = ((run - 2) >> 1) - 1;
+      run = ((2 + (run & 1)) << low) + read(low);
+    }
+    if (run > count - to || at > end) throw new ProtocolError("payload has a run beyond its row");
+    residuals.fill(0, to, to + run);
+    reached = to + run;
+    return states.behindRun;
+  }
+  const view = bits;
+  const limit = end;
+  do {
     const entry = lookup[table + ((view.getInt32(position >>> 3) << (position & 7)) >>> (32 - LOOKUP_BITS))];
-    let residual = entry >> 16;
     let a = (entry >> 4) & 0xfff;
     if ((entry & 15) !== 0) {
+      residuals[to++] = entry >> 16;
       position += entry & 15;
     } else {
-      residual = longResidual(entry, position);
+      const residual = longResidual(entry, position);
+      residuals[to++] = residual;
       position = at;
       a = A_OF[Math.min(Math.abs(residual), LARGEST)];
     }
-    third = third * keep3 + residual;
-    second = second * keep2 + third;
-    value = value * keep1 + second;
     if (position > limit) throw new ProtocolError("payload ends early");
-    out[to++] = value;
-    const context = aged < 0 ? ALIKE[Math.min(Math.abs(residual), LARGEST)] : a + aged;
-    aged = AGED[context];
-    table = tables[context];
-  }
-  if (position > limit) throw new ProtocolError("payload ends early");
+    state = stateBehind(states, state, a);
+    table = states.tables[state];
+  } while (table >= LARGE_TABLE && to < count);
   at = position;
+  reached = to;
+  return state;
 }
 
 /**
@@ -274,7 +324,7 @@ function decodeEvens(count, samples) {
   if (evens.length < count * stride) evens = new Float64Array(count * stride);
   for (let row = 0; row < count; row++) {
     const from = row * stride + BEFORE;
-    decodeCoarse(row, evens, from, half, HALF_TABLES);
+    decodeCoarse(row, evens, from, half, true);
     evens.fill(evens[from], from - BEFORE, from);
     evens.fill(evens[from + half - 1], from + half, from + half + BEHIND);
   }
