@@ -105,7 +105,7 @@ const runs = new Array(SETS).fill(undefined);
  * What the next LOOKUP_BITS bits mean in a table of the set; table `t` begins at `t << LOOKUP_BITS`.
  *
  * Where they hold a whole residual, an entry has, from its lowest bit on: 4 bits, how many bits it has; 12
- * bits, the A_OF its magnitude; and the residual. Otherwise: four bits 0; 4 bits, the length of the code; 4 bits, the shift of the
+ * bits, the A_OF of its magnitude; and the residual. Otherwise: four bits 0; 4 bits, the length of the code; 4 bits, the shift of the
  * table; and the symbol.
  * @param {number} set
  */
@@ -124,7 +124,7 @@ export function runsOf(set) {
 // -- several residuals at a time
 
 /** An automaton looks so many bits ahead, for so many residuals at most. */
-export const AHEAD_BITS = 10;
+export const AHEAD_BITS = 9;
 export const MOST = 4;
 const LARGEST_PACKED = 127;
 /** Above the lowest bits of what is told: the state behind, and the place of its entries. */
