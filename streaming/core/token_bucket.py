@@ -16,9 +16,13 @@ class TokenBucket:
 
     def take(self, amount: float, now: float) -> bool:
         """Take `amount`; False, and nothing is taken, when there is not as much."""
-        self._left = min(self._burst, self._left + (now - self._refilled_at) * self._per_s)
-        self._refilled_at = now
-        if amount > self._left:
+        if amount > self.left(now):
             return False
         self._left -= amount
         return True
+
+    def left(self, now: float) -> float:
+        """How much could be taken now."""
+        self._left = min(self._burst, self._left + (now - self._refilled_at) * self._per_s)
+        self._refilled_at = now
+        return self._left
