@@ -13,12 +13,14 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from streaming.core.deflate import deflate, inflate
+from streaming.core.deflate import Method, deflate, inflate
+from streaming.core.levels import DataKind, Plan, fixed_method
+from streaming.core.predictor import Outcome
 from streaming.core.profiles import CompressionProfile
 from streaming.core.strict_json import to_json
 from streaming.ecg.codec import WaveformEncoder
@@ -35,15 +37,32 @@ MAX_DECOMPRESSED_BYTES = 64 * 1024 * 1024
 """An hour of three leads at 1 kHz is 22 MB as int16; what claims more is refused before inflating."""
 
 
+class Steering(Protocol):
+    """Chooses the method of each message that is not a shared waveform, and learns from what came of it."""
+
+    def plan(self, kind: DataKind, plain: bytes) -> Plan:
+        """How to send `plain`."""
+
+    def learn(self, plan: Plan, one: Outcome, other: Outcome | None) -> None:
+        """What the planned method made of it, and its rival, if there was one."""
+
+    def saw(self, samples: Samples) -> None:
+        """A shared waveform of the group went by."""
+
+
 class CompressionHandler:
     """Compress single messages under a profile, and count what that saves.
 
     `profile` may be assigned at any time and holds from the next message on. Waveforms (int16 and int32
     arrays) are compressed whatever their size: 180 bytes of ECG still shrink by 59 % as byte planes, while
     other data below the threshold rarely repays the time. Not to be shared between threads.
+
+    With `steering` (see `AdaptiveCompression`), the method of each message is chosen anew; the profile's is
+    then where it begins, and what it falls back to. Shared waveforms keep the profile's: they are encoded
+    once for viewers of every kind.
     """
 
-    __slots__ = ("_clock", "_totals", "profile")
+    __slots__ = ("_clock", "_totals", "profile", "steering")
 
     def __init__(
         self, profile: CompressionProfile | None = None, *, clock: Callable[[], float] = time.perf_counter
@@ -51,6 +70,7 @@ class CompressionHandler:
         self.profile = profile or CompressionProfile(
             WINDOW_BITS, MEM_LEVEL, COMPRESSION_LEVEL, COMPRESSION_THRESHOLD
         )
+        self.steering: Steering | None = None
         self._clock = clock
         self._totals = _Totals()
 
@@ -68,11 +88,13 @@ class CompressionHandler:
         """
         began = self._clock()
         if isinstance(data, np.ndarray):
-            body, facts = self._compress_array(data)
+            body, facts, level = self._compress_array(data)
             size = data.nbytes
         else:
             kind, plain = _as_bytes(data)
-            body, algorithm = self._deflate_if_smaller(plain)
+            body, algorithm, level = self._deflate_if_smaller(
+                plain, DataKind.BYTES if kind == "bytes" else DataKind.TEXT
+            )
             facts = {"kind": kind, "algorithm": algorithm}
             size = len(plain)
         spent = self._clock() - began
@@ -84,7 +106,7 @@ class CompressionHandler:
             self._totals.count(size, len(body), spent, compressed=compressed)
         return body, facts | {
             "compressed": compressed,
-            "level": self.profile.level,
+            "level": level,
             "original_size": size,
             "compressed_size": len(body),
             "compression_ratio": _per_cent_saved(size, len(body)),
@@ -117,20 +139,29 @@ class CompressionHandler:
             samples, level=profile.level, window_bits=profile.window_bits, mem_level=profile.mem_level
         )
         self._totals.count_samples(samples, len(payload), self._clock() - began)
+        if self.steering is not None:
+            self.steering.saw(samples)
         return payload
 
     def took_compressed(self, samples: Samples, payload: bytes) -> None:
         """Count samples that a device has compressed, as they are sent on."""
         self._totals.count_samples(samples, len(payload), 0.0)
+        if self.steering is not None:
+            self.steering.saw(samples)
 
     def compress_json(self, text: str) -> tuple[bytes, bool]:
         """`text` as a frame's payload, and whether it is deflated (the frame's DEFLATED flag)."""
         began = self._clock()
         plain = text.encode()
-        body, algorithm = self._deflate_if_smaller(plain)
+        body, algorithm, _ = self._deflate_if_smaller(plain, DataKind.TEXT)
         deflated = algorithm == "deflate"
         self._totals.count(len(plain), len(body), self._clock() - began, compressed=deflated)
         return body, deflated
+
+    @property
+    def bytes_in(self) -> int:
+        """All bytes given since the start or `reset_stats`; waveforms with 2 a sample."""
+        return self._totals.bytes_in
 
     def get_compression_stats(self) -> dict[str, Any]:
         """Totals since the start or `reset_stats`, over messages and bytes; None where there was nothing.
@@ -204,27 +235,41 @@ class CompressionHandler:
             "throughput_mbps": 1e3 * megabits / compression_ms if compression_ms else math.inf,
         }
 
-    def _compress_array(self, array: npt.NDArray[Any]) -> tuple[bytes, dict[str, Any]]:
+    def _compress_array(self, array: npt.NDArray[Any]) -> tuple[bytes, dict[str, Any], int]:
         if array.dtype.kind not in _ARRAY_KINDS:
             raise TypeError(f"arrays of {array.dtype} cannot be compressed")
         facts = {"kind": "array", "dtype": array.dtype.str, "shape": list(array.shape)}
         if array.dtype in _SAMPLE_TYPES and array.size and array.ndim:
-            return self._deflate(to_planes(array)), facts | {"algorithm": "planes"}
-        body, algorithm = self._deflate_if_smaller(array.tobytes())
-        return body, facts | {"algorithm": algorithm}
+            body, level = self._deflate(to_planes(array), DataKind.SAMPLES)
+            return body, facts | {"algorithm": "planes"}, level
+        body, algorithm, level = self._deflate_if_smaller(array.tobytes(), DataKind.BYTES)
+        return body, facts | {"algorithm": algorithm}, level
 
-    def _deflate_if_smaller(self, plain: bytes) -> tuple[bytes, str]:
+    def _deflate_if_smaller(self, plain: bytes, kind: DataKind) -> tuple[bytes, str, int]:
+        level = self.profile.level
         if len(plain) > self.profile.threshold_bytes:
-            body = self._deflate(plain)
+            body, level = self._deflate(plain, kind)
             if len(body) < len(plain):
-                return body, "deflate"
-        return plain, "none"
+                return body, "deflate", level
+        return plain, "none", level
 
-    def _deflate(self, plain: bytes) -> bytes:
-        profile = self.profile
-        return deflate(
-            plain, level=profile.level, window_bits=profile.window_bits, mem_level=profile.mem_level
-        )
+    def _deflate(self, plain: bytes, kind: DataKind) -> tuple[bytes, int]:
+        """The bytes, and the level that made them."""
+        if self.steering is None or not plain:
+            return _by(fixed_method(self.profile), plain), self.profile.level
+        plan = self.steering.plan(kind, plain)
+        body, spent_s = self._timed(plan.method, plain)
+        if plan.rival is None:
+            self.steering.learn(plan, (len(body), spent_s), None)
+            return body, plan.method.level
+        other, other_s = self._timed(plan.rival, plain)
+        self.steering.learn(plan, (len(body), spent_s), (len(other), other_s))
+        # Both are there: the smaller one goes.
+        return (body, plan.method.level) if len(body) <= len(other) else (other, plan.rival.level)
+
+    def _timed(self, method: Method, plain: bytes) -> tuple[bytes, float]:
+        began = self._clock()
+        return _by(method, plain), self._clock() - began
 
 
 @functools.cache
@@ -270,6 +315,16 @@ _SAMPLE_BYTES = 2
 _ARRAY_KINDS = "biufc"
 _LEVEL_BY_RATE_HZ = ((360.0, 6), (1000.0, 4), (math.inf, 1))
 _POWERS_OF_TEN = tuple(10**n for n in range(1, 10))
+
+
+def _by(method: Method, plain: bytes) -> bytes:
+    return deflate(
+        plain,
+        level=method.level,
+        window_bits=method.window_bits,
+        mem_level=method.mem_level,
+        strategy=method.strategy,
+    )
 
 
 def _as_bytes(data: Any) -> tuple[str, bytes]:

@@ -20,7 +20,9 @@ from streaming.compression import (
     CompressionHandler,
     get_compression_handler,
 )
-from streaming.core.deflate import inflate
+from streaming.core.deflate import Method, Strategy, inflate
+from streaming.core.levels import DataKind, Plan
+from streaming.core.predictor import Outcome
 from streaming.core.profiles import CompressionProfile
 from streaming.ecg.codec import WaveformEncoder, decode
 from streaming.exceptions import ProfileError, ProtocolError
@@ -285,6 +287,94 @@ def test_a_benchmark_times_round_trips_and_leaves_the_statistics_alone() -> None
 def test_a_profile_outside_zlib_is_refused() -> None:
     with pytest.raises(ProfileError):
         handler(level=10)
+
+
+class Chosen:
+    """A steering that always says the same, and remembers what came of it."""
+
+    def __init__(self, method: Method, rival: Method | None = None) -> None:
+        self.method, self.rival = method, rival
+        self.asked: list[DataKind] = []
+        self.learned: list[tuple[Outcome, Outcome | None]] = []
+        self.seen = 0
+
+    def plan(self, kind: DataKind, plain: bytes) -> Plan:
+        self.asked.append(kind)
+        return Plan(kind, self.method, rival=self.rival)
+
+    def learn(self, plan: Plan, one: Outcome, other: Outcome | None) -> None:
+        self.learned.append((one, other))
+
+    def saw(self, samples: Any) -> None:
+        self.seen += 1
+
+
+def steered(*methods: Method) -> tuple[CompressionHandler, Chosen]:
+    subject = handler()
+    subject.steering = chosen = Chosen(*methods)
+    return subject, chosen
+
+
+DIGITS = np.random.default_rng(1).integers(-400, 400, 3000).tolist()
+NINE, ONE = Method(9, 15, 9, Strategy.FILTERED), Method(1, 12, 5)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (DIGITS, DataKind.TEXT),
+        ("72 " * 900, DataKind.TEXT),
+        (b"72 " * 900, DataKind.BYTES),
+        (np.arange(900.0), DataKind.BYTES),
+        (ECG, DataKind.SAMPLES),
+    ],
+)
+def test_a_steering_chooses_the_method_of_whatever_is_compressed(data: Any, kind: DataKind) -> None:
+    subject, chosen = steered(NINE)
+    body, metadata = subject.compress(data)
+    assert chosen.asked == [kind]
+    assert metadata["level"] == 9
+    ((one, other),) = chosen.learned
+    assert (one[0], other) == (len(body), None)
+    assert one[1] == pytest.approx(0.002)
+    assert same(subject.decompress(body, metadata), data)
+
+
+def test_of_two_methods_the_smaller_result_goes() -> None:
+    for methods in ((NINE, ONE), (ONE, NINE)):
+        subject, chosen = steered(*methods)
+        body, metadata = subject.compress(DIGITS)
+        ((one, other),) = chosen.learned
+        assert other is not None
+        assert len(body) == min(one[0], other[0])
+        assert metadata["level"] == 9
+        assert subject.decompress(body, metadata) == DIGITS
+
+
+def test_a_steering_is_not_asked_about_what_is_not_compressed() -> None:
+    subject, chosen = steered(NINE)
+    subject.compress(b"x")
+    subject.compress_json("{}")
+    subject.profile = CompressionProfile(threshold_bytes=0)
+    subject.compress(b"")
+    assert chosen.asked == []
+
+
+def test_json_for_the_wire_is_steered_as_well() -> None:
+    subject, chosen = steered(NINE)
+    text = json.dumps(DIGITS)
+    body, deflated = subject.compress_json(text)
+    assert deflated
+    assert chosen.asked == [DataKind.TEXT]
+    assert inflate(body, max_bytes=len(text)).decode() == text
+
+
+def test_shared_waveforms_are_seen_and_keep_the_profiles_level() -> None:
+    subject, chosen = steered(NINE)
+    encode = WaveformEncoder
+    assert subject.compress_samples(ECG, encode()) == handler().compress_samples(ECG, encode())
+    subject.took_compressed(ECG, b"as it came")
+    assert (chosen.asked, chosen.seen) == ([], 2)
 
 
 def test_there_is_one_handler_for_a_process() -> None:
