@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from streaming.compression import CompressionHandler
+from streaming.adaptive_compression import AdaptiveCompression
 from streaming.core.stats import GroupStats
 from streaming.core.tally import GroupTally
 from streaming.hub import Hub
@@ -14,7 +14,7 @@ from streaming.subscriber import CONTROL_GROUP, Subscriber
 
 def group_stats(
     hub: Hub,
-    compression: Mapping[str, CompressionHandler],
+    adaptive: Mapping[str, AdaptiveCompression],
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[GroupStats]:
@@ -24,12 +24,12 @@ def group_stats(
     """
     now = clock()
     viewers, tallies = hub.viewers_by_group(), hub.tallies()
-    groups = viewers.keys() | tallies.keys() | compression.keys()
-    control = compression.get(CONTROL_GROUP)
-    if control is not None and not control.get_compression_stats()["messages_processed"]:
+    groups = viewers.keys() | tallies.keys() | adaptive.keys()
+    control = adaptive.get(CONTROL_GROUP)
+    if control is not None and not control.handler.get_compression_stats()["messages_processed"]:
         groups -= {CONTROL_GROUP}
     return [
-        _one(group, viewers.get(group, set()), tallies.get(group), compression.get(group), hub, now)
+        _one(group, viewers.get(group, set()), tallies.get(group), adaptive.get(group), hub, now)
         for group in sorted(groups)
     ]
 
@@ -38,14 +38,14 @@ def _one(
     group: str,
     viewers: set[Subscriber],
     tally: GroupTally | None,
-    handler: CompressionHandler | None,
+    adaptive: AdaptiveCompression | None,
     hub: Hub,
     now: float,
 ) -> GroupStats:
     profile = hub.profiles.for_group(group).backpressure
     tally = tally or GroupTally()
     lanes = [state for viewer in viewers if (state := viewer.handler.group_state(group)) is not None]
-    waveform = handler.get_compression_stats() if handler is not None else {}
+    waveform = adaptive.handler.get_compression_stats() if adaptive is not None else {}
     return GroupStats(
         group=group,
         viewers=len(viewers),
@@ -72,5 +72,6 @@ def _one(
             "offered_messages": tally.offered,
             "lost_messages": hub.link.lost_messages,
             "settings_version": hub.profiles.version,
-        },
+        }
+        | ({"adaptive": adaptive.get_adaptation_stats()} if adaptive is not None else {}),
     )

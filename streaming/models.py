@@ -14,7 +14,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from streaming.core.streams import Source
-from streaming.models_profiles import Profile, ProfileVersion  # noqa: F401  # Django finds models here
+from streaming.models_adaptation import AdaptationState  # noqa: F401  # Django finds models here
+from streaming.models_profiles import Profile, ProfileVersion  # noqa: F401
 
 _PSEUDONYM_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """No 0/O and no 1/I: a pseudonym is read out over the telephone."""

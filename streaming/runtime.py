@@ -14,15 +14,19 @@ from typing import Any, Protocol
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseFault
 
+from streaming.adaptive_compression import SAMPLE_S, AdaptiveCompression
 from streaming.compression import CompressionHandler
+from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S
+from streaming.core.network import NetworkEstimator
 from streaming.core.profiles import ProfileSet
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
+from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import CloseCode, ProfileError
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
-from streaming.store import access, audit, profiles
+from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
 
@@ -35,6 +39,8 @@ POLL_S = 2.0
 """How long a change that nobody announced (a shell, another process) may go unseen."""
 HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
+KEEP_EVERY_S = 60.0
+"""Between writes of what adaptive compression has learned; a crash costs so much of it."""
 DRAIN_S = 3.0
 LAST_WORDS_S = 1.0
 """For what is still to be written when a process ends."""
@@ -73,7 +79,13 @@ class Runtime:
         )
         self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
         self.stopping = False
-        self._compression: dict[str, CompressionHandler] = {}
+        self._clock = clock
+        self._adaptive: dict[str, AdaptiveCompression] = {}
+        self._cpu_budget = TokenBucket(CPU_S_PER_S, CPU_BURST_S, clock())
+        self._learned: dict[str, Any] = {}
+        """States of former processes, by group, until the group is there."""
+        self._kept: dict[str, int] = {}
+        """How much was learned of each group when it was last written."""
         self._connections: set[Connection] = set()
         self._cut: set[Connection] = set()
         """Those of them that a verdict has ended."""
@@ -88,6 +100,7 @@ class Runtime:
         """Load the settings, open the layer, and begin to watch for changes."""
         self._loop = asyncio.get_running_loop()
         await self._load_profiles()
+        await self._load_learned()
         await self.hub.start()
         await self.hub.link.join(CONTROL_GROUP)
         access.access_changed.connect(self._on_access_changed)
@@ -109,6 +122,12 @@ class Runtime:
             asyncio.create_task(
                 _repeat(asyncio.Event(), audit.REPEAT_S, lambda _: _record_repeats()), name="vital-repeats"
             ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), SAMPLE_S, lambda _: self._read_networks()), name="vital-networks"
+            ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), KEEP_EVERY_S, lambda _: self._keep_learned()), name="vital-learned"
+            ),
         ]
 
     async def stop(self) -> None:
@@ -128,6 +147,7 @@ class Runtime:
         with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
             async with asyncio.timeout(LAST_WORDS_S):
                 await _record_repeats(ending=True)
+                await self._keep_learned()
         if self._tasks:
             await self._log_audit_head()
         await self.hub.aclose()
@@ -149,16 +169,30 @@ class Runtime:
         return sum(connection.principal == principal for connection in self._connections)
 
     def compression_for(self, group: str) -> CompressionHandler:
-        """The group's own handler, governed by the group's profile."""
-        handler = self._compression.get(group)
-        if handler is None:
-            handler = CompressionHandler(self.hub.profiles.for_group(group).compression)
-            self._compression[group] = handler
-        return handler
+        """The group's own handler, governed by its profile, and steered by what its viewers' acks say."""
+        return self.adaptive_for(group).handler
+
+    def adaptive_for(self, group: str) -> AdaptiveCompression:
+        """What steers the group's handler; it goes on from what a former process has learned."""
+        adaptive = self._adaptive.get(group)
+        if adaptive is None:
+            adaptive = self._adaptive[group] = AdaptiveCompression(
+                CompressionHandler(self.hub.profiles.for_group(group).compression),
+                network=partial(self._networks_of, group),
+                budget=self._cpu_budget,
+                clock=self._clock,
+            )
+            if (state := self._learned.pop(group, None)) is not None:
+                try:
+                    adaptive.import_state(state)
+                    self._kept[group] = adaptive.messages_learned
+                except ValueError as error:
+                    logger.warning("what was learned for %s cannot be used, starting anew: %s", group, error)
+        return adaptive
 
     def stats(self) -> list[GroupStats]:
         """The present figures of every group that has viewers or devices here."""
-        return group_stats(self.hub, self._compression)
+        return group_stats(self.hub, self._adaptive)
 
     def _on_access_changed(self, **_signal: Any) -> None:
         self._wake(self._access_changed, ACCESS_NOTICE)
@@ -222,16 +256,42 @@ class Runtime:
 
     def _apply_profiles(self, loaded: ProfileSet) -> None:
         self.hub.apply_profiles(loaded)
-        for group, handler in self._compression.items():
-            handler.profile = loaded.for_group(group).compression
+        for group, adaptive in self._adaptive.items():
+            adaptive.handler.profile = loaded.for_group(group).compression
         logger.info("settings version %s in force", loaded.version)
 
     async def _forget_idle(self) -> None:
         """What has neither viewers nor a device here any more takes no room, and no row of figures."""
         kept = {CONTROL_LANE} | {group_of(stream) for stream in self.ingest.streams()}
         self.hub.forget_tallies(kept)
-        for group in self._compression.keys() - kept - self.hub.viewers_by_group().keys():
-            del self._compression[group]
+        for group in self._adaptive.keys() - kept - self.hub.viewers_by_group().keys():
+            del self._adaptive[group]
+
+    def _networks_of(self, group: str) -> list[NetworkEstimator]:
+        """Of everybody who is sent what the group has; `control` is for all."""
+        viewers = (
+            self.hub.subscribers() if group == CONTROL_LANE else self.hub.viewers_by_group().get(group, ())
+        )
+        return [viewer.window.network for viewer in viewers]
+
+    async def _load_learned(self) -> None:
+        try:
+            self._learned = await database_sync_to_async(adaptation.load)()
+        except ValueError as error:  # a row that is no JSON
+            logger.warning("what was learned cannot be read, starting anew: %s", error)
+
+    async def _read_networks(self) -> None:
+        for adaptive in self._adaptive.values():
+            adaptive.sample()
+
+    async def _keep_learned(self) -> None:
+        """Write what has been learned since the last time, off the data path."""
+        learned = {group: adaptive.messages_learned for group, adaptive in self._adaptive.items()}
+        news = {group: count for group, count in learned.items() if count > self._kept.get(group, 0)}
+        if news:
+            states = {group: self._adaptive[group].export_state() for group in news}
+            await database_sync_to_async(adaptation.save)(states)
+            self._kept = learned
 
     async def _log_audit_head(self) -> None:
         writer, seq, digest = audit.head()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from channels.layers import InMemoryChannelLayer
 
+from streaming.adaptive_compression import AdaptiveCompression
 from streaming.compression import CompressionHandler
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
@@ -59,7 +61,8 @@ async def watched(
 
 
 def read(hub: Hub, compression: Mapping[str, CompressionHandler] | None = None) -> dict[str, GroupStats]:
-    stats = group_stats(hub, compression or {}, clock=asyncio.get_running_loop().time)
+    adaptive = {group: AdaptiveCompression(handler) for group, handler in (compression or {}).items()}
+    stats = group_stats(hub, adaptive, clock=asyncio.get_running_loop().time)
     assert [each.group for each in stats] == sorted(each.group for each in stats)
     return {each.group: each for each in stats}
 
@@ -148,6 +151,19 @@ async def test_a_group_that_is_encoded_here_and_watched_nowhere_has_its_codecs_f
         assert stats["ecg.b"].average_latency_ms is not None
         assert stats["ecg.b"].space_saved_mb > 0
         assert (stats[GROUP].current_level, stats[GROUP].average_compression_ratio) == (0, None)
+        assert "adaptive" not in stats[GROUP].detail
+
+
+@virtual_time
+async def test_how_a_group_is_adapted_stands_in_its_detail() -> None:
+    async with watched(0) as (hub, _):
+        handler = CompressionHandler()
+        handler.compress_samples(np.arange(50, dtype=np.int16).reshape(1, 50) * 40, WaveformEncoder())
+        told = read(hub, {"ecg.b": handler})["ecg.b"].metrics["adaptive"]
+        assert told["current_level"] == 6
+        assert told["network_condition"] == "excellent"
+        assert told["data_pattern"] == "normal"
+        json.dumps(told, allow_nan=False)
 
 
 @virtual_time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,12 +14,14 @@ from channels.layers import InMemoryChannelLayer
 from django.db import InterfaceError, OperationalError
 
 from streaming import runtime as runtime_module
+from streaming.adaptive_compression import SAMPLE_S
+from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.exceptions import CloseCode, ProfileError
 from streaming.hub import LINGER_S
 from streaming.ingest import FORGET_S
-from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, POLL_S, Runtime
-from streaming.store import access, audit, profiles
+from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, KEEP_EVERY_S, POLL_S, Runtime
+from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind, Verdict
 from tests.fakes import virtual_time
 from tests.viewers import Viewer, frames_of, stream_info, turns
@@ -63,6 +66,10 @@ class Store:
         self.cut: list[tuple[Principal, str]] = []
         self.repeats: list[tuple[float, bool]] = []
         """When what was counted of refusals was to be written, and whether because the process ended."""
+        self.learned: dict[str, Any] = {}
+        """What former processes have learned, by group."""
+        self.unreadable = False
+        self.kept: list[dict[str, Any]] = []
         self.meanwhile: Callable[[], None] = lambda: None
         monkeypatch.setattr(runtime_module, "database_sync_to_async", _at_once)
         monkeypatch.setattr(access, "recheck", self._recheck)
@@ -75,6 +82,8 @@ class Store:
         )
         monkeypatch.setattr(profiles, "current_version", self._current_version)
         monkeypatch.setattr(profiles, "load", self._load)
+        monkeypatch.setattr(adaptation, "load", self._load_learned)
+        monkeypatch.setattr(adaptation, "save", self._keep)
 
     def _recheck(self, principals: set[Principal]) -> dict[Principal, Verdict]:
         self.asked.append("access")
@@ -87,6 +96,16 @@ class Store:
     def _current_version(self) -> int:
         self.asked.append("version")
         return self.version
+
+    def _load_learned(self) -> dict[str, Any]:
+        if self.unreadable:
+            raise json.JSONDecodeError("no JSON", "{", 1)
+        return dict(self.learned)
+
+    def _keep(self, states: dict[str, Any]) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.kept.append(states)
 
     def _load(self) -> ProfileSet:
         self.asked.append("load")
@@ -340,6 +359,104 @@ class TestSettings:
             told = [await asyncio.wait_for(layer.receive("specific.listener"), 5) for _ in range(2)]
             assert [message["type"] for message in told] == ["vital.access", "vital.profiles"]
             assert {message["origin"] for message in told} == {here.process_id}
+
+
+LONG = json.dumps([f"bed {bed}" for bed in range(400)])
+
+
+def said(runtime: Runtime, times: int = 3) -> None:
+    """Something is sent to the viewers of this process, long enough to be compressed."""
+    handler = runtime.compression_for("control")
+    assert all(handler.compress_json(LONG)[1] for _ in range(times))
+
+
+class TestLearning:
+    @virtual_time
+    async def test_what_was_learned_is_written_each_minute_when_there_is_news(self, store: Store) -> None:
+        async with running() as runtime:
+            runtime.compression_for("ecg.a")
+            await asyncio.sleep(KEEP_EVERY_S + 1)
+            assert store.kept == []
+            said(runtime)
+            await asyncio.sleep(3 * KEEP_EVERY_S)
+            (states,) = store.kept
+            assert states.keys() == {"control"}
+            store.kept.clear()
+        assert store.kept == []
+
+    @virtual_time
+    async def test_what_was_learned_last_is_written_at_the_end(self, store: Store) -> None:
+        async with running() as runtime:
+            said(runtime)
+        assert [states.keys() for states in store.kept] == [{"control"}]
+
+    @virtual_time
+    async def test_a_database_that_is_away_is_tried_again(self, store: Store) -> None:
+        async with running() as runtime:
+            said(runtime)
+            store.faults = [OperationalError("locked")]
+            await asyncio.sleep(KEEP_EVERY_S + 1)
+            assert store.kept == []
+            await asyncio.sleep(KEEP_EVERY_S)
+            assert len(store.kept) == 1
+
+    @virtual_time
+    async def test_the_next_process_goes_on_from_it(self, store: Store) -> None:
+        async with running() as runtime:
+            said(runtime)
+            learned = runtime.adaptive_for("control").messages_learned
+        store.learned = store.kept.pop()
+        async with running() as runtime:
+            assert runtime.adaptive_for("control").messages_learned == learned > 0
+            assert runtime.adaptive_for("ecg.a").messages_learned == 0
+        assert store.kept == []
+
+    @virtual_time
+    @pytest.mark.parametrize("state", [None, {"version": 0}, {"version": 1, "kinds": {"text": {}}}])
+    async def test_what_cannot_be_used_is_said_and_passed_over(
+        self, store: Store, state: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.learned = {"control": state} if state else {"control": "junk"}
+        async with running() as runtime:
+            said(runtime)
+            assert "what was learned for control cannot be used" in caplog.text
+            assert runtime.adaptive_for("control").messages_learned > 0
+
+    @virtual_time
+    async def test_a_row_that_is_no_json_hinders_nothing(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.unreadable = True
+        async with running() as runtime:
+            said(runtime)
+            assert "what was learned cannot be read" in caplog.text
+
+    @virtual_time
+    async def test_the_networks_of_a_groups_viewers_are_read_each_second(self, store: Store) -> None:
+        async with running() as runtime:
+            watching, other = Viewer(), Viewer()
+            for viewer in (watching, other):
+                runtime.hub.add(viewer.subscriber)
+            await runtime.hub.watch(watching.subscriber, "a")
+            for group in ("ecg.a", "ecg.b", "control"):
+                runtime.compression_for(group)
+            watching.subscriber.window.network.condition = NetworkCondition.FAIR
+            other.subscriber.window.network.condition = NetworkCondition.CRITICAL
+            await asyncio.sleep(SAMPLE_S + 0.1)
+            conditions = {
+                group: runtime.adaptive_for(group).network_condition.value
+                for group in ("ecg.a", "ecg.b", "control")
+            }
+            assert conditions == {"ecg.a": "fair", "ecg.b": "excellent", "control": "critical"}
+            for viewer in (watching, other):
+                await viewer.subscriber.aclose()
+
+    @virtual_time
+    async def test_settings_of_a_group_reach_what_it_falls_back_to(self, store: Store) -> None:
+        store.version, store.loaded = 3, ProfileSet(3, default=level(2))
+        async with running() as runtime:
+            adaptive = runtime.adaptive_for("control")
+            assert adaptive.get_adaptation_stats()["current_level"] == 2
 
 
 class TestEnd:
