@@ -189,7 +189,14 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(make, "install", lambda lock: None)
     monkeypatch.setattr(make, "run", run)
     assert make.main(["bench"]) == 0
-    assert ran == ["bench.browser", "bench.codec", "bench.fanout", "bench.latency", "bench.renditions"]
+    assert ran == [
+        "bench.browser",
+        "bench.codec",
+        "bench.fanout",
+        "bench.latency",
+        "bench.levels",
+        "bench.renditions",
+    ]
     ran.clear()
     assert make.main(["bench", "--", "fanout"]) == 0
     assert ran == ["bench.fanout"]
