@@ -122,9 +122,10 @@ class Predictor:
         """The same message by two methods; what differs from the forecast is put down to the rival."""
         shared = self._features(chunk)[:_SHARED]
         target = _logs(chunk, *other) - _logs(chunk, *one) + self._weights[index] @ shared
-        errors = self._differences[rival].learn(shared, target)
+        model = self._differences[rival]
+        errors = model.learn(shared, target)
         self._pair_error += _MEMORY * (min(abs(errors[0]), 1.0) - self._pair_error)
-        self._gather()
+        self._weights[rival], self._variance[rival] = model.weights, model.variance
 
     def to_state(self) -> dict[str, Any]:
         """What was learned, as plain JSON values."""
