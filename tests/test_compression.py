@@ -55,10 +55,11 @@ def same(restored: Any, data: Any) -> bool:
         ({"hr": [72, None, 1.5] * 200}, "json", "deflate"),
         ([1, 2, 3], "json", "none"),
         (None, "json", "none"),
-        (ECG, "array", "planes"),
-        (ECG[0], "array", "planes"),
-        (ECG[:, ::2], "array", "planes"),
-        (ECG.astype(np.int32) * 70_000, "array", "planes"),
+        (ECG, "array", "ecg1"),
+        (ECG[0], "array", "ecg1"),
+        (ECG[:, ::2], "array", "ecg1"),
+        (ECG.astype(np.int32) * 70_000, "array", "ecg1"),
+        (np.full((1, 3), 2**30, np.int32), "array", "planes"),
         (np.zeros((2, 20_000), np.int16), "array", "planes"),
         (ECG * 0.005, "array", "deflate"),
         (ECG.astype(">i2"), "array", "deflate"),
@@ -136,7 +137,9 @@ def test_json_holds_no_nan() -> None:
         handler().compress([float("nan")])
 
 
-ARRAY = {"kind": "array", "algorithm": "planes", "dtype": "<i2", "shape": [12, 50], "original_size": 1200}
+ARRAY = {"kind": "array", "algorithm": "ecg1", "dtype": "<i2", "shape": [12, 50], "original_size": 1200}
+PLANES = {"kind": "array", "algorithm": "planes", "dtype": "<i2", "shape": [1, 5000], "original_size": 10_000}
+LONG = np.zeros((1, 5000), np.int16)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,10 @@ ARRAY = {"kind": "array", "algorithm": "planes", "dtype": "<i2", "shape": [12, 5
         (b"x", {"algorithm": "deflate", "kind": "bytes", "original_size": 1}),
         (b"x", {"algorithm": "lzma", "kind": "bytes", "original_size": 1}),
         (b"x", {"algorithm": "deflate", "kind": "bytes", "original_size": MAX_DECOMPRESSED_BYTES + 1}),
+        (handler().compress(LONG)[0], PLANES | {"shape": [1, 5001]}),
+        (handler().compress(LONG)[0], PLANES | {"dtype": "<f8"}),
+        (handler().compress(ECG)[0], ARRAY | {"original_size": 1201}),
+        (handler().compress(ECG)[0][:-1], ARRAY),
         (handler().compress(ECG)[0], ARRAY | {"shape": [12, 51]}),
         (handler().compress(ECG)[0], ARRAY | {"shape": "no"}),
         (handler().compress(ECG)[0], ARRAY | {"dtype": "<f8"}),
@@ -326,7 +333,7 @@ NINE, ONE = Method(9, 15, 9, Strategy.FILTERED), Method(1, 12, 5)
         ("72 " * 900, DataKind.TEXT),
         (b"72 " * 900, DataKind.BYTES),
         (np.arange(900.0), DataKind.BYTES),
-        (ECG, DataKind.SAMPLES),
+        (np.tile(ECG, (1, 90)), DataKind.SAMPLES),
     ],
 )
 def test_a_steering_chooses_the_method_of_whatever_is_compressed(data: Any, kind: DataKind) -> None:
