@@ -8,8 +8,12 @@ from enum import StrEnum
 
 _MIN_RTT_SPAN_S = 10.0
 """How long a smallest round trip is believed: routes and radio links change (as in BBR, RFC draft)."""
+_BASE_RTT_SPAN_S = 60.0
+"""The same for judging a queue: a link that is used to the full is not seen empty every 10 s."""
 _RATE_SPAN_S = 3.0
 """How long a fastest delivery is believed."""
+_LIMIT_SPAN_S = 1.5
+"""How long what a full path carried says what it carries: a fade may halve it within a second."""
 UNMEASURED_RATE = 40 * 1024.0
 """Bytes a second that a path is given credit for before anything is known of it."""
 _RATE_MEAN_S = 10
@@ -45,22 +49,24 @@ class NetworkEstimator:
     def __init__(self) -> None:
         self.rtt_s: float | None = None
         """The smoothed round trip, with the time that the client held its ack."""
+        self.latest_rtt_s = 0.0
+        """The last round trip; `rtt_s` lags behind it by eight."""
         self.condition = NetworkCondition.EXCELLENT
         """As `assess` last found it."""
         self.saturated = False
         """Whether a sender with more to send has ever measured the path; before, rates are lower bounds."""
         self._min_rtts: deque[tuple[float, float]] = deque()
+        self._base_rtts: deque[tuple[float, float]] = deque()
         self._rates: deque[tuple[float, float]] = deque()
+        self._limits: deque[tuple[float, float]] = deque()
         self._better_since = math.inf
 
     def on_rtt(self, rtt_s: float, now: float) -> None:
         """Take one round trip into account."""
+        self.latest_rtt_s = rtt_s
         self.rtt_s = rtt_s if self.rtt_s is None else self.rtt_s + _SMOOTHING * (rtt_s - self.rtt_s)
-        # The smallest of a sliding span: what is larger than a newer sample can never be it again.
-        while self._min_rtts and self._min_rtts[-1][1] >= rtt_s:
-            self._min_rtts.pop()
-        self._min_rtts.append((now, rtt_s))
-        _forget(self._min_rtts, now - _MIN_RTT_SPAN_S)
+        _keep_smallest(self._min_rtts, now, rtt_s, _MIN_RTT_SPAN_S)
+        _keep_smallest(self._base_rtts, now, rtt_s, _BASE_RTT_SPAN_S)
 
     def on_delivery(self, rate: float, now: float, *, app_limited: bool) -> None:
         """Take one delivery rate into account; of a sender that had nothing more to send only a faster one.
@@ -69,16 +75,20 @@ class NetworkEstimator:
         """
         if rate <= 0 or (app_limited and rate <= (self.delivery_rate or UNMEASURED_RATE)):
             return
+        if not app_limited:
+            _keep_largest(self._limits, now, rate, _LIMIT_SPAN_S)
         self.saturated = self.saturated or not app_limited
-        while self._rates and self._rates[-1][1] <= rate:
-            self._rates.pop()
-        self._rates.append((now, rate))
-        _forget(self._rates, now - _RATE_SPAN_S)
+        _keep_largest(self._rates, now, rate, _RATE_SPAN_S)
 
     @property
     def rtt_min_s(self) -> float | None:
         """The smallest round trip of the last 10 s of samples."""
         return self._min_rtts[0][1] if self._min_rtts else None
+
+    @property
+    def rtt_base_s(self) -> float | None:
+        """The smallest round trip of the last minute of samples."""
+        return self._base_rtts[0][1] if self._base_rtts else None
 
     def rtt_min_age_s(self, now: float) -> float:
         """For how long no round trip has been as small as `rtt_min_s`; 0 before the first sample."""
@@ -88,6 +98,10 @@ class NetworkEstimator:
     def delivery_rate(self) -> float | None:
         """The fastest recent delivery, in bytes a second; None before a sample that counts."""
         return self._rates[0][1] if self._rates else None
+
+    def limit_rate(self, now: float) -> float | None:
+        """The most that the path carried while it was full, in the last 1.5 s; None if it was not."""
+        return next((rate for at, rate in self._limits if now - at <= _LIMIT_SPAN_S), None)
 
     @property
     def queueing_delay_s(self) -> float:
@@ -142,6 +156,22 @@ class SlidingRate:
     def _forget(self, second: int) -> None:
         while self._buckets and self._buckets[0][0] < second - _RATE_MEAN_S:
             self._buckets.popleft()
+
+
+def _keep_smallest(samples: deque[tuple[float, float]], now: float, value: float, span_s: float) -> None:
+    """The first is the smallest of a sliding span: what exceeds a newer sample can never be it."""
+    while samples and samples[-1][1] >= value:
+        samples.pop()
+    samples.append((now, value))
+    _forget(samples, now - span_s)
+
+
+def _keep_largest(samples: deque[tuple[float, float]], now: float, value: float, span_s: float) -> None:
+    """The first is the largest of a sliding span."""
+    while samples and samples[-1][1] <= value:
+        samples.pop()
+    samples.append((now, value))
+    _forget(samples, now - span_s)
 
 
 def _forget(samples: deque[tuple[float, float]], before: float) -> None:

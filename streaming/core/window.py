@@ -24,6 +24,12 @@ _BUNDLE_S = 0.05
 """A bundle is at most this much of the delivery rate, so that an alarm waits for no longer behind one."""
 _GAIN = 1.5
 _MIN_RTT_S = 0.02
+_CROWD = 1.5
+_CROWDED_S = 0.2
+"""A message that left behind 1.5 others and was held up by this, and by a whole round trip, met a full path.
+
+With the first 4 KiB of window on 20 kbit/s all that there is to send is in flight, 1.6 s of it.
+"""
 _PROBE_AFTER_S = 8.0
 """A saturated window never sees the bare round trip, and would take its own queue for the path."""
 
@@ -49,6 +55,7 @@ class _Sent:
     delivered_at: float
     first_sent_at: float
     app_limited: bool
+    behind_others: bool
     keepalive: bool
 
 
@@ -59,8 +66,9 @@ class SendWindow:
     two messages and `max_bytes`; at least 4 KiB until a sender with more to send has measured the path.
     Delivery rates are measured as by Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked
     between a message's sending and its ack, over the longer of the time that took to send and to ack; a
-    sender with nothing more to send can raise the estimate and not lower it. When no round trip has been as
-    small as the smallest for 8 s, the window shrinks to two messages for a moment to measure it afresh.
+    sender with nothing more to send can raise the estimate and not lower it, unless its messages met a queue
+    on the way. When no round trip has been as small as the smallest for 8 s, the window shrinks to two
+    messages for a moment to measure it afresh.
     """
 
     def __init__(
@@ -111,6 +119,7 @@ class SendWindow:
                 self._delivered_at,
                 self._first_sent_at,
                 self._app_limited_until >= self._delivered,
+                self.in_flight_bytes > _CROWD * self._message_bytes,
                 keepalive,
             )
         )
@@ -153,11 +162,13 @@ class SendWindow:
             self._idle_since = now
         rtt_s = arrived_at - newest.sent_at
         self.network.on_rtt(rtt_s, now)
+        base_s = self.network.rtt_base_s or 0.0
+        crowded = newest.behind_others and rtt_s - base_s > max(base_s, _CROWDED_S)
         took_s = max(newest.sent_at - newest.first_sent_at, arrived_at - newest.delivered_at)
         if took_s > 0:
             rate = (self._delivered - newest.delivered) / took_s
-            self.network.on_delivery(rate, now, app_limited=newest.app_limited)
-        self._probe(now)
+            self.network.on_delivery(rate, now, app_limited=newest.app_limited and not crowded)
+        self._probe(now, crowded=crowded)
         self._resize()
         return Acked(messages, size_bytes, classes, rtt_s)
 
@@ -178,6 +189,10 @@ class SendWindow:
     def oldest_age(self, now: float) -> float:
         """For how long the oldest unacked message has been on its way; 0 when there is none."""
         return now - self._flight[0].sent_at if self._flight else 0.0
+
+    def quiet_s(self, now: float) -> float:
+        """For how long there has been something to ack and no ack came; 0 when nothing is in flight."""
+        return now - max(self._heard_at, self._flight[0].sent_at) if self._flight else 0.0
 
     def stalled(self, now: float) -> bool:
         """Whether the client has to be cut with 4008."""
@@ -217,7 +232,7 @@ class SendWindow:
             least = two if self.network.saturated else max(two, INITIAL_WINDOW_BYTES)
             self.size = int(min(max(ideal, least), max(self.max_bytes, two)))
 
-    def _probe(self, now: float) -> None:
+    def _probe(self, now: float, *, crowded: bool) -> None:
         """Shrink when the smallest round trip is old; grow again after one on a nearly empty path."""
         if self._draining:
             if self.in_flight_bytes <= 2 * self._message_bytes:
@@ -225,8 +240,8 @@ class SendWindow:
         elif self._probe_number is not None:
             if self.acked >= self._probe_number:
                 self._probe_number, self._probed_at = None, now
-        elif self._app_limited_until < self._delivered:
-            # Saturated; with nothing more to send, the path would empty by itself.
+        elif crowded or self._app_limited_until < self._delivered:
+            # Saturated; with nothing more to send, and no queue on the way, the path would empty by itself.
             age_s = min(self.network.rtt_min_age_s(now), now - self._probed_at)
             self._draining = age_s >= _PROBE_AFTER_S
 

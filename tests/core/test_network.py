@@ -35,6 +35,17 @@ class TestRoundTrip:
         network.on_rtt(0.1, 10.1)
         assert network.rtt_min_s == 0.1
 
+    def test_the_smallest_for_judging_a_queue_is_kept_for_a_minute(self) -> None:
+        network = estimator(0.02)
+        assert NetworkEstimator().rtt_base_s is None
+        network.on_rtt(0.1, 59.9)
+        assert network.rtt_base_s == 0.02
+        network.on_rtt(0.1, 60.1)
+        assert network.rtt_base_s == 0.1
+
+    def test_the_last_one_is_as_it_was(self) -> None:
+        assert estimator(0.1, 0.9).latest_rtt_s == 0.9
+
     def test_the_age_of_the_smallest(self) -> None:
         network = estimator(0.02, 0.1)
         assert network.rtt_min_age_s(3.0) == 3.0
@@ -70,6 +81,16 @@ class TestDeliveryRate:
         network.on_delivery(90_000.0, 1.0, app_limited=False)
         network.on_delivery(100.0, 9.0, app_limited=True)
         assert network.delivery_rate == 90_000
+
+    def test_what_a_full_path_carried_is_known_for_a_moment(self) -> None:
+        network = NetworkEstimator()
+        assert network.limit_rate(0.0) is None
+        network.on_delivery(90_000.0, 0.0, app_limited=False)
+        network.on_delivery(40_000.0, 1.0, app_limited=False)
+        network.on_delivery(95_000.0, 1.1, app_limited=True)
+        assert network.limit_rate(1.4) == 90_000
+        assert network.limit_rate(1.6) == 40_000
+        assert network.limit_rate(2.6) is None
 
     def test_what_got_through_is_a_lower_bound_all_the_same(self) -> None:
         network = NetworkEstimator()

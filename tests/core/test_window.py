@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +164,58 @@ class TestSize:
         assert window.size < 8 * KIB
 
 
+class TestCrowd:
+    def over_fed(self, share: float, *, seconds: float = 120.0) -> tuple[SendWindow, float]:
+        """One message of 1300 bytes every 0.5 s, on a path that carries `share` of it; the longest wait."""
+        window, now, free_at, longest_s = SendWindow(), 0.0, 0.0, 0.0
+        acks: deque[tuple[float, int]] = deque()
+        waiting = 0
+        for tick in range(round(2 * seconds)):
+            now, waiting = tick / 2, waiting + 1
+            while (acks and acks[0][0] <= now + 0.5) or (waiting and window.room > 0):
+                if waiting and window.room > 0:
+                    n = window.on_sent(1300, now)
+                    waiting -= 1
+                    free_at = max(now, free_at) + 0.5 / share
+                    acks.append((free_at + 0.1, n))
+                    longest_s = max(longest_s, free_at + 0.1 - now)
+                    if not waiting and window.room > 0:
+                        window.on_nothing_to_send()
+                else:
+                    now, n = acks.popleft()
+                    window.on_ack(n, now)
+        return window, longest_s
+
+    def test_all_in_flight_is_a_measure_of_the_path_when_it_queues_there(self) -> None:
+        window = SendWindow()
+        window.on_sent(100, 0.0)
+        window.on_nothing_to_send()
+        window.on_ack(1, 0.05)
+        for _ in range(8):
+            window.on_sent(500, 1.0)
+            window.on_nothing_to_send()
+        for n in range(2, 10):
+            window.on_ack(n, 1.05 + 0.25 * (n - 1))  # 2000 bytes a second
+        assert window.network.saturated
+        assert window.network.delivery_rate == pytest.approx(2000, rel=0.05)
+
+    def test_a_large_message_by_itself_is_no_queue(self) -> None:
+        window = SendWindow()
+        for n in range(1, 40):
+            size, rtt_s = (100, 0.05) if n % 2 else (1300, 0.7)
+            window.on_sent(size, float(n))
+            window.on_nothing_to_send()
+            window.on_ack(n, n + rtt_s)
+        assert not window.network.saturated
+
+    @pytest.mark.parametrize("share", [0.95, 0.99])
+    def test_a_path_that_is_fed_a_little_too_much_is_not_filled_without_bound(self, share: float) -> None:
+        window, longest_s = self.over_fed(share)
+        assert window.network.saturated
+        assert longest_s < 4.0
+        assert window.size < 8 * KIB
+
+
 class TestBundles:
     def test_are_50_ms_of_the_delivery_rate(self) -> None:
         window = saturated(64_000, 0.05)
@@ -206,6 +260,19 @@ class TestEnd:
         assert window.oldest_age(10.0) == 5
         assert not window.stalled(14.9)
         assert window.stalled(15.0)
+
+    def test_is_quiet_while_an_ack_might_have_come(self) -> None:
+        window = SendWindow()
+        assert window.quiet_s(5.0) == 0
+        window.on_sent(10, 0.0)
+        window.on_sent(10, 1.0)
+        assert window.quiet_s(3.0) == 3
+        window.on_ack(1, 3.0)
+        assert window.quiet_s(3.5) == 0.5
+        window.on_ack(2, 4.0)
+        assert window.quiet_s(9.0) == 0
+        window.on_sent(10, 9.0)
+        assert window.quiet_s(9.5) == 0.5
 
     def test_never_stalls_with_nothing_in_flight(self) -> None:
         window = SendWindow()
