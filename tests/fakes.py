@@ -151,9 +151,22 @@ class ThrottledLink:
 
     def _transmit(self, data: bytes | str) -> None:
         loop = asyncio.get_running_loop()
-        self._free_at = max(loop.time(), self._free_at) + len(data) / self.rate
+        self._free_at = self.through_at(max(loop.time(), self._free_at), len(data))
         self.backlog_bytes += len(data)
-        loop.call_at(self._free_at + self.delay_s, self._arrive, data)
+        loop.call_at(self.arrives_at(self._free_at), self._arrive, data)
+
+    def through_at(self, start: float, size_bytes: int) -> float:
+        """When the last byte of a message is through the link, whose first one enters it at `start`."""
+        return start + size_bytes / self.rate
+
+    def arrives_at(self, through: float) -> float:
+        """When a message reaches the client whose last byte is through the link then."""
+        return through + self.delay_s
+
+    def tell(self, n: int, held_s: float) -> None:
+        """Bring an ack to the server, `delay_s` later; `held_s` is how long the client held it."""
+        if self.on_ack is not None:
+            asyncio.get_running_loop().call_later(self.delay_s, self.on_ack, n)
 
     def _arrive(self, data: bytes | str) -> None:
         loop = asyncio.get_running_loop()
@@ -171,5 +184,4 @@ class ThrottledLink:
             self._ack_timer.cancel()
             self._ack_timer = None
         self._acked = len(self.received)
-        if self.on_ack is not None:
-            asyncio.get_running_loop().call_later(self.delay_s, self.on_ack, self._acked)
+        self.tell(self._acked, asyncio.get_running_loop().time() - self.received[-1][0])
