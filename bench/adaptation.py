@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.support.report import Figure, at_least, at_most, parser, report
-from bench.traces import traces
+from bench.support.traces import traces
 from streaming.core.renditions import LADDER, Quality, frame_bytes
 from tests.simulation import (
     LEADS,

@@ -190,6 +190,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(make, "run", run)
     assert make.main(["bench"]) == 0
     assert ran == [
+        "bench.adaptation",
         "bench.browser",
         "bench.codec",
         "bench.fanout",

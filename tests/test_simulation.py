@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from bench.adaptation import oracle, outcome
-from bench.traces import LEAST_BPS, MOST_BPS, traces
+from bench.support.traces import LEAST_BPS, MOST_BPS, traces
 from streaming.core.ladder import Decision, Reason
 from streaming.core.messages import Ack
 from streaming.core.renditions import LADDER, Quality

@@ -1,6 +1,6 @@
 """Paths of every kind that a viewer may sit behind, from 16 kbit/s to 100 Mbit/s, drawn from a seed.
 
-`python -m bench.traces --seed 3` says what each is like.
+`python -m bench.support.traces --seed 3` says what each is like.
 """
 
 from __future__ import annotations
