@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-MAX_FIELD_BITS = 57
-"""A field of 57 bits behind up to 7 others still lies within eight bytes, as a reader may want it."""
-
 Int = npt.NDArray[np.int64]
 
 _ZERO = np.zeros(1, np.int64)

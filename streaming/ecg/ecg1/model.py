@@ -33,7 +33,6 @@ LAST_EDGES = (0, 1, 2, 3, 4, 6, 9, 14, 23, 41, 81, 161)
 BEFORE_EDGES = (0, 1, 3, 6, 14, 41)
 EARLIER_EDGES = (0, 1, 6, 14)
 """The last three magnitudes, each less finely: where each of their steps begins."""
-STATES = len(LAST_EDGES) * len(BEFORE_EDGES) * len(EARLIER_EDGES)
 
 
 def _steps(edges: tuple[int, ...]) -> Int:
