@@ -11,16 +11,18 @@
 A step is a whole multiple of the source's own: the largest one that the table allows, or one where the source
 is coarser. So all is done in integers, and no rendition has finer steps than its source.
 
-What a second of 12 leads at 500 Hz, in steps of 1 µV, costs on one of two virtual cores, and what
-`encode_planes` saves of its int16 samples, with a payload for each second (`python -m bench.renditions --data
-DIR`, 2026-11-25):
+What a second of 12 leads at 500 Hz, in steps of 1 µV, costs on one of two virtual cores, and what `ecg1`
+saves of its int16 samples, with a payload for each second (`python -m bench.renditions --data DIR`, 2026-11):
 
 |            | to make, of 10 chunks | of 1 chunk | to encode | PTB-XL | Georgia | Ningbo |
 |------------|-----------------------|------------|-----------|--------|---------|--------|
-| lossless   |                  7 µs |       1 µs |    177 µs | 75.0 % |  67.0 % | 66.6 % |
-| diagnostic |                 76 µs |      25 µs |    208 µs | 83.6 % |  73.9 % | 71.1 % |
-| display    |                118 µs |      46 µs |     77 µs | 89.2 % |  85.4 % | 84.3 % |
-| overview   |                196 µs |      28 µs |     12 µs | 99.3 % |  99.2 % | 99.2 % |
+| lossless   |                  9 µs |       2 µs |    921 µs | 82.7 % |  86.4 % | 84.6 % |
+| diagnostic |                 80 µs |      29 µs |    766 µs | 88.6 % |  83.9 % | 83.5 % |
+| display    |                130 µs |      51 µs |    756 µs | 93.0 % |  91.0 % | 90.7 % |
+| overview   |                206 µs |      32 µs |    155 µs | 99.5 % |  99.5 % | 99.5 % |
+
+Where the source lies on a grid of 4.88 µV (Georgia, Ningbo), `diagnostic` is larger than `lossless`: its
+steps of 5 µV are on another grid.
 
 Of 46,974 R waves, in both leads of twelve MIT-BIH records, `overview` at 120 Hz shows all but 10 with their
 amplitude to within 5 %, and all but 40 to within one of its samples: most of those have two tops of nearly
