@@ -16,7 +16,7 @@ class Quality(StrEnum):
     DISPLAY = "display"
     """What a screen can show: at least 200 Hz, in steps of 5 microvolts."""
     OVERVIEW = "overview"
-    """The first lead alone, at least 100 Hz, with its peaks kept."""
+    """One lead, at least 100 Hz, with its peaks kept."""
     VITALS = "vitals"
     """Numbers, and no samples."""
 

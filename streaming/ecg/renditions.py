@@ -5,8 +5,10 @@
 | lossless   | all       | the source's  | the source's   | none                                     |
 | diagnostic | all       | 5 µV          | the source's   | at most 2.5 µV, of every sample          |
 | display    | all       | 5 µV          | 200 Hz         | what the low-pass takes, and half a step |
-| overview   | the first | 10 µV         | 100 Hz         | the same; but peaks keep their height    |
+| overview   | one       | 10 µV         | 100 Hz         | the same; but peaks keep their height    |
 | vitals     | none      |               |                |                                          |
+
+The one lead is II, the lead of a rhythm strip, and where there is none the first.
 
 A step is a whole multiple of the source's own: the largest one that the table allows, or one where the source
 is coarser. So all is done in integers, and no rendition has finer steps than its source.
@@ -42,6 +44,7 @@ from streaming.core.renditions import Quality
 from streaming.core.streams import Lead
 from streaming.ecg.resample import ONE_BITS, Decimator, IntArray, Piece
 
+RHYTHM_LEAD = "II"
 _INT16 = np.iinfo(np.int16)
 _INT32 = np.iinfo(np.int32)
 
@@ -80,7 +83,8 @@ class Renderer:
 
     def __init__(self, quality: Quality, rate_hz: float, leads: Sequence[Lead]) -> None:
         recipe = _RECIPES[quality]
-        kept = leads[: recipe.leads]
+        self._rows = _rows(leads, recipe.leads)
+        kept = leads[self._rows]
         multiples = [max(1, int(recipe.step_uv / lead.gain_uv)) for lead in kept]
         self.leads = tuple(map(_coarser, kept, multiples))
         self.factor = max(1, int(rate_hz / recipe.least_hz)) if recipe.least_hz else 1
@@ -102,7 +106,7 @@ class Renderer:
         int16 where its values fit, else int32 (what the filter throws beyond that is clipped); it may share
         memory with `samples`.
         """
-        kept = samples[: len(self.leads)]
+        kept = samples[self._rows]
         if not kept.size:
             return []
         if self._as_it_comes:
@@ -122,6 +126,13 @@ class Renderer:
         if _INT16.min <= steps.min() and steps.max() <= _INT16.max:
             return Piece(piece.first, steps.astype(np.int16))
         return Piece(piece.first, np.clip(steps, _INT32.min, _INT32.max).astype(np.int32))
+
+
+def _rows(leads: Sequence[Lead], number: int | None) -> slice:
+    if number != 1:
+        return slice(number)
+    row = next((row for row, lead in enumerate(leads) if lead.name == RHYTHM_LEAD), 0)
+    return slice(row, row + 1)
 
 
 def _coarser(lead: Lead, multiple: int) -> Lead:

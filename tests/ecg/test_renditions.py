@@ -88,7 +88,7 @@ def test_a_step_is_the_largest_multiple_allowed(gain_uv: float, five: float, ten
 def test_leads_that_are_kept() -> None:
     leads = (Lead("I", 1.0), Lead("II", 5.0, 1024), Lead("V1", 2.0))
     kept = [[lead.name for lead in Renderer(quality, 500.0, leads).leads] for quality in Quality]
-    assert kept == [["I", "II", "V1"]] * 3 + [["I"], []]
+    assert kept == [["I", "II", "V1"]] * 3 + [["II"], []]
 
 
 def test_steps_and_baselines_are_each_lead_s_own() -> None:
@@ -129,7 +129,15 @@ def test_one_lead_of_two_does_not_equal_the_lossless_rendition() -> None:
     renderer = Renderer(OVERVIEW, 125.0, [Lead("I", 10.0), Lead("II", 10.0)])
     assert not renderer.unchanged
     (piece,) = renderer.push(0, np.array([[1, 2], [3, 4]], np.int16))
+    assert piece.samples.tolist() == [[3, 4]]
+    assert [lead.name for lead in renderer.leads] == ["II"]
+
+
+def test_the_one_lead_is_the_first_where_there_is_no_second_limb_lead() -> None:
+    renderer = Renderer(OVERVIEW, 125.0, [Lead("V5", 10.0), Lead("V1", 10.0)])
+    (piece,) = renderer.push(0, np.array([[1, 2], [3, 4]], np.int16))
     assert piece.samples.tolist() == [[1, 2]]
+    assert [lead.name for lead in renderer.leads] == ["V5"]
 
 
 def test_vitals_have_no_samples() -> None:
@@ -195,7 +203,9 @@ def test_what_is_flat_is_restored_to_half_a_step(
     flat = np.repeat(samples[:, :1], 30, axis=1)
     renderer = Renderer(quality, rate_hz, leads)
     rendered = joined(renderer.push(0, flat) + renderer.flush())
-    for lead, coarse, row, value in zip(leads, renderer.leads, rendered, flat[:, 0].tolist(), strict=False):
+    by_name = {lead.name: (lead, value) for lead, value in zip(leads, flat[:, 0].tolist(), strict=True)}
+    for coarse, row in zip(renderer.leads, rendered, strict=True):
+        lead, value = by_name[coarse.name]
         (restored,) = set(row.tolist())
         multiple = round(coarse.gain_uv / lead.gain_uv)
         assert abs((restored - coarse.baseline) * multiple - (value - lead.baseline)) <= multiple // 2
