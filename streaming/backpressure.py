@@ -298,6 +298,15 @@ class BackpressureHandler:
         return len(self._outbox)
 
     @property
+    def queued_bytes(self) -> int:
+        """Their bytes."""
+        return self._outbox.size_bytes
+
+    def waveform_waits_s(self, now: float) -> float:
+        """For how long the oldest waveform has waited; 0 when none does."""
+        return self._outbox.waits_s(MessagePriority.HIGH, now)
+
+    @property
     def paused(self) -> bool:
         """Whether something waits for credit: for acks, or for the socket to take what is being sent."""
         return self._waiting_for_credit or (self._sender.busy and len(self._outbox) > 0)

@@ -317,6 +317,7 @@ class ViewerConsumer(VitalConsumer):
             while (wanted := self._wanted) is not None:
                 self._wanted = None
                 await self._watch_only(subscriber, frozenset(wanted.streams))
+                self.runtime.hub.focus(subscriber, wanted.focus)
         finally:
             self._following = False
 

@@ -31,15 +31,15 @@ class FanOut:
         self._tick_s = tick_s
         self._gather_s = gather_s
         self._clock = clock
-        self._loads: dict[str, Load] = {}
+        self._loads: dict[Announcement, Load] = {}
         self._last_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, announcement: Announcement, viewers: set[Subscriber], items: Iterable[Item]) -> None:
-        """Hand `items` of one stream to those who watch it at the next tick: `viewers` is read then."""
-        load = self._loads.get(announcement.info.stream)
+        """Hand what is sent under one alias to those who get it at the next tick: `viewers` is read then."""
+        load = self._loads.get(announcement)
         if load is None:
-            load = self._loads[announcement.info.stream] = Load(viewers)
+            load = self._loads[announcement] = Load(viewers)
         load.items.extend((item, announcement) for item in items)
         if not self._tick_s:
             self._tick()
@@ -49,17 +49,18 @@ class FanOut:
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
     def hand_on(self, stream: str) -> None:
-        """Do not wait with a stream whose alias is about to change: what waits was made under the old one.
+        """Do not wait with a stream of which somebody is about to be sent another alias.
 
-        That is free for others as soon as nobody holds it, and only who was told of it holds it.
+        What waits was made under the old one, for those who get it now. A retired alias is free for others as
+        soon as nobody holds it, and only who was told of it holds it.
         """
-        if stream in self._loads:
+        if any(announcement.info.stream == stream for announcement in self._loads):
             self.close()
             self._tick()
 
     def forget(self, stream: str) -> None:
         """Drop what waits for the viewers of a stream: there are none."""
-        self._loads.pop(stream, None)
+        self._loads = {told: load for told, load in self._loads.items() if told.info.stream != stream}
 
     def close(self) -> None:
         """No further tick."""
@@ -93,7 +94,7 @@ class FanOut:
 
 
 class Load:
-    """What one stream has for its viewers."""
+    """What one rendition of a stream has for its viewers."""
 
     __slots__ = ("items", "viewers")
 

@@ -6,35 +6,32 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
-from streaming.core import messages
-from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap, WaveFrame
-from streaming.core.frames import HEADER, FrameKind, encode_frame
-from streaming.core.messages import GapReason
-from streaming.core.outbox import Item, Span
-from streaming.core.priority import MessagePriority
+from streaming.aliases import Aliases
+from streaming.core.bundle import MESSAGE_TYPE, Bundle
+from streaming.core.ladder import CHOOSE_S
 from streaming.core.profiles import ProfileSet
-from streaming.core.streams import StreamInfo, group_of
+from streaming.core.streams import group_of
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S, FanOut
 from streaming.layer_link import LayerLink, LayerMessage
-from streaming.subscriber import Announcement, Subscriber, gap_item
+from streaming.room import Room
+from streaming.subscriber import Subscriber
 
 logger = logging.getLogger(__name__)
 
 LINGER_S = 90.0
 """How long a group is kept after its last local viewer left: a page reload joins nothing anew."""
 REPORT_EVERY_S = 2.0
-MAX_ALIASES = 0xFFFF
 
 
 class Hub:
     """Joins a stream's group with its first local viewer and hands each bundle to all of them at a tick.
 
+    What each viewer is sent its streams as is chosen four times a second, and when it watches others.
     `publish` and the delivery behind it never wait. Bundles of this process reach its viewers without the
     layer; the copy that the layer brings back is dropped by its origin.
     """
@@ -59,23 +56,29 @@ class Hub:
         self._on_notice = on_notice
         self._fan_out = FanOut(tick_s=tick_s, clock=clock)
         self._rooms: dict[str, Room] = {}
-        self._subscribers: set[Subscriber] = set()
+        self._subscribers: dict[Subscriber, dict[str, Room]] = {}
+        """The rooms that each viewer is in, by stream."""
         self._tallies: dict[str, GroupTally] = {}
         self._aliases = Aliases(self._evict)
         self._skewed: set[str] = set()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._restless: set[Subscriber] = set()
+        """Those who watch other streams than when it was chosen what they are sent."""
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open the one layer subscription of this process."""
         await self.link.start()
-        self._housekeeping = asyncio.create_task(self._keep_house(), name="vital-hub")
+        self._tasks = [
+            asyncio.create_task(self._every(CHOOSE_S, self._adapt), name="vital-adapt"),
+            asyncio.create_task(self._every(REPORT_EVERY_S, self._report_and_tidy), name="vital-hub"),
+        ]
 
     async def aclose(self) -> None:
         """Leave every group; viewers are closed by whoever accepted them."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._housekeeping
+                await task
         self._fan_out.close()
         await self.link.aclose()
 
@@ -109,32 +112,43 @@ class Hub:
 
     def add(self, subscriber: Subscriber) -> None:
         """A viewer has connected; it watches nothing yet."""
-        self._subscribers.add(subscriber)
+        self._subscribers[subscriber] = {}
 
     def remove(self, subscriber: Subscriber) -> None:
         """A viewer is gone: out of every room, and its aliases may be used again."""
-        self._subscribers.discard(subscriber)
-        for room in self._rooms.values():
+        for room in self._subscribers.pop(subscriber, {}).values():
             room.leave(subscriber, self._clock())
+        self._restless.discard(subscriber)
         self._aliases.release(subscriber)
 
     async def watch(self, subscriber: Subscriber, stream: str) -> None:
         """Deliver `stream` to `subscriber`. Waits for the layer when it is the group's first viewer here."""
         room = self._rooms.get(stream)
+        is_new = room is None
         if room is None:
             tally = self._tallies.setdefault(group_of(stream), GroupTally())
-            room = self._rooms[stream] = Room(stream, self._aliases, tally, self._fan_out, self._clock())
-            room.enter(subscriber)
+            room = self._rooms[stream] = Room(
+                stream, self._aliases, tally, self._fan_out, self._clock(), on_news=self._choose_soon
+            )
+        self._subscribers[subscriber][stream] = room
+        room.enter(subscriber)
+        self._choose_soon([subscriber])
+        if is_new:
             await self.link.join(room.group)
-        else:
-            room.enter(subscriber)
 
     def unwatch(self, subscriber: Subscriber, stream: str) -> None:
         """Stop delivering `stream`; what is queued for it is abandoned."""
-        room = self._rooms.get(stream)
+        room = self._subscribers.get(subscriber, {}).pop(stream, None)
         if room is not None:
             room.leave(subscriber, self._clock())
             subscriber.forget(room.group)
+            self._choose_soon([subscriber])
+
+    def focus(self, subscriber: Subscriber, stream: str | None) -> None:
+        """The viewer looks at `stream`: it gets a better rendition before the others do."""
+        if subscriber.focus != stream:
+            subscriber.focus = stream
+            self._choose_soon([subscriber])
 
     def publish(self, bundle: Bundle) -> None:
         """Take a bundle of a local device: to the viewers here at once, to other processes over the layer."""
@@ -172,15 +186,39 @@ class Hub:
 
     def _deliver(self, bundle: Bundle) -> None:
         room = self._rooms.get(bundle.info.stream)
-        if room is not None and room.viewers:
+        if room is not None and room.is_watched:
             room.deliver(bundle, self._clock())
 
-    async def _keep_house(self) -> None:
+    def _choose_soon(self, subscribers: Iterable[Subscriber]) -> None:
+        """Choose anew for these viewers, once, when all that happens now has happened."""
+        if not self._restless:
+            asyncio.get_running_loop().call_soon(self._choose_for_restless)
+        self._restless.update(subscribers)
+
+    def _choose_for_restless(self) -> None:
+        restless, self._restless = self._restless, set()
+        for subscriber in restless:
+            self._choose(subscriber)
+
+    def _choose(self, subscriber: Subscriber) -> None:
+        rooms = self._subscribers[subscriber]
+        wants = [room.want(focused=stream == subscriber.focus) for stream, room in rooms.items()]
+        now = self._clock()
+        for stream, rendition in subscriber.choose([want for want in wants if want is not None]).items():
+            rooms[stream].send_as(subscriber, rendition, now)
+
+    def _adapt(self) -> None:
+        for room in self._rooms.values():
+            room.tend(self._clock())
+        for subscriber in list(self._subscribers):
+            self._choose(subscriber)
+
+    async def _every(self, seconds: float, act: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(REPORT_EVERY_S)
+            await asyncio.sleep(seconds)
             try:
-                self._report_and_tidy()
-            except Exception:  # a fault of ours; reports and leaving must go on for all the others
+                act()
+            except Exception:  # a fault of ours; the next turn must come for all the others
                 logger.exception("keeping house failed, going on")
 
     def _report_and_tidy(self) -> None:
@@ -191,166 +229,3 @@ class Hub:
                 del self._rooms[room.stream]
                 room.close()
                 self.link.leave(room.group)
-
-
-class Room:
-    """One stream in this process: its viewers, its current epoch, and the alias its frames carry."""
-
-    def __init__(self, stream: str, aliases: Aliases, tally: GroupTally, fan_out: FanOut, now: float) -> None:
-        self.stream = stream
-        self.group = group_of(stream)
-        self.viewers: set[Subscriber] = set()
-        self.tally = tally
-        self._aliases = aliases
-        self._fan_out = fan_out
-        self._info: StreamInfo | None = None
-        self._announcement: Announcement | None = None
-        self._next_sample: int | None = None
-        self._outdated_told = False
-        self._empty_since = now
-
-    def enter(self, subscriber: Subscriber) -> None:
-        """`subscriber` gets what comes from now on."""
-        self.viewers.add(subscriber)
-
-    def leave(self, subscriber: Subscriber, now: float) -> None:
-        """`subscriber` gets nothing more."""
-        if subscriber in self.viewers:
-            self.viewers.discard(subscriber)
-            self._empty_since = now
-            if not self.viewers:
-                self._next_sample = None  # What comes while nobody watches is nobody's gap.
-                self._fan_out.forget(self.stream)
-
-    def idle_s(self, now: float) -> float:
-        """Seconds since the last viewer left; 0 while there is one."""
-        return 0.0 if self.viewers else now - self._empty_since
-
-    def close(self) -> None:
-        """Give the alias back."""
-        if self._announcement is not None:
-            self._aliases.retire(self._announcement)
-
-    def deliver(self, bundle: Bundle, now: float) -> None:
-        """Prepare each payload once and offer it to every viewer; a hole nobody explained becomes a GAP.
-
-        A bundle of an older epoch than the present one is passed over: see ADR 8.
-        """
-        if self._info is not None and bundle.info.epoch < self._info.epoch:
-            self._tell_outdated(bundle.info.epoch)
-            return
-        if bundle.info != self._info:
-            self._begin(bundle.info)
-        announcement = self._announcement
-        assert announcement is not None, "a room with an epoch has announced it"
-        items: list[Item] = []
-        for gap in bundle.gaps:
-            items += self._missing(bundle.info, gap.first, gap.stop, now)
-            items.append(self._gap(bundle.info, gap, now))
-        for frame in bundle.frames:
-            if frame.kind is FrameKind.WAVEFORM:
-                items += self._missing(bundle.info, frame.first, frame.first + frame.count, now)
-            items.append(_frame_item(bundle.info, announcement.alias, frame, now))
-        items += (
-            Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
-            for event in bundle.events
-        )
-        if items:  # else all that it carries is of a newer version
-            self._fan_out.add(announcement, self.viewers, items)
-
-    def _tell_outdated(self, epoch: int) -> None:
-        if not self._outdated_told:
-            self._outdated_told = True
-            logger.warning("epoch %s of stream %s comes beside a newer one, ignored", epoch, self.stream)
-
-    def _begin(self, info: StreamInfo) -> None:
-        """A new epoch, or new facts about it: a new alias."""
-        if self._announcement is not None:
-            self._fan_out.hand_on(self.stream)
-            self._aliases.retire(self._announcement)
-        if self._info is None or self._info.epoch != info.epoch:
-            self._next_sample = None
-        self._info = info
-        alias = self._aliases.take()
-        self._announcement = Announcement(
-            alias, info, messages.stream(info, alias), self.tally, self._aliases.hold
-        )
-
-    def _missing(self, info: StreamInfo, first: int, stop: int, now: float) -> list[Item]:
-        """Account for samples `first` to `stop`: a GAP for what lies before them and was lost on the way."""
-        expected, self._next_sample = self._next_sample, stop
-        if expected is None or first <= expected:
-            return []
-        return [self._gap(info, Gap(expected, first, GapReason.DROPPED), now)]
-
-    def _gap(self, info: StreamInfo, gap: Gap, now: float) -> Item:
-        return gap_item(Span(info.stream, info.epoch, gap.first, gap.stop), gap.reason, now)
-
-
-class Aliases:
-    """The process's u16 names for (stream, epoch, rendition), free again when no connection knows them.
-
-    `evict(subscriber)` must release what the subscriber holds.
-    """
-
-    def __init__(self, evict: Callable[[Subscriber], None]) -> None:
-        self._evict = evict
-        self._free: deque[int] = deque()
-        self._next = 0
-        self._holders: dict[int, set[Subscriber]] = {}
-        self._retired: dict[int, None] = {}
-
-    def take(self) -> int:
-        """An unused alias.
-
-        When all 65,536 are held, the connections that hold the oldest retired one are asked to come again:
-        that takes a device changing sessions for days under one viewer.
-        """
-        if self._free:
-            alias = self._free.popleft()
-        elif self._next <= MAX_ALIASES:
-            alias, self._next = self._next, self._next + 1
-        else:
-            alias = next(iter(self._retired))
-            for subscriber in list(self._holders[alias]):
-                self._evict(subscriber)
-            self._free.remove(alias)
-        self._holders[alias] = set()
-        return alias
-
-    def hold(self, alias: int, subscriber: Subscriber) -> None:
-        """`subscriber` has been told what `alias` means."""
-        self._holders[alias].add(subscriber)
-
-    def retire(self, announcement: Announcement) -> None:
-        """No new frame will carry this alias."""
-        alias = announcement.alias
-        if self._holders[alias]:
-            self._retired[alias] = None
-        else:
-            self._set_free(alias)
-
-    def release(self, subscriber: Subscriber) -> None:
-        """The connection is closed: whatever it alone held is free."""
-        for alias, holders in list(self._holders.items()):
-            holders.discard(subscriber)
-            if not holders and alias in self._retired:
-                self._set_free(alias)
-
-    def _set_free(self, alias: int) -> None:
-        self._retired.pop(alias, None)
-        del self._holders[alias]
-        self._free.append(alias)
-
-
-def _frame_item(info: StreamInfo, alias: int, frame: WaveFrame, now: float) -> Item:
-    """The one queue item that all viewers share; its bytes are never copied again."""
-    payload = encode_frame(frame.kind, alias, frame.first, frame.payload)
-    live = frame.kind is FrameKind.WAVEFORM
-    return Item(
-        payload,
-        MessagePriority.HIGH if live else MessagePriority.BULK,
-        now,
-        HEADER.size + len(frame.payload),
-        span=Span(info.stream, info.epoch, frame.first, frame.first + frame.count),
-    )

@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 FRAME_S = 0.1
 """The canonical live frame. Shorter chunks are joined up to it; longer ones travel as they came."""
-MAX_PLAIN_BYTES = 60 * 1024
-"""Samples of 4 bytes that fit a frame (64 KiB) even when our deflate settings gain nothing on them."""
 SILENCE_S = 10.0
 """How long a session must be silent before another may take its stream."""
 CPU_S_PER_S = 0.25
@@ -243,7 +241,7 @@ class _Epoch:
         self._pending: _Pending | None = None
         self._encoder = codec.WaveformEncoder()
         self._frame_samples = max(1, round(FRAME_S * info.rate_hz))
-        self._max_frame_samples = MAX_PLAIN_BYTES // (4 * len(info.leads))
+        self._max_frame_samples = codec.max_frame_samples(len(info.leads))
         self._baselines = np.array([[lead.baseline] for lead in info.leads])
         self._gains_uv = np.array([[lead.gain_uv] for lead in info.leads])
         self._limits = np.array([[2.0**lead.adc_bits] for lead in info.leads])
@@ -344,14 +342,14 @@ class _Epoch:
         """Publish a device's own payload: compressed at the edge, it is not compressed again."""
         self.flush()
         self._compression.took_compressed(samples, frame.payload)
-        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload)
+        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload, samples)
         self._publish(Bundle(self.info, frames=(wave,), events=self._analyse(frame.first, samples)))
 
     def _publish_frame(self, kind: FrameKind, first: int, samples: Samples) -> None:
         for at in range(0, samples.shape[1], self._max_frame_samples):
             part = samples[:, at : at + self._max_frame_samples]
             payload = self._compression.compress_samples(part, self._encoder)
-            frame = WaveFrame(kind, first + at, part.shape[1], payload)
+            frame = WaveFrame(kind, first + at, part.shape[1], payload, part)
             events = self._analyse(first + at, part) if kind is FrameKind.WAVEFORM else ()
             self._publish(Bundle(self.info, frames=(frame,), events=events))
 

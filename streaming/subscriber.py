@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,17 +12,18 @@ from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame, encode_json_frame
+from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
 from streaming.core.messages import GapReason
 from streaming.core.network import NetworkCondition
 from streaming.core.outbox import Drop, DropReason, Item, Span
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import ProfileSet
+from streaming.core.renditions import Quality, Rendition
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
 from streaming.core.window import ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
 
-RENDITION = "lossless"
 QUIET_REPORTS = 5
 """How many reports are passed over while they would say nothing new."""
 CONTROL_GROUP = "control"
@@ -76,6 +77,8 @@ class Subscriber:
         rng: random.Random | None = None,
     ) -> None:
         self.cut = on_cut
+        self.focus: str | None = None
+        """The stream that the user looks at."""
         self._clock = clock
         self._profiles = profiles
         self._compression = compression
@@ -97,11 +100,13 @@ class Subscriber:
         self._groups = {CONTROL_GROUP}
         self._announced: set[int] = set()
         self._tallies: dict[str, GroupTally] = {}
+        self._ladder = Ladder()
+        self._decision = Decision({}, Reason.STREAMS, 0.0)
         self._losses = 0
         self._flowing = False
         """Whether a shared bundle left since the last look."""
         self._report_due = False
-        self._reported: tuple[NetworkCondition, int, int] | None = None
+        self._reported: tuple[object, ...] | None = None
         self._passed_over = 0
 
     def offer(self, item: Item, announcement: Announcement) -> None:
@@ -160,6 +165,19 @@ class Subscriber:
             if isinstance(drop.item.key, int):
                 self._announced.discard(drop.item.key)
 
+    def choose(self, wants: Sequence[Want]) -> Mapping[str, Rendition]:
+        """What each of the streams it watches is to be sent as from now on, by what its network carries."""
+        now = self._clock()
+        readings = Readings.of(
+            self.window,
+            now,
+            queued_s=self.handler.waveform_waits_s(now),
+            queued_bytes=self.handler.queued_bytes,
+            lost=self._losses,
+        )
+        self._decision = self._ladder.decide(wants, readings, now)
+        return self._decision.renditions
+
     def report(self) -> None:
         """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.
 
@@ -167,7 +185,7 @@ class Subscriber:
         """
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
-        news = (network.condition, self._losses, self.handler.queued_messages)
+        news = (network.condition, self._losses, self.handler.queued_messages, self._coarsest)
         self._passed_over += 1
         if news != self._reported or self._passed_over >= QUIET_REPORTS:
             self._reported, self._passed_over = news, 0
@@ -188,12 +206,24 @@ class Subscriber:
             dropped=metrics.dropped_messages,
             expired=metrics.expired_messages,
             condition=metrics.condition or NetworkCondition.GOOD,
-            rendition=RENDITION,
+            rendition=self._coarsest,
+            reason=self._decision.reason,
         )
+
+    @property
+    def _coarsest(self) -> Quality:
+        """Of all that it is sent."""
+        qualities = {rendition.quality for rendition in self._decision.renditions.values()}
+        return max(qualities, key=list(Quality).index, default=Quality.LOSSLESS)
 
     async def aclose(self) -> None:
         """End the writer; what is queued or unacked counts as abandoned."""
         await self.handler.aclose()
+
+    def announce(self, announcement: Announcement) -> None:
+        """Say what an alias stands for, also where the viewer knows it: of numbers only, no frame tells."""
+        self._announced.discard(announcement.alias)
+        self._announce(announcement)
 
     def _announce(self, announcement: Announcement) -> None:
         alias, group = announcement.alias, announcement.info.group

@@ -156,6 +156,13 @@ def server_messages() -> dict[str, str]:
         "roster": messages.roster([entry]),
         "empty roster": messages.roster([]),
         "stream": messages.stream(_INFO, 9),
+        "coarse stream": messages.stream(
+            _INFO, 10, rendition="overview", leads=_INFO.leads[:1], factor=3, frame_ms=1000
+        ),
+        "numbers only": messages.stream(_INFO, 11, rendition="vitals", frame_ms=1000),
+        "gap of numbers": messages.gap(
+            "bed-7", epoch=3, first=72, stop=720, reason=GapReason.RENDITION, recoverable=False
+        ),
         "vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=72.5, hr_source="II"),
         "unknown vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=None, hr_source=None),
         "quality": messages.quality(
@@ -175,7 +182,8 @@ def server_messages() -> dict[str, str]:
             dropped=1,
             expired=0,
             condition="good",
-            rendition="lossless",
+            rendition="display",
+            reason="queueing",
         ),
         "new stats": messages.stats(
             rtt_ms=None,
@@ -187,6 +195,7 @@ def server_messages() -> dict[str, str]:
             expired=0,
             condition="unknown",
             rendition="lossless",
+            reason="streams",
         ),
         "bye": messages.bye(CloseCode.SLOW, "too slow", retry_after_ms=2000),
         "final bye": messages.bye(CloseCode.FORBIDDEN, "forbidden"),

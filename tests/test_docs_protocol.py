@@ -12,8 +12,10 @@ import yaml
 
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind
+from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason, SignalState
 from streaming.core.priority import MessagePriority
+from streaming.core.renditions import Quality
 from streaming.core.streams import Source
 from streaming.ecg.codec import CodecId
 from streaming.exceptions import CloseCode
@@ -169,10 +171,13 @@ def test_every_kind_flag_and_codec_is_documented() -> None:
 
 
 def test_every_word_of_a_field_is_documented() -> None:
-    for word in (*GapReason, *SignalState, *Source, *(priority.name.lower() for priority in MessagePriority)):
+    words = (*GapReason, *SignalState, *Source, *Quality, *Reason, *(p.name.lower() for p in MessagePriority))
+    for word in words:
         assert f"`{word}`" in PAGE, word
     properties = {name: message["payload"].get("properties", {}) for name, message in MESSAGES.items()}
     assert properties["gap"]["reason"]["enum"] == [reason.value for reason in GapReason]
+    assert properties["stats"]["reason"]["enum"] == [reason.value for reason in Reason]
+    assert SPEC["components"]["schemas"]["rendition"]["enum"] == [quality.value for quality in Quality]
     assert properties["quality"]["state"]["enum"] == [state.value for state in SignalState]
     assert SPEC["components"]["schemas"]["source"]["enum"] == [source.value for source in Source]
     assert list(properties["stats"]["queued"]["properties"]) == [p.name.lower() for p in MessagePriority]

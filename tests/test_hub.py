@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from channels.layers import InMemoryChannelLayer
 
-from streaming import hub as hub_module
+from streaming import aliases as aliases_module
+from streaming import room as room_module
 from streaming.core import frames
 from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap
 from streaming.core.frames import FrameKind
@@ -217,7 +218,7 @@ class TestFanOut:
             made += 1
             return frames.encode_frame(*args)
 
-        monkeypatch.setattr(hub_module, "encode_frame", counting)
+        monkeypatch.setattr(room_module, "encode_frame", counting)
         async with place() as at:
             hub = await at.hub()
             viewers = [await at.watching(hub) for _ in range(3)]
@@ -443,14 +444,16 @@ class TestEpochs:
     @virtual_time
     async def test_an_alias_that_nobody_was_told_of_is_free_at_once(self) -> None:
         async with place() as at:
-            hub = await at.hub()
-            await at.watching(hub)
-            for epoch in (1, 2):
-                hub.publish(Bundle(replace(INFO, epoch=epoch)))
-            viewer = await at.watching(hub, "b")
+            hub = await at.hub(tick_s=TICK_S)
+            gone = await at.watching(hub)
+            hub.publish(frames_of(INFO, 0))
+            await at.go(hub, gone)  # before the tick
+            viewer = await at.watching(hub, "a", "b")
+            hub.publish(frames_of(replace(INFO, epoch=2), 0))
             hub.publish(frames_of(stream_info("b"), 0))
+            await asyncio.sleep(2 * TICK_S)
             await viewer.catch_up()
-            assert aliases(viewer) == [1]
+            assert aliases(viewer) == [0, 1]
 
     @virtual_time
     async def test_frames_that_wait_for_the_tick_keep_their_epoch(self) -> None:
@@ -484,7 +487,7 @@ class TestEpochs:
     async def test_when_all_aliases_are_held_the_oldest_holders_have_to_come_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hub_module, "MAX_ALIASES", 1)
+        monkeypatch.setattr(aliases_module, "MAX_ALIASES", 1)
         async with place() as at:
             hub = await at.hub()
             early = await at.watching(hub)
@@ -503,7 +506,7 @@ class TestEpochs:
     async def test_a_viewer_cut_for_its_alias_is_sent_nothing_under_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hub_module, "MAX_ALIASES", 0)
+        monkeypatch.setattr(aliases_module, "MAX_ALIASES", 0)
         async with place() as at:
             hub = await at.hub()
             viewer = await at.watching(hub)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.client.connection import refuse_unknown
+from streaming.core import renditions
 from streaming.core.client_messages import parse_server_messages
 from streaming.core.fields import Fields
 from streaming.core.frames import Frame as WireFrame
@@ -28,14 +29,18 @@ _MOST_LEADS = 16
 class StreamFormat:
     """How the samples of a stream are meant, until its next epoch or rendition.
 
-    `rate_hz` is nominal; `patient` a pseudonym; `frame_ms` the usual length of a live frame.
+    `rate_hz` is nominal and that of the source, of whose samples `factor` make one here; `leads` are those
+    that are sent, `all_leads` the names of those that the source has. `patient` is a pseudonym, `frame_ms`
+    the usual length of a live frame.
     """
 
     stream: str
     epoch: int
     rendition: str
     rate_hz: float
+    factor: int
     leads: tuple[Lead, ...]
+    all_leads: tuple[str, ...]
     source: Source
     patient: str
     frame_ms: int
@@ -43,9 +48,10 @@ class StreamFormat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """Samples of all leads, int16 or int32, (leads, n); the first has the sample index `first`.
+    """Samples, int16 or int32, (leads, n), in the leads and steps of `info`.
 
-    `live` is False for samples that come late and fill a hole.
+    Indices count the source's samples: the first stands at `first`, each other `info.factor` behind the one
+    before it. `live` is False for samples that come late and fill a hole.
     """
 
     stream: str
@@ -58,7 +64,7 @@ class Frame:
     @property
     def stop(self) -> int:
         """One past the index of the last sample."""
-        return self.first + int(self.samples.shape[1])
+        return self.first + (int(self.samples.shape[1]) - 1) * self.info.factor + 1
 
     def microvolts(self) -> NDArray[np.float32]:
         """The samples in microvolts, (leads, n)."""
@@ -118,7 +124,10 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk")."""
+    """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk").
+
+    `rendition` is the coarsest that any of its streams is sent as, and `reason` why.
+    """
 
     rtt_ms: float | None
     goodput_bps: float | None
@@ -129,6 +138,14 @@ class Stats:
     expired: int
     condition: str
     rendition: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersOnly:
+    """The network is too narrow for samples of this stream; vitals go on, and a Gap tells what is missed."""
+
+    info: StreamFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +156,7 @@ class Disconnected:
     reason: str
 
 
-Event = Frame | Vitals | Gap | Quality | RosterChanged | Denied | Stats | Disconnected
+Event = Frame | Vitals | Gap | Quality | NumbersOnly | RosterChanged | Denied | Stats | Disconnected
 
 
 class Decoder:
@@ -178,7 +195,8 @@ class Decoder:
         fields = Fields(item)
         match item["type"]:
             case "stream":
-                self._formats[fields.integer("alias", 0, 0xFFFF)] = _format(fields)
+                info = self._formats[fields.integer("alias", 0, 0xFFFF)] = _format(fields)
+                return NumbersOnly(info) if info.rendition == renditions.Quality.VITALS else None
             case "vitals":
                 return Vitals(
                     **_place(fields),
@@ -213,6 +231,7 @@ def _format(fields: Fields) -> StreamFormat:
         epoch=fields.integer("epoch", 0, MAX_SAFE_INTEGER),
         rendition=fields.text("rendition", longest=_LONGEST),
         rate_hz=fields.number("rate_hz", 0.001),
+        factor=fields.integer("factor", 1, MAX_SAFE_INTEGER),
         leads=tuple(
             Lead(
                 lead.text("name", longest=16),
@@ -221,6 +240,7 @@ def _format(fields: Fields) -> StreamFormat:
             )
             for lead in fields.objects("leads", most=_MOST_LEADS)
         ),
+        all_leads=tuple(fields.texts("all_leads", most=_MOST_LEADS, longest=16)),
         source=Source(fields.choice("source", Source)),
         patient=fields.text("patient", longest=_LONGEST),
         frame_ms=fields.integer("frame_ms", 1, 10_000),
@@ -280,6 +300,7 @@ def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
         expired=fields.integer("expired", 0, MAX_SAFE_INTEGER),
         condition=fields.text("condition", longest=_LONGEST),
         rendition=fields.text("rendition", longest=_LONGEST),
+        reason=fields.text("reason", longest=_LONGEST),
     )
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from streaming.core.frames import FrameKind
 from streaming.core.messages import GapReason
@@ -16,12 +19,16 @@ MESSAGE_TYPE = "vital.bundle"
 
 @dataclass(frozen=True, slots=True)
 class WaveFrame:
-    """`count` encoded samples from sample index `first` on, as every viewer of the rendition gets them."""
+    """`count` encoded samples from sample index `first` on, lossless, as its viewers get them.
+
+    `samples`, (leads, n), are the same decoded, where the process has them at hand; they cross no layer.
+    """
 
     kind: FrameKind
     first: int
     count: int
     payload: bytes
+    samples: npt.NDArray[np.signedinteger] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

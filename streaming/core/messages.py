@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -50,6 +50,8 @@ class GapReason(StrEnum):
     QUOTA = "quota"
     EMERGENCY = "emergency"
     SOURCE = "source"
+    RENDITION = "rendition"
+    """The viewer was sent numbers only."""
 
 
 class SignalState(StrEnum):
@@ -280,8 +282,19 @@ def roster(entries: Iterable[RosterEntry]) -> str:
     return _message("roster", streams=[asdict(entry) for entry in entries])
 
 
-def stream(info: StreamInfo, alias: int, *, rendition: str = "lossless", frame_ms: int = 100) -> str:
-    """What `alias` stands for in the frames that follow."""
+def stream(
+    info: StreamInfo,
+    alias: int,
+    *,
+    rendition: str = "lossless",
+    leads: Sequence[Lead] | None = None,
+    factor: int = 1,
+    frame_ms: int = 100,
+) -> str:
+    """What `alias` stands for in the frames that follow.
+
+    `leads` are those of its payloads, all of the source's by default; `factor` native samples make one.
+    """
     return _message(
         "stream",
         alias=alias,
@@ -289,9 +302,12 @@ def stream(info: StreamInfo, alias: int, *, rendition: str = "lossless", frame_m
         epoch=info.epoch,
         rendition=rendition,
         rate_hz=info.rate_hz,
+        factor=factor,
         leads=[
-            {"name": lead.name, "gain_uv": lead.gain_uv, "baseline": lead.baseline} for lead in info.leads
+            {"name": lead.name, "gain_uv": lead.gain_uv, "baseline": lead.baseline}
+            for lead in (info.leads if leads is None else leads)
         ],
+        all_leads=[lead.name for lead in info.leads],
         unit="uV",
         source=info.source,
         patient=info.patient,
@@ -352,8 +368,12 @@ def stats(
     expired: int,
     condition: str,
     rendition: str,
+    reason: str,
 ) -> str:
-    """How this connection fares, as the server sees it; None is not known yet."""
+    """How this connection fares, as the server sees it; None is not known yet.
+
+    `rendition` is the coarsest that any of its streams is sent as, and `reason` why.
+    """
     return _message(
         "stats",
         rtt_ms=None if rtt_ms is None else round(rtt_ms, 1),
@@ -365,6 +385,7 @@ def stats(
         expired=expired,
         condition=condition,
         rendition=rendition,
+        reason=reason,
     )
 
 

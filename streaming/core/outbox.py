@@ -235,6 +235,11 @@ class Outbox:
         """Messages queued, by priority less 1."""
         return tuple(sum(len(queue.items) for queue in ring) for ring in self._rings)
 
+    def waits_s(self, priority: MessagePriority, now: float) -> float:
+        """For how long the oldest data of a class has waited; 0 when there is none."""
+        oldest = min((queue.oldest_at() for queue in self._rings[priority - 1]), default=math.inf)
+        return max(0.0, now - oldest)
+
     @property
     def size_bytes(self) -> int:
         """Bytes queued."""

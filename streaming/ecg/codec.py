@@ -10,6 +10,7 @@ import numpy as np
 from streaming.ecg import planes
 from streaming.ecg.ecg1 import decode as ecg1_decode
 from streaming.ecg.ecg1 import encode as ecg1_encode
+from streaming.ecg.grid import THOUSANDTHS
 from streaming.ecg.planes import MAX_LEADS, MAX_SAMPLES, Samples
 from streaming.exceptions import ProtocolError
 
@@ -21,8 +22,11 @@ __all__ = [
     "Samples",
     "WaveformEncoder",
     "decode",
+    "max_frame_samples",
     "read_header",
 ]
+
+_MAX_PLAIN_BYTES = 60 * 1024
 
 
 class CodecId(IntEnum):
@@ -40,6 +44,8 @@ class PayloadHeader:
     codec: CodecId
     leads: int
     samples: int
+    step: float = 1.0
+    """All samples are whole multiples of it, rounded: the converter's step, where the encoder found one."""
 
 
 class WaveformEncoder:
@@ -80,10 +86,16 @@ def decode(payload: bytes, *, max_leads: int = MAX_LEADS, max_samples: int = MAX
     return planes.decode_planes(payload)
 
 
+def max_frame_samples(leads: int) -> int:
+    """Samples of each lead that fit a frame (64 KiB) even as int32 on which nothing is gained."""
+    return min(_MAX_PLAIN_BYTES // (4 * leads), MAX_SAMPLES)
+
+
 def read_header(payload: bytes) -> PayloadHeader:
     """Codec, leads and samples of a payload, without decoding it; raises ProtocolError."""
     if payload[:1] and payload[0] & 0xF0 == CodecId.ECG1:
         header = ecg1_decode.read_header(payload)
-        return PayloadHeader(CodecId.ECG1, header.leads, header.samples)
+        step = 1.0 if header.grid is None else header.grid.step / THOUSANDTHS
+        return PayloadHeader(CodecId.ECG1, header.leads, header.samples, step)
     codec, leads, samples = planes.read_header(payload)
     return PayloadHeader(CodecId(codec), leads, samples)

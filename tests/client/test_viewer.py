@@ -115,7 +115,8 @@ async def test_events_come_typed() -> None:
             dropped=1,
             expired=0,
             condition="good",
-            rendition="lossless",
+            rendition="display",
+            reason="trial",
         ),
     ]
     everything = f"[{','.join(told)}]"
@@ -131,6 +132,7 @@ async def test_events_come_typed() -> None:
     stats = events[5]
     assert isinstance(stats, Stats)
     assert (stats.rtt_ms, stats.goodput_bps, stats.queued["high"], stats.condition) == (12.0, None, 2, "good")
+    assert (stats.rendition, stats.reason) == ("display", "trial")
 
 
 @pytest.mark.parametrize("deflated", [True, False])

@@ -1,0 +1,449 @@
+"""One stream in one process: who is sent it as what, each rendition made once for all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from streaming.aliases import Aliases
+from streaming.core import messages
+from streaming.core.bundle import Bundle, Gap, WaveFrame
+from streaming.core.frames import HEADER, FrameKind, encode_frame
+from streaming.core.items import Item, Span
+from streaming.core.ladder import Want
+from streaming.core.messages import MAX_CHUNK_S, GapReason
+from streaming.core.priority import MessagePriority
+from streaming.core.renditions import LADDER, Quality, Rendition
+from streaming.core.streams import StreamInfo, group_of
+from streaming.core.tally import GroupTally
+from streaming.ecg import codec
+from streaming.ecg.frame_maker import FrameMaker, RenderedFrame, late_frames
+from streaming.ecg.needs import Needs
+from streaming.ecg.renditions import Renderer
+from streaming.ecg.strip import Strip
+from streaming.exceptions import ProtocolError
+from streaming.fanout import FanOut
+from streaming.subscriber import Announcement, Subscriber, gap_item
+
+logger = logging.getLogger(__name__)
+
+CANONICAL = LADDER[0]
+"""Frames as the ingest made them: nothing is left to do but to forward them."""
+QUIET_S = MAX_CHUNK_S + 0.5
+"""A stream from which nothing came for so long has stopped: what its renditions hold back is due."""
+
+
+class Channel:
+    """One rendition of a stream: who is sent it, under which alias, and how its frames are made.
+
+    Whoever changes to it joins where it stands. `joining` are those who have been sent later samples of
+    another rendition than are in a frame of this one yet, up to the index there; `items` is what the bundle
+    at hand has for `viewers`.
+    """
+
+    __slots__ = ("announcement", "items", "joining", "maker", "rendition", "viewers")
+
+    def __init__(self, rendition: Rendition) -> None:
+        self.rendition = rendition
+        self.viewers: set[Subscriber] = set()
+        self.joining: dict[Subscriber, int] = {}
+        self.announcement: Announcement | None = None
+        self.maker: FrameMaker | None = None
+        self.items: list[Item] = []
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody is sent it, or about to be."""
+        return bool(self.viewers or self.joining)
+
+    def leave(self, subscriber: Subscriber) -> int | None:
+        """Send it no more; up to where it was sent what came before, where that is another index."""
+        self.viewers.discard(subscriber)
+        return self.joining.pop(subscriber, None)
+
+
+class Room:
+    """One stream in this process: its viewers, its current epoch, and its renditions in use.
+
+    `on_news(viewers)` is called when it is known what the stream will take.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        aliases: Aliases,
+        tally: GroupTally,
+        fan_out: FanOut,
+        now: float,
+        *,
+        on_news: Callable[[Iterable[Subscriber]], None],
+    ) -> None:
+        self.stream = stream
+        self.group = group_of(stream)
+        self.tally = tally
+        self._aliases = aliases
+        self._fan_out = fan_out
+        self._on_news = on_news
+        self._channels: dict[Rendition, Channel] = {CANONICAL: Channel(CANONICAL)}
+        self._seats: dict[Subscriber, Channel] = {}
+        self._numbers_since: dict[Subscriber, int] = {}
+        """The first sample that a viewer of `vitals` has not been sent."""
+        self._info: StreamInfo | None = None
+        self._strip = Strip(0.0)
+        self._needs: Needs | None = None
+        self._wants: tuple[Want, Want] | None = None
+        self._outdated_told = False
+        self._empty_since = now
+        self._wave_at = now
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody here watches the stream."""
+        return bool(self._seats)
+
+    @property
+    def viewers(self) -> set[Subscriber]:
+        """All of them, whatever they are sent it as."""
+        return set(self._seats)
+
+    def enter(self, subscriber: Subscriber) -> None:
+        """`subscriber` gets what comes from now on, as it comes from the device."""
+        if subscriber not in self._seats:
+            channel = self._seats[subscriber] = self._channels[CANONICAL]
+            channel.viewers.add(subscriber)
+
+    def leave(self, subscriber: Subscriber, now: float) -> None:
+        """`subscriber` gets nothing more."""
+        channel = self._seats.pop(subscriber, None)
+        if channel is None:
+            return
+        channel.leave(subscriber)
+        self._numbers_since.pop(subscriber, None)
+        self._drop_unused(channel)
+        if not self._seats:
+            self._empty_since = now
+            self._strip.clear(None)  # What comes while nobody watches is nobody's gap.
+            self._fan_out.forget(self.stream)
+
+    def idle_s(self, now: float) -> float:
+        """Seconds since the last viewer left; 0 while there is one."""
+        return 0.0 if self._seats else now - self._empty_since
+
+    def close(self) -> None:
+        """Give the aliases back."""
+        for channel in self._channels.values():
+            self._retire(channel)
+
+    def want(self, *, focused: bool) -> Want | None:
+        """What the ladder of a viewer has to know; None before anything has come."""
+        if self._wants is None:
+            if self._needs is None:
+                return None
+            needs = self._needs.bytes_per_s
+            self._wants = Want(self.stream, needs), Want(self.stream, needs, focused=True)
+        return self._wants[focused]
+
+    def send_as(self, subscriber: Subscriber, rendition: Rendition, now: float) -> None:
+        """From the next frame on, send the stream to this viewer as `rendition`; no sample is left out."""
+        before = self._seats[subscriber]
+        if before.rendition == rendition:
+            return
+        self._fan_out.hand_on(self.stream)
+        reached = before.leave(subscriber)
+        if reached is None:
+            reached = self._reach_of(before)
+        self._drop_unused(before)
+        channel = self._channels.setdefault(rendition, Channel(rendition))
+        self._seats[subscriber] = channel
+        if rendition.quality is Quality.VITALS:
+            channel.viewers.add(subscriber)
+            if reached is not None:
+                self._numbers_since[subscriber] = reached
+            if self._info is not None:
+                subscriber.announce(self._announcement(channel))
+            return
+        since = self._numbers_since.pop(subscriber, None)
+        if since is not None and (stop := self._strip.stop) is not None:
+            if since < stop:
+                self._send(subscriber, channel, [self._gap(Gap(since, stop, GapReason.RENDITION), now)])
+            reached = max(since, stop)
+        self._join(subscriber, channel, reached, now)
+
+    def tend(self, now: float) -> None:
+        """Send what renditions hold back of a stream that has stopped."""
+        if now - self._wave_at > QUIET_S and any(channel.maker for channel in self._channels.values()):
+            self._wave_at = now
+            self._flush(now)
+            self._hand_out()
+
+    def deliver(self, bundle: Bundle, now: float) -> None:
+        """Prepare each payload once and offer it to every viewer; a hole nobody explained becomes a GAP.
+
+        A bundle of an older epoch than the present one is passed over: see ADR 8.
+        """
+        if self._info is not None and bundle.info.epoch < self._info.epoch:
+            self._tell_outdated(bundle.info.epoch)
+            return
+        if bundle.info != self._info:
+            self._begin(bundle.info, now)
+        for gap in bundle.gaps:
+            self._skip(gap, now)
+        for frame in bundle.frames:
+            if frame.kind is FrameKind.WAVEFORM:
+                self._wave(frame, now)
+            else:
+                self._late(frame, now)
+        for event in bundle.events:
+            item = Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
+            self._add_for_all(item)
+        self._hand_out()
+
+    # -- what comes
+
+    def _begin(self, info: StreamInfo, now: float) -> None:
+        """A new epoch, or new facts about it: new aliases."""
+        self._flush(now)
+        self._hand_out()
+        self._fan_out.hand_on(self.stream)
+        for channel in self._channels.values():
+            self._retire(channel)
+        if self._info is None or self._info.epoch != info.epoch:
+            stop = None
+            self._numbers_since.clear()
+        else:
+            stop = self._strip.stop
+        self._info = info
+        self._strip = Strip(info.rate_hz)
+        self._strip.clear(stop)
+        self._needs, self._wants = Needs(info), None
+        self._on_news(self._seats)
+        for channel in self._channels.values():
+            if channel.rendition.quality is Quality.VITALS:
+                for viewer in channel.viewers:
+                    viewer.announce(self._announcement(channel))
+
+    def _skip(self, gap: Gap, now: float) -> None:
+        """These samples are missing, and perhaps some before them."""
+        self._expect(gap.first, now)
+        self._pass_over(gap, now)
+
+    def _expect(self, first: int, now: float) -> None:
+        """What comes begins here: a GAP for what lies before and was lost on the way."""
+        expected = self._strip.stop
+        if expected is not None and expected < first:
+            self._pass_over(Gap(expected, first, GapReason.DROPPED), now)
+
+    def _pass_over(self, gap: Gap, now: float) -> None:
+        """All renditions end before a gap, and begin again behind it."""
+        self._flush(now)
+        self._add_for_all(self._gap(gap, now))
+        self._strip.clear(gap.stop)
+        for channel in self._used():
+            if channel.maker is not None:
+                channel.maker.begin(gap.stop)
+
+    def _wave(self, frame: WaveFrame, now: float) -> None:
+        self._expect(frame.first, now)
+        self._wave_at = now
+        if self._needs is not None and self._needs.saw(frame):
+            self._wants = None
+        self._strip.append(frame)
+        for channel in self._used():
+            if channel.rendition == CANONICAL:
+                alias = self._announcement(channel).alias
+                channel.items.append(self._item(alias, frame.kind, _as_it_came(frame), now))
+            elif channel.rendition.quality is not Quality.VITALS:
+                self._render(channel, frame, now)
+
+    def _render(self, channel: Channel, frame: WaveFrame, now: float) -> None:
+        if channel.maker is None:
+            channel.maker = FrameMaker(channel.rendition, self._known)
+        maker, spoken = channel.maker, channel.maker.spoken
+        try:
+            frames = maker.push(frame.first, self._strip.newest())
+        except (
+            Exception
+        ):  # bytes of another process, or a fault of ours: this rendition has a gap, and goes on
+            logger.exception("%s of stream %s failed, going on", channel.rendition.quality, self.stream)
+            channel.maker = FrameMaker(channel.rendition, self._known)
+            first, stop = frame.first if spoken is None else spoken, frame.first + frame.count
+            channel.items.append(self._gap(Gap(first, stop, GapReason.DROPPED), now))
+            channel.maker.begin(stop)
+        else:
+            alias = self._announcement(channel).alias
+            channel.items += [self._item(alias, frame.kind, made, now) for made in frames]
+        self._let_in(channel, now)
+
+    def _late(self, frame: WaveFrame, now: float) -> None:
+        """Samples that fill a gap: made for each rendition by themselves."""
+        samples = frame.samples
+        for channel in self._used():
+            if channel.rendition.quality is Quality.VITALS:
+                continue
+            frames = [_as_it_came(frame)]
+            if channel.rendition.quality is not Quality.LOSSLESS:
+                try:
+                    samples = codec.decode(frame.payload) if samples is None else samples
+                    frames = late_frames(channel.rendition, self._known, frame.first, samples)
+                except Exception:  # as above; the gap stays
+                    logger.exception("late samples of stream %s cannot be rendered", self.stream)
+                    continue
+            alias = self._announcement(channel).alias
+            channel.items += [self._item(alias, frame.kind, made, now) for made in frames]
+
+    def _flush(self, now: float) -> None:
+        """The signal ends here or has a gap: all renditions come up to it, and whoever joins one does now."""
+        for channel in self._used():
+            if channel.maker is not None:
+                alias = self._announcement(channel).alias
+                channel.items += [
+                    self._item(alias, FrameKind.WAVEFORM, made, now) for made in channel.maker.flush()
+                ]
+            self._let_in(channel, now, ended=True)
+
+    # -- who joins
+
+    def _reach_of(self, channel: Channel) -> int | None:
+        """The first sample that is not in a frame of a channel; None when that is not known."""
+        if channel.maker is None or channel.maker.spoken is None:
+            return self._strip.stop
+        return channel.maker.spoken
+
+    def _join(self, subscriber: Subscriber, channel: Channel, reached: int | None, now: float) -> None:
+        """Let a viewer in who has been sent all before index `reached`."""
+        if reached is not None:
+            if channel.rendition != CANONICAL and channel.maker is None:
+                channel.maker = self._maker_from(subscriber, channel, reached, now)
+            elif (stands_at := self._reach_of(channel)) is not None and stands_at < reached:
+                channel.joining[subscriber] = reached
+                return
+            else:
+                self._fill(subscriber, channel, reached, now)
+        channel.viewers.add(subscriber)
+
+    def _let_in(self, channel: Channel, now: float, *, ended: bool = False) -> None:
+        """Those whom the channel has caught up with are viewers of it like any other; all, where it ended."""
+        stands_at = self._reach_of(channel)
+        ready = {
+            viewer: reached
+            for viewer, reached in channel.joining.items()
+            if ended or (stands_at is not None and reached <= stands_at)
+        }
+        if ready:
+            self._hand_out()
+            self._fan_out.hand_on(self.stream)
+        for viewer, reached in ready.items():
+            del channel.joining[viewer]
+            self._fill(viewer, channel, reached, now, ended=ended)
+            channel.viewers.add(viewer)
+
+    def _fill(
+        self, subscriber: Subscriber, channel: Channel, reached: int, now: float, *, ended: bool = False
+    ) -> None:
+        """Send one viewer what lies between what it was sent and where its new channel stands."""
+        stop = self._reach_of(channel)
+        if stop is not None and reached < stop:
+            maker = self._maker_from(subscriber, channel, reached, now)
+            alias = self._announcement(channel).alias
+            frames = maker.flush() if ended else maker.made_until(stop)
+            self._send(
+                subscriber, channel, [self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames]
+            )
+
+    def _maker_from(self, subscriber: Subscriber, channel: Channel, reached: int, now: float) -> FrameMaker:
+        """A maker that has seen what came since index `reached`; what is not kept any more is a GAP."""
+        maker = FrameMaker(channel.rendition, self._known)
+        maker.begin(reached)
+        try:
+            first, samples = self._strip.since(reached - maker.lead_in)
+        except LookupError:
+            return maker
+        except ProtocolError:
+            first = self._strip.stop or 0
+        else:
+            maker.feed(first, samples)
+        if reached < first:
+            self._send(subscriber, channel, [self._gap(Gap(reached, first, GapReason.DROPPED), now)])
+            maker.begin(first)
+        return maker
+
+    # -- what goes out
+
+    @property
+    def _known(self) -> StreamInfo:
+        assert self._info is not None, "a room that has been given samples knows whose they are"
+        return self._info
+
+    def _used(self) -> list[Channel]:
+        return [channel for channel in self._channels.values() if channel.is_used]
+
+    def _add_for_all(self, item: Item) -> None:
+        for channel in self._used():
+            channel.items.append(item)
+            for viewer in channel.joining:
+                viewer.offer(item, self._announcement(channel))
+
+    def _hand_out(self) -> None:
+        """Give the fan-out what the bundle had so far."""
+        for channel in self._channels.values():
+            items, channel.items = channel.items, []
+            if items and channel.viewers:
+                self._fan_out.add(self._announcement(channel), channel.viewers, items)
+
+    def _send(self, subscriber: Subscriber, channel: Channel, items: Iterable[Item]) -> None:
+        """Offer one viewer what it alone gets."""
+        for item in items:
+            subscriber.offer(item, self._announcement(channel))
+
+    def _item(self, alias: int, kind: FrameKind, frame: RenderedFrame, now: float) -> Item:
+        """The one queue item that all viewers of a channel share; its bytes are never copied again."""
+        payload = encode_frame(kind, alias, frame.first, frame.payload)
+        live = kind is FrameKind.WAVEFORM
+        return Item(
+            payload,
+            MessagePriority.HIGH if live else MessagePriority.BULK,
+            now,
+            HEADER.size + len(frame.payload),
+            span=Span(self.stream, self._known.epoch, frame.after, frame.stop),
+        )
+
+    def _gap(self, gap: Gap, now: float) -> Item:
+        return gap_item(Span(self.stream, self._known.epoch, gap.first, gap.stop), gap.reason, now)
+
+    def _announcement(self, channel: Channel) -> Announcement:
+        """What a channel's alias means: one for as long as the facts of the stream are the same."""
+        if channel.announcement is None:
+            alias, info, rendition = self._aliases.take(), self._known, channel.rendition
+            numbers_only = rendition.quality is Quality.VITALS
+            made = Renderer(Quality.LOSSLESS if numbers_only else rendition.quality, info.rate_hz, info.leads)
+            text = messages.stream(
+                info,
+                alias,
+                rendition=rendition.quality,
+                leads=made.leads,
+                factor=made.factor,
+                frame_ms=round(1000 * rendition.frame_s),
+            )
+            channel.announcement = Announcement(alias, info, text, self.tally, self._aliases.hold)
+        return channel.announcement
+
+    def _retire(self, channel: Channel) -> None:
+        """What this channel's alias stands for has ended."""
+        channel.maker = None
+        announcement, channel.announcement = channel.announcement, None
+        if announcement is not None:
+            self._aliases.retire(announcement)
+
+    def _drop_unused(self, channel: Channel) -> None:
+        """Make nothing for nobody; the alias is kept, for who was told of it may come back."""
+        if not channel.is_used:
+            channel.maker = None
+
+    def _tell_outdated(self, epoch: int) -> None:
+        if not self._outdated_told:
+            self._outdated_told = True
+            logger.warning("epoch %s of stream %s comes beside a newer one, ignored", epoch, self.stream)
+
+
+def _as_it_came(frame: WaveFrame) -> RenderedFrame:
+    return RenderedFrame(frame.first, frame.first, frame.first + frame.count, frame.payload)
