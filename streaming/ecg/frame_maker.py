@@ -129,4 +129,5 @@ class FrameMaker:
 def late_frames(rendition: Rendition, info: StreamInfo, first: int, samples: Samples) -> list[RenderedFrame]:
     """Late samples that fill a gap, (leads, n), native, from index `first` on, as frames of their own."""
     maker = FrameMaker(rendition, info)
-    return maker.push(first, samples) + maker.flush()
+    maker.feed(first, samples)
+    return maker.flush()

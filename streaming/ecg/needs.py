@@ -25,7 +25,7 @@ class Needs:
         self.bytes_per_s: tuple[float, ...] = ()
         """The same object until there is news."""
         self._info = info
-        self._seconds = 0.0
+        self._samples = 0
         self._scale = 1.0
         """Bytes of a frame to those that were expected: the mean."""
         self._told_scale = 1.0
@@ -43,11 +43,11 @@ class Needs:
         leads, rate_hz = len(self._info.leads), self._info.rate_hz
         length_s = frame.count / rate_hz
         expected = frame_bytes(Rendition(Quality.LOSSLESS, length_s), leads=leads, rate_hz=rate_hz)
-        weight = length_s / min(LEARNT_S, self._seconds + length_s)
-        self._seconds += length_s
+        self._samples += frame.count
+        weight = length_s / min(LEARNT_S, self._samples / rate_hz)
         self._scale += weight * ((len(frame.payload) + HEADER.size) / expected - self._scale)
         off = self._scale / self._told_scale
-        if self._seconds < FIRST_S or (self._known and 1 / TOLERANCE < off < TOLERANCE):
+        if self._samples < FIRST_S * rate_hz or (self._known and 1 / TOLERANCE < off < TOLERANCE):
             return False
         self._known = True
         self._told_scale, self._step = self._scale, _step_of(frame.payload)
