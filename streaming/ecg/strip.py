@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,8 @@ from streaming.core.bundle import WaveFrame
 from streaming.ecg import codec
 from streaming.ecg.codec import Samples
 
-KEPT_S = 4.0
-"""Longer than an overview's frame of 1 s, behind a device's chunk of 2 s, with what its filter needs."""
+KEPT_S = 1.25
+"""Before the newest frame: a frame of an overview, 1 s, and twice what its filter needs, 40 ms."""
 
 
 class Strip:
@@ -24,30 +26,26 @@ class Strip:
     def __init__(self, rate_hz: float) -> None:
         self.stop: int | None = None
         self._kept_samples = round(KEPT_S * rate_hz)
-        self._frames: deque[WaveFrame] = deque()
-        self._decoded: deque[Samples | None] = deque()
+        self._firsts: deque[int] = deque()
+        self._frames: deque[Samples | bytes] = deque()
+        """Samples, or the payload in which they are."""
 
     def append(self, frame: WaveFrame) -> None:
         """Take the next live frame; one that does not continue the last begins the strip anew."""
         if frame.first != self.stop:
             self.clear(frame.first)
-        self._frames.append(frame)
-        self._decoded.append(frame.samples)
+        self._firsts.append(frame.first)
+        self._frames.append(frame.payload if frame.samples is None else frame.samples)
         self.stop = frame.first + frame.count
-        while self._frames[0].first + self._frames[0].count <= self.stop - self._kept_samples:
+        while len(self._firsts) > 1 and self._firsts[1] <= frame.first - self._kept_samples:
+            self._firsts.popleft()
             self._frames.popleft()
-            self._decoded.popleft()
 
     def clear(self, stop: int | None) -> None:
         """Forget all: what comes next begins at `stop`, if that is known."""
+        self._firsts.clear()
         self._frames.clear()
-        self._decoded.clear()
         self.stop = stop
-
-    @property
-    def first(self) -> int | None:
-        """The oldest index that is kept; `stop` when there is none."""
-        return self._frames[0].first if self._frames else self.stop
 
     def newest(self) -> Samples:
         """The samples of the newest frame, (leads, n); raises ProtocolError where it is malformed."""
@@ -58,18 +56,16 @@ class Strip:
 
         Raises ProtocolError when a frame is malformed, LookupError when none reaches as far as `index`.
         """
-        at = len(self._frames)
-        while at and self._frames[at - 1].first + self._frames[at - 1].count > index:
-            at -= 1
-        parts = [self._samples_of(number) for number in range(at, len(self._frames))]
-        if not parts:
+        if not self._frames or self.stop is None or self.stop <= index:
             raise LookupError(f"nothing is kept from sample {index} on")
-        first = self._frames[at].first
-        samples: npt.NDArray[np.signedinteger] = np.concatenate(parts, axis=1)
+        at = max(0, bisect_right(self._firsts, index) - 1)
+        parts = [self._samples_of(number) for number in range(at, len(self._frames))]
+        first = self._firsts[at]
+        samples: npt.NDArray[Any] = np.concatenate(parts, axis=1)
         return max(first, index), samples[:, max(0, index - first) :]
 
     def _samples_of(self, number: int) -> Samples:
-        samples = self._decoded[number]
-        if samples is None:
-            samples = self._decoded[number] = codec.decode(self._frames[number].payload)
-        return samples
+        frame = self._frames[number]
+        if isinstance(frame, bytes):
+            frame = self._frames[number] = codec.decode(frame)
+        return frame

@@ -48,7 +48,8 @@ def test_nothing_is_kept_behind_the_newest() -> None:
 def test_only_the_last_seconds_are_kept() -> None:
     strip = strip_of(*(frame(first, 50) for first in range(0, 1000, 50)))
     begins, samples = strip.since(0)
-    assert begins == 1000 - KEPT_S * 100
+    assert begins == 800, "the frame that holds the sample KEPT_S before the newest frame"
+    assert 950 - KEPT_S * 100 == 825
     assert begins + samples.shape[1] == 1000
 
 
