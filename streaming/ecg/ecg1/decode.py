@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import repeat
+from sys import byteorder
 
 import numpy as np
 import numpy.typing as npt
 
 from streaming.ecg.ecg1 import codes, trained
-from streaming.ecg.ecg1.automaton import WINDOW, State, automaton, tables_of_set
+from streaming.ecg.ecg1.automaton import RESIDUALS, SIZE, WINDOW, State, automaton, symbols
 from streaming.ecg.ecg1.bits import windows
 from streaming.ecg.ecg1.encode import (
     EXTRAS,
@@ -32,6 +32,8 @@ from streaming.ecg.ecg1.encode import (
 )
 from streaming.ecg.ecg1.model import (
     CAP,
+    RUN,
+    SHIFTS,
     Int,
     odd_tables,
     pairs_of_first,
@@ -40,6 +42,9 @@ from streaming.ecg.ecg1.model import (
 )
 from streaming.ecg.grid import THOUSANDTHS, Grid
 from streaming.exceptions import ProtocolError
+
+FIRST_LARGE = int(np.flatnonzero(SHIFTS)[0])
+"""From this table of coarse residuals on, hardly one lies in ten bits."""
 
 
 def decode(payload: bytes) -> npt.NDArray[np.int16] | npt.NDArray[np.int32]:
@@ -171,85 +176,90 @@ class _Reader:
         values = np.empty((len(rows), n), np.int64)
         values[:, 0] = [row.first for row in rows]
         if n > 1:
-            residuals: list[int] = []
+            residuals = bytearray()
             for row in rows:
-                self._read_residuals(row.set, residuals, len(residuals) + n - 1, half=half)
-            values[:, 1:] = np.array(array("q", residuals)).reshape(len(rows), n - 1)
-            orders = np.array([row.order for row in rows])
-            for order, first in ((3, 1), (2, 1), (1, 0)):
-                summed = np.flatnonzero(orders >= order)
-                if len(summed):
-                    values[summed, first:] = values[summed, first:].cumsum(axis=1)
+                self._read_residuals(row.set, residuals, len(residuals) + SIZE * (n - 1), half=half)
+            values[:, 1:] = np.frombuffer(residuals, np.int32).reshape(len(rows), n - 1)
+            for row, own in zip(rows, values, strict=True):
+                for first in (1, 1, 0)[3 - row.order :]:
+                    own[first:].cumsum(out=own[first:])
         return values
 
-    def _read_residuals(self, set_: int, values: list[int], count: int, *, half: bool) -> None:
-        """Append the residuals of one row, until there are `count` values.
+    def _read_residuals(self, set_: int, values: bytearray, size: int, *, half: bool) -> None:
+        """Append the residuals of one row, as int32, until there are `size` bytes.
 
         The inner loop is most of the time that decoding takes. What it cannot look up is no pair to unpack,
         and ends it by that: nothing is asked on the way.
         """
         state = automaton(set_, half=half).start
         window, at = self._window, self._at
-        extend = values.extend
         before, bits = state, 0
-        some: tuple[int, ...] = ()
-        while len(values) < count:
+        some = b""
+        while len(values) < size:
             try:
-                while len(values) < count:
+                while len(values) < size:
                     before = state
                     bits, some, state = state[window[at]]  # type: ignore[misc]  # what is no tuple ends the loop
                     at += bits
-                    extend(some)
+                    values += some
             except KeyError:
                 if state.find(window[at]):
                     continue
             except TypeError:
                 pass
-            if len(values) > count:  # The last look-up went on into the next row.
+            if len(values) > size:  # The last look-up went on into the next row.
                 del values[-len(some) :]
                 state, at = before, at - bits
-                while len(values) < count:
-                    state = self._next(state, at, values, count)
+                while len(values) < size:
+                    state = self._next(set_, state, at, values, size)
                     at = self._at
-            elif len(values) < count:
-                state = self._next(state, at, values, count)
+            elif len(values) < size:
+                state = self._next(set_, state, at, values, size)
                 at = self._at
         self._at = at
 
-    def _next(self, state: State, at: int, values: list[int], count: int) -> State:
+    def _next(self, set_: int, state: State, at: int, values: bytearray, size: int) -> State:
         """Read one residual or the length of one run, and what follows while magnitudes are large.
 
-        Returns the state behind. Of large magnitudes hardly one lies in eight bits.
+        Returns the state behind. Of large magnitudes hardly one lies in ten bits.
         """
-        windows, escape = self._windows, codes.ESCAPE
+        if state.table == RUN:
+            return self._run(state, at, values, size)
+        windows = self._windows
         while True:
-            bits, value, magnitude = state.plain[windows[at]]
-            at += bits
-            if magnitude < 0:
-                shift = state.shift
-                if state.zeros or value == escape:
-                    self._at = at
-                    return self._run_or_escape(state, value, values, count)
-                low = windows[at] >> codes.WINDOW - 1 - shift
-                at += shift + 1
-                magnitude = value << shift | low >> 1
-                value = -magnitude if low & 1 else magnitude
-            values.append(value)
-            state = state.behind(min(CAP, magnitude))
-            if not state.shift or len(values) >= count:
+            entry = state.whole[windows[at]]
+            if entry:
+                bits, value = entry
+                at += bits
+            else:
+                value = self._long(set_, state.table, at)
+                at = self._at
+            values += value.to_bytes(SIZE, byteorder, signed=True)
+            state = state.behind(min(CAP, abs(value)))
+            if state.table < FIRST_LARGE or len(values) >= size:
                 self._at = at
                 return state
 
-    def _run_or_escape(self, state: State, symbol: int, values: list[int], count: int) -> State:
-        if state.zeros:
-            zeros = codes.run_length(symbol, self._take(codes.run_extra_bits(symbol)))
-            if zeros > count - len(values):
-                raise ProtocolError("payload has a run of zeros beyond its samples")
-            values.extend(repeat(0, zeros))
-            return state.after[0]
-        magnitude = self._take(self._width())
-        values.append(-magnitude if self._take(1) else magnitude)
-        return state.behind(min(magnitude, CAP))
+    def _run(self, state: State, at: int, values: bytearray, size: int) -> State:
+        entry = state.whole[self._windows[at]]
+        assert entry is not None, "codes of runs fit"
+        self._at = at + entry[0]
+        zeros = codes.run_length(entry[1], self._take(codes.run_extra_bits(entry[1])))
+        if SIZE * zeros > size - len(values):
+            raise ProtocolError("payload has a run of zeros beyond its samples")
+        values += bytes(SIZE * zeros)
+        return state.after[0]
+
+    def _long(self, set_: int, table: int, at: int) -> int:
+        """A residual that does not lie in twelve bits."""
+        bits, symbol = symbols(set_, table)[self._windows[at]]
+        self._at = at + bits
+        if symbol == codes.ESCAPE:
+            magnitude = self._take(self._width())
+        else:
+            shift = int(SHIFTS[table])
+            magnitude = symbol << shift | self._take(shift)
+        return -magnitude if self._take(1) else magnitude
 
     def _with_odds(self, evens: Int, rows: list[_Row], n: int) -> Int:
         """All samples, the odd ones from the even ones around them."""
@@ -257,7 +267,7 @@ class _Reader:
         residuals: list[int] = []
         for row, named in zip(rows, odd_tables(evens, count).tolist(), strict=True):
             self._read_odd_residuals(row.set, named, residuals)
-        odd = np.array(array("q", residuals)).reshape(len(rows), count)
+        odd = np.frombuffer(array("i", residuals), np.int32).reshape(len(rows), count)
         filters = [row.filters for row in rows]
         values = np.empty((len(rows), n), np.int64)
         values[:, ::2] = evens
@@ -269,25 +279,20 @@ class _Reader:
         return values
 
     def _read_odd_residuals(self, set_: int, named: list[int], values: list[int]) -> None:
-        """Append residuals, each by its table."""
+        """Append residuals, each by its table; where one has more than twelve bits is no pair to unpack."""
         windows, at = self._windows, self._at
-        append, escape = values.append, codes.ESCAPE
-        for table in map(tables_of_set(set_).__getitem__, named):
-            bits, value, magnitude = table.plain[windows[at]]
-            at += bits
-            if magnitude < 0:
-                if value == escape:
-                    self._at = at
-                    magnitude = self._take(self._width())
-                    value = -magnitude if self._take(1) else magnitude
-                    at = self._at
-                else:
-                    shift = table.shift
-                    low = windows[at] >> codes.WINDOW - 1 - shift
-                    at += shift + 1
-                    magnitude = value << shift | low >> 1
-                    value = -magnitude if low & 1 else magnitude
-            append(value)
+        append = values.append
+        wholes = map(RESIDUALS[set_].__getitem__, named)
+        count = len(values) + len(named)
+        while len(values) < count:
+            try:
+                for whole in wholes:
+                    bits, value = whole[windows[at]]  # type: ignore[misc]  # what is no tuple ends the loop
+                    at += bits
+                    append(value)
+            except TypeError:
+                append(self._long(set_, named[len(values) - count], at))
+                at = self._at
         self._at = at
 
     def _check_end(self) -> None:
