@@ -12,6 +12,7 @@ from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame, encode_json_frame
+from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason
 from streaming.core.network import NetworkCondition
 from streaming.core.outbox import Drop, DropReason, Item, Span
@@ -189,6 +190,7 @@ class Subscriber:
             expired=metrics.expired_messages,
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=RENDITION,
+            reason=Reason.STEADY,
         )
 
     async def aclose(self) -> None:

@@ -280,8 +280,10 @@ def roster(entries: Iterable[RosterEntry]) -> str:
     return _message("roster", streams=[asdict(entry) for entry in entries])
 
 
-def stream(info: StreamInfo, alias: int, *, rendition: str = "lossless", frame_ms: int = 100) -> str:
-    """What `alias` stands for in the frames that follow."""
+def stream(
+    info: StreamInfo, alias: int, *, rendition: str = "lossless", factor: int = 1, frame_ms: int = 100
+) -> str:
+    """What `alias` stands for in the frames that follow: every `factor`th sample of `info`."""
     return _message(
         "stream",
         alias=alias,
@@ -289,9 +291,11 @@ def stream(info: StreamInfo, alias: int, *, rendition: str = "lossless", frame_m
         epoch=info.epoch,
         rendition=rendition,
         rate_hz=info.rate_hz,
+        factor=factor,
         leads=[
             {"name": lead.name, "gain_uv": lead.gain_uv, "baseline": lead.baseline} for lead in info.leads
         ],
+        all_leads=[lead.name for lead in info.leads],
         unit="uV",
         source=info.source,
         patient=info.patient,
@@ -352,6 +356,7 @@ def stats(
     expired: int,
     condition: str,
     rendition: str,
+    reason: str,
 ) -> str:
     """How this connection fares, as the server sees it; None is not known yet."""
     return _message(
@@ -365,6 +370,7 @@ def stats(
         expired=expired,
         condition=condition,
         rendition=rendition,
+        reason=reason,
     )
 
 

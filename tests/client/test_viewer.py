@@ -116,6 +116,7 @@ async def test_events_come_typed() -> None:
             expired=0,
             condition="good",
             rendition="lossless",
+            reason="steady",
         ),
     ]
     everything = f"[{','.join(told)}]"

@@ -21,9 +21,9 @@ function entry(fields) {
 function info(fields = {}) {
   /** @type {import("../../static/js/stream/messages.js").Stream} */
   const message = {
-    type: "stream", alias: 7, stream: "a", epoch: 1, rendition: "lossless", rate_hz: 250, unit: "uV", source: "SIM",
+    type: "stream", alias: 7, stream: "a", epoch: 1, rendition: "lossless", rate_hz: 250, factor: 1, unit: "uV", source: "SIM",
     leads: [{ name: "V1", gain_uv: 5, baseline: 0 }, { name: "II", gain_uv: 5, baseline: 0 }], patient: "P-1", frame_ms: 100,
-    ...fields,
+    all_leads: ["V1", "II"], ...fields,
   };
   return message;
 }
@@ -77,7 +77,7 @@ test("the frames of an alias go to the stream that it names, of no other", () =>
 
 test("the network's figures are those of one connection", () => {
   const { feeds } = page();
-  const stats = { queued: {}, dropped: 0, expired: 0, condition: "excellent", rendition: "lossless" };
+  const stats = { queued: {}, dropped: 0, expired: 0, condition: "excellent", rendition: "lossless", reason: "trial" };
   feeds.hear({ type: "stats", rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, ...stats }, 1);
   assert.equal(feeds.stats?.condition, "excellent");
   feeds.forgetConnection();
