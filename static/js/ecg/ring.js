@@ -64,11 +64,12 @@ export class SampleRing {
     this.stop = Math.max(this.stop, stop);
     const from = Math.max(over ? first : this.presentEnd(first), this.oldest);
     if (from >= stop) return stop;
-    signals.forEach(({ lead, gain_uv, baseline }, plane) => {
-      const samples = planes.subarray(plane * count, (plane + 1) * count);
-      if (factor === 1) this.#scale(lead, from, samples.subarray(from - first), gain_uv, baseline);
-      else this.#interpolate(lead, from, first, samples, factor, gain_uv, baseline);
-    });
+    for (let plane = 0; plane < signals.length; plane++) {
+      const { lead, gain_uv, baseline } = signals[plane];
+      const end = (plane + 1) * count;
+      if (factor === 1) this.#scale(lead, from, planes, end - (stop - from), end, gain_uv, baseline);
+      else this.#interpolate(lead, from, first, planes, end - count, end, factor, gain_uv, baseline);
+    }
     for (const lead of unsent) for (let i = from; i < stop; i++) this.data[this.#slot(lead, i)] = NaN;
     const joins = from === first && before >= this.oldest && first - before <= factor;
     if (joins) this.#bridge(before, first);
@@ -132,9 +133,11 @@ export class SampleRing {
    * @param {number} to the samples [from, to) are present
    */
   sentEnd(lead, from, to) {
-    const unsent = Number.isNaN(this.at(lead, from));
+    const { data, mask } = this;
+    const base = lead * this.capacity;
+    const unsent = Number.isNaN(data[base + (from & mask)]);
     let end = from + 1;
-    while (end < to && Number.isNaN(this.at(lead, end)) === unsent) end++;
+    while (end < to && Number.isNaN(data[base + (end & mask)]) === unsent) end++;
     return end;
   }
 
@@ -171,37 +174,43 @@ export class SampleRing {
   }
 
   /**
+   * Write planes [at, end), a sample for each index from `from` on.
    * @param {number} lead
    * @param {number} from
-   * @param {Int16Array | Int32Array} samples one for each index from `from` on
+   * @param {Int16Array | Int32Array} planes
+   * @param {number} at
+   * @param {number} end
    * @param {number} gain
    * @param {number} baseline
    */
-  #scale(lead, from, samples, gain, baseline) {
+  #scale(lead, from, planes, at, end, gain, baseline) {
     const { data, capacity } = this;
     const base = lead * capacity;
     let slot = from & this.mask;
-    for (let k = 0; k < samples.length; k++) {
-      data[base + slot] = (samples[k] - baseline) * gain;
+    while (at < end) {
+      data[base + slot] = (planes[at++] - baseline) * gain;
       if (++slot === capacity) slot = 0;
     }
   }
 
   /**
+   * Write planes [at, end), a sample for every `factor`th index from `first` on, and straight lines between them.
    * @param {number} lead
    * @param {number} from nothing before it is written
-   * @param {number} first index of the first sample
-   * @param {Int16Array | Int32Array} samples
+   * @param {number} first
+   * @param {Int16Array | Int32Array} planes
+   * @param {number} at
+   * @param {number} end
    * @param {number} factor
    * @param {number} gain
    * @param {number} baseline
    */
-  #interpolate(lead, from, first, samples, factor, gain, baseline) {
+  #interpolate(lead, from, first, planes, at, end, factor, gain, baseline) {
     const { data } = this;
-    let value = (samples[0] - baseline) * gain;
+    let value = (planes[at++] - baseline) * gain;
     if (first >= from) data[this.#slot(lead, first)] = value;
-    for (let k = 1, index = first; k < samples.length; k++, index += factor) {
-      const next = (samples[k] - baseline) * gain;
+    for (let index = first; at < end; index += factor) {
+      const next = (planes[at++] - baseline) * gain;
       const step = (next - value) / factor;
       for (let j = 1; j < factor; j++) if (index + j >= from) data[this.#slot(lead, index + j)] = value + j * step;
       if (index + factor >= from) data[this.#slot(lead, index + factor)] = next;
