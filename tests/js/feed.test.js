@@ -177,6 +177,17 @@ test("numbers alone keep a bed live, and its heart rate", () => {
   assert.ok(feed.shownAge(13.3) < 0.4, `age ${feed.shownAge(13.3)}`);
 });
 
+test("the age of numbers is their own, not the delay of the trace before them", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ ...OVERVIEW, leads: [II] }), 1);
+  for (let k = 0; k < 3; k++) feeds.write(overview(25 + 250 * k), 2 + k);
+  feed.advance(4);
+  assert.ok(feed.shownAge(4) > 1);
+  feeds.hear(info({ alias: 10, rendition: "vitals" }), 4.5);
+  feed.setVitals({ epoch: 1, sample: 1025, hr: 72, hr_source: "II" }, 5);
+  assert.ok(feed.shownAge(5) < 0.1, `age ${feed.shownAge(5)}`);
+});
+
 test("numbers that stop are late, stale and lost like samples, and no rate is held", () => {
   const { feed } = numbers();
   assert.deepEqual([14.5, 17, 24].map((now) => feed.freshness(now)), ["late", "stale", "lost"]);

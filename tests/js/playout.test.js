@@ -281,3 +281,11 @@ test("a number that is told twice is no fresher", () => {
   playout.hear(1000, 105);
   assert.ok(Math.abs(playout.age(105) - 5) < 1e-9);
 });
+
+test("a number that is told twice says nothing of how late chunks are", () => {
+  const playout = new Playout(RATE);
+  playout.hear(1000, 100);
+  playout.hear(1000, 101.2);
+  playout.arrive(1000, 1300, 101.22);
+  assert.ok(playout.delay < 1.3, `delay ${playout.delay}`);
+});

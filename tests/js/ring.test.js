@@ -36,6 +36,11 @@ function decimated(ring, first, values, factor, over = false) {
   return ring.write(first, Int16Array.from(values), values.length, layout, over);
 }
 
+/** Late samples of one lead, each of them 0. @param {SampleRing} ring @param {number} first @param {number} stop */
+function write1(ring, first, stop) {
+  decimated(ring, first, new Array(stop - first).fill(0), 1, true);
+}
+
 /** What is held of a lead, null where it is absent. @param {SampleRing} ring @param {number} lead @param {number} first @param {number} stop */
 function held(ring, lead, first, stop) {
   return Array.from({ length: stop - first }, (_, k) => (ring.has(first + k) ? ring.at(lead, first + k) : null));
@@ -187,6 +192,35 @@ test("late samples of a decimated stream fill their hole up to the sample after 
   decimated(apart, 20, [40, 50], 5);
   decimated(apart, 10, [20, 30, 30, 30, 30], 1, true);
   assert.deepEqual(apart.spans(), [[10, 15], [20, 26]], "a hole that no frame speaks for stays");
+});
+
+test("what a span's first frame speaks for is kept while others extend it, join it, or leave the ring", () => {
+  const extended = new SampleRing(1, 1);
+  decimated(extended, 20, [40, 50], 5);
+  decimated(extended, 26, [50], 1);
+  decimated(extended, 15, [35], 1, true);
+  assert.deepEqual(extended.spans(), [[15, 27]]);
+  const joined = new SampleRing(1, 1);
+  write1(joined, 0, 10);
+  write1(joined, 12, 20);
+  decimated(joined, 40, [0, 0], 5);
+  write1(joined, 10, 12);
+  write1(joined, 30, 37);
+  assert.deepEqual(joined.spans(), [[0, 20], [30, 46]]);
+  const left = new SampleRing(1, 1); // 64 samples
+  write1(left, 0, 1);
+  decimated(left, 50, [0, 5], 5);
+  write1(left, 100, 101);
+  write1(left, 44, 47);
+  assert.deepEqual(left.spans(), [[44, 56], [100, 101]]);
+});
+
+test("no line leads to a sample that leaves the ring with the same frame", () => {
+  const ring = new SampleRing(1, 1); // 64 samples
+  decimated(ring, 3, [100], 1);
+  decimated(ring, 5, Array.from({ length: 22 }, (_, k) => 3 * k), 3);
+  assert.deepEqual(ring.spans(), [[5, 69]]);
+  for (let i = 5; i < 69; i++) assert.equal(ring.at(0, i), i - 5);
 });
 
 test("a lead that is not sent is NaN where the others are, and no line leads to it", () => {

@@ -78,7 +78,7 @@ export class Feed {
 
   /** Names of the leads that are left out now, where others are sent. */
   get unsent() {
-    return this.numbersOnly ? [] : (this.format?.unsent.map((lead) => this.leads[lead]) ?? []);
+    return this.format?.unsent.map((lead) => this.leads[lead]) ?? [];
   }
 
   /**
