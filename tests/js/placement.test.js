@@ -139,12 +139,18 @@ test("a lead that is not sent stays where it was, and goes on from there", () =>
   assert.equal(row.at(1599, 1600).y, before);
 });
 
-test("a lead that was never sent has no place", () => {
+test("a lead that was never sent has no place, and gets one at once and again after its first second", () => {
   const ring = new SampleRing(1, RATE);
   const row = new Placement(0);
   ring.write(0, Int32Array.from([]), 300, { factor: 1, signals: [], unsent: [0] }, false);
   assert.equal(row.follow(ring, 0, 300, RATE, SCALE, BAND), false);
   assert.equal(row.isPlaced, false);
+  const redrawn = [];
+  for (let stop = 310; stop <= 600; stop += 10) {
+    ring.write(stop - 10, new Int32Array(10).fill(500), 10, LAYOUT, false);
+    if (row.follow(ring, 0, stop, RATE, SCALE, BAND)) redrawn.push(stop);
+  }
+  assert.deepEqual(redrawn, [310, 400]);
 });
 
 test("a new trace is centred in its band", () => {
