@@ -111,7 +111,8 @@ export class Placement {
     const stray = (STRAY * band.height) / dy;
     const range = extent(ring, this.lead, last(SEEN_S), stop, level - stray, level + stray);
     const second = stop - Math.ceil(SETTLED_S * rateHz);
-    const settles = !this.#settled && second >= first && ring.has(second) && !Number.isNaN(ring.at(this.lead, second));
+    const wasSent = second >= first && ring.has(second) && !Number.isNaN(ring.at(this.lead, second));
+    const settles = !this.#settled && wasSent;
     this.#settled ||= settles;
     const begins = !this.isPlaced || this.#from[this.#from.length - 1] < this.#since;
     if (begins || settles) {

@@ -29,8 +29,8 @@ const CHASE_S = 0.1;
  * It keeps a straight line from sample index to the page's clock (seconds), laid so that the promptest
  * arrivals come just when their last sample was taken: `timeOf(i)` is where sample `i` stands on the sweep, equal
  * for all healthy streams, and `age(now)` is what the newest sample lacks. The trace follows that line by a
- * delay that covers the length of a chunk and 95 % of their jitter. It changes by slewing; only where chunks get
- * longer it is longer at once, since the trace has waited for the first of them already.
+ * delay that covers the length of a chunk and 95 % of their jitter. It changes by slewing; only where chunks
+ * get longer it is longer at once, since the trace has waited for the first of them already.
  * All times are seconds of one monotonic clock, given by the caller.
  */
 export class Playout {
@@ -103,8 +103,8 @@ export class Playout {
   }
 
   /**
-   * A number came at `now` that is of the time just before sample `stop`: where no samples are sent, the line is
-   * kept by these.
+   * A number came at `now` that is of the time just before sample `stop`: where no samples are sent, the line
+   * is kept by these.
    * @param {number} stop
    * @param {number} now
    */
@@ -152,8 +152,8 @@ export class Playout {
   }
 
   /**
-   * Seconds since the newest sample was taken, or that of the newest number, as far as arrivals tell; Infinity before
-   * the first.
+   * Seconds since the newest sample was taken, or that of the newest number, as far as arrivals tell;
+   * Infinity before the first.
    * @param {number} now
    */
   age(now) {

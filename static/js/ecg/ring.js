@@ -8,21 +8,22 @@ export const KEPT_S = 64;
  * How the planes of a frame become microvolts of a ring's leads.
  * @typedef {object} Layout
  * @property {number} factor indices from one sample of the frame to the next
- * @property {{lead: number, gain_uv: number, baseline: number}[]} signals of each plane: its lead in the ring, and its scale
+ * @property {{lead: number, gain_uv: number, baseline: number}[]} signals of each plane: its lead here, its scale
  * @property {number[]} unsent the ring's leads that no plane is of
  */
 
 /**
  * A ring of microvolts, of all leads of one epoch.
  *
- * Sample `i` of lead `l` lies at `data[l * capacity + (i & mask)]`; it is NaN where others were sent at that index,
- * and that lead was not. What was never written, or has left the ring, is absent: nobody may read a number
- * where there is none, so ask `presentEnd` / `absentEnd` first. `first` is inclusive and `stop` exclusive, as everywhere.
+ * Sample `i` of lead `l` lies at `data[l * capacity + (i & mask)]`; it is NaN where others were sent at that
+ * index, and that lead was not. What was never written, or has left the ring, is absent: nobody may read a number
+ * where there is none, so ask `presentEnd` / `absentEnd` first. `first` is inclusive and `stop` exclusive, as
+ * everywhere.
  */
 export class SampleRing {
   /** @type {number[]} */ #firsts = [];
   /** @type {number[]} */ #stops = [];
-  /** Of each span, how far before its first index the frame that began it speaks for. @type {number[]} */ #reaches = [];
+  /** Of each span: how far before its first index the frame speaks that began it. @type {number[]} */ #reaches = [];
 
   /**
    * @param {number} leads
@@ -47,8 +48,8 @@ export class SampleRing {
   /**
    * Write a frame: samples at `first`, `first + factor` and so on, and straight lines between them.
    *
-   * A frame speaks for the indices since the sample before it, where that is at most `factor` away; a hole that is
-   * longer stays one. Samples too old for the ring are left out.
+   * A frame speaks for the indices since the sample before it, where that is at most `factor` away; a hole that
+   * is longer stays one. Samples too old for the ring are left out.
    *
    * @param {number} first
    * @param {Int16Array | Int32Array} planes lead after lead, in ADC steps
@@ -127,7 +128,7 @@ export class SampleRing {
   }
 
   /**
-   * The end of the run of present samples that begins at `from` and in which a lead was sent at each index, or at none.
+   * The end of the run that begins at `from` and in which a lead was sent at each index, or at none.
    * @param {number} lead
    * @param {number} from
    * @param {number} to the samples [from, to) are present
@@ -194,7 +195,7 @@ export class SampleRing {
   }
 
   /**
-   * Write planes [at, end), a sample for every `factor`th index from `first` on, and straight lines between them.
+   * Write planes [at, end), a sample for every `factor`th index from `first` on, and straight lines between.
    * @param {number} lead
    * @param {number} from nothing before it is written
    * @param {number} first
@@ -212,14 +213,16 @@ export class SampleRing {
     for (let index = first; at < end; index += factor) {
       const next = (planes[at++] - baseline) * gain;
       const step = (next - value) / factor;
-      for (let j = 1; j < factor; j++) if (index + j >= from) data[this.#slot(lead, index + j)] = value + j * step;
+      for (let j = 1; j < factor; j++) {
+        if (index + j >= from) data[this.#slot(lead, index + j)] = value + j * step;
+      }
       if (index + factor >= from) data[this.#slot(lead, index + factor)] = next;
       value = next;
     }
   }
 
   /**
-   * A straight line of every lead from one present sample to another; none of a lead that was not sent at both.
+   * A straight line of every lead from one present sample to another, where the lead was sent at both.
    * @param {number} from
    * @param {number} to
    */

@@ -57,7 +57,7 @@ export function addTrace(path, ring, lead, from, to, x, dx, y, dy, { top, bottom
 }
 
 /**
- * Mark at an edge each run of present samples [from, to) that lie beyond it; the lead was sent at all of them.
+ * Mark at an edge each run of samples beyond it, of present ones [from, to) at all of which the lead was sent.
  *
  * @param {{fillRect(x: number, y: number, width: number, height: number): void}} pen
  * @param {import("./ring.js").SampleRing} ring
@@ -97,8 +97,8 @@ function within(y, top, bottom) {
 }
 
 /**
- * The lowest and the highest of what a lead was sent in [from, to), among that between two bounds; where there is
- * none, `low` is above `high`.
+ * The lowest and the highest of what a lead was sent in [from, to), among that between two bounds; where there
+ * is none, `low` is above `high`.
  * @param {import("./ring.js").SampleRing} ring
  * @param {number} lead
  * @param {number} from

@@ -13,12 +13,12 @@ import { HeartRateTrend } from "./trend.js";
 
 const OFF_CHANGES = 64; // of one lead: a loose electrode must not fill the memory
 const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
-/** What was queued or on its way when only numbers were announced: the queue keeps 1 s of it, a slow network a few. */
+/** Frames that were on their way when numbers alone were announced: 1 s in the queue, a few in a slow network. */
 const ON_THE_WAY_S = 5;
 
 export class Feed {
   /** @type {RosterEntry} */ entry;
-  /** What was said last of this epoch; its rendition is that of its alias alone. @type {StreamInfo | null} */ info = null;
+  /** What was said last; its rendition is that of its alias alone. @type {StreamInfo | null} */ info = null;
   /** What it is sent as now: what its newest frame is. @type {Format | null} */ format = null;
   /** @type {SampleRing | null} */ ring = null;
   /** @type {Playout | null} */ playout = null;
@@ -203,7 +203,7 @@ export class Feed {
   }
 
   /**
-   * Seconds since the newest sample was taken, or the newest number where only those are sent; Infinity before the first.
+   * Seconds since the newest sample was taken, or the newest number where only those are sent; Infinity before.
    * @param {number} now
    */
   age(now) {

@@ -22,7 +22,7 @@ export class Feeds {
   known = false;
   /** @type {Extract<Message, {type: "stats"}> | null} */
   stats = null;
-  /** Why the server last sent more or less than before, on this connection. @type {string | null} */ reason = null;
+  /** Why the server last sent more or less, on this connection. @type {string | null} */ reason = null;
   /** Samples decoded, over all leads. */
   samples = 0;
 

@@ -4,7 +4,7 @@
 import { durationText } from "../stream/freshness.js";
 import { mark, pick, write } from "./dom.js";
 
-const NAMED = 3; // leads in a note; of more, the first two and how many there are else: a phone has no more room
+const NAMED = 3; // leads in a note; of more, two and the number of the others: a phone has no more room
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {{what: string, note: string, since: number | null, alarm: boolean}} Fault words for the lane and the trace */
