@@ -79,7 +79,7 @@ export class NetworkPanel {
 
 /** @type {Record<string, string>} */
 const REASONS = {
-  streams: "Chosen anew: other beds are watched, or one of them needs more",
+  streams: "Chosen anew: other beds are watched, or one needs more",
   trial: "More is tried: there was neither delay nor loss for a while",
   known: "More is sent: the network has carried it before",
   queueing: "Less is sent: the data waited too long on its way",
