@@ -223,6 +223,7 @@ def _messages() -> Vectors:
     server = server_messages()
     array = "[" + server["denied"] + "," + server["keepalive"] + "]"
     stream = json.loads(server["stream"])
+    overview = stream | {"rendition": "overview", "factor": 3, "leads": stream["leads"][:1]}
     viewer = {name: server[name] for name in server if not name.startswith("device")}
     return {
         "client": [{"name": name, "text": text} for name, text in client_texts().items()],
@@ -232,6 +233,7 @@ def _messages() -> Vectors:
                 {"name": name, "text": text, "types": [json.loads(text)["type"]]}
                 for name, text in viewer.items()
             ),
+            {"name": "stream of one lead of two", "text": json.dumps(overview), "types": ["stream"]},
             {"name": "array", "text": array, "types": ["denied", "time"]},
             {"name": "empty array", "text": "[]", "types": []},
             {"name": "unknown type", "text": '{"type":"alarm"}', "types": []},
@@ -260,11 +262,17 @@ def _messages() -> Vectors:
                 "stream without leads": stream | {"leads": []},
                 "stream with 17 leads": stream | {"leads": stream["leads"][:1] * 17},
                 "stream with rate 0": stream | {"rate_hz": 0},
+                "stream with factor 0": stream | {"factor": 0},
+                "stream with half a factor": stream | {"factor": 1.5},
+                "stream without all its leads": stream | {"all_leads": None},
+                "stream of no leads at all": stream | {"all_leads": []},
+                "stream with a lead that is none of all": stream | {"all_leads": ["aVR"]},
                 "stream with alias 65536": stream | {"alias": 65536},
                 "stream of unknown source": stream | {"source": "FAKE"},
                 "stream in millivolts": stream | {"unit": "mV"},
                 "gap that ends before it begins": json.loads(server["gap"]) | {"from": 72, "to": 36},
                 "vitals with a text for a rate": json.loads(server["vitals"]) | {"hr": "72"},
+                "stats without a reason": json.loads(server["stats"]) | {"reason": None},
                 "welcome of another protocol": json.loads(server["welcome"]) | {"protocol": "vital.v2"},
                 "roster with an entry that is no object": {"type": "roster", "streams": [1]},
             }.items()

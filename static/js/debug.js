@@ -50,7 +50,8 @@ export function expose({ feeds, connection, loop, sweeps }) {
       feeds.inOrder.map((feed) => ({
         stream: feed.id,
         epoch: feed.info?.epoch ?? null,
-        leads: feed.info?.leads.map((lead) => lead.name) ?? [],
+        leads: feed.leads,
+        rendition: feed.rendition ?? null,
         first: feed.ring?.spans()[0]?.[0] ?? null,
         stop: feed.ring?.stop ?? 0,
         spans: feed.ring?.spans() ?? [],
@@ -58,7 +59,7 @@ export function expose({ feeds, connection, loop, sweeps }) {
         delay: feed.playout?.delay ?? null,
       })),
     /**
-     * Decoded samples [first, stop) of each lead; null where none is held.
+     * Microvolts [first, stop) of each lead; null where none is held, NaN where the lead was not sent.
      * @param {string} stream
      * @param {number} first
      * @param {number} stop

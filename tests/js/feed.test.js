@@ -21,9 +21,9 @@ function entry(fields) {
 function info(fields = {}) {
   /** @type {import("../../static/js/stream/messages.js").Stream} */
   const message = {
-    type: "stream", alias: 7, stream: "a", epoch: 1, rendition: "lossless", rate_hz: 250, unit: "uV", source: "SIM",
+    type: "stream", alias: 7, stream: "a", epoch: 1, rendition: "lossless", rate_hz: 250, factor: 1, unit: "uV", source: "SIM",
     leads: [{ name: "V1", gain_uv: 5, baseline: 0 }, { name: "II", gain_uv: 5, baseline: 0 }], patient: "P-1", frame_ms: 100,
-    ...fields,
+    all_leads: ["V1", "II"], ...fields,
   };
   return message;
 }
@@ -77,7 +77,7 @@ test("the frames of an alias go to the stream that it names, of no other", () =>
 
 test("the network's figures are those of one connection", () => {
   const { feeds } = page();
-  const stats = { queued: {}, dropped: 0, expired: 0, condition: "excellent", rendition: "lossless" };
+  const stats = { queued: {}, dropped: 0, expired: 0, condition: "excellent", rendition: "lossless", reason: "trial" };
   feeds.hear({ type: "stats", rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, ...stats }, 1);
   assert.equal(feeds.stats?.condition, "excellent");
   feeds.forgetConnection();
@@ -92,9 +92,173 @@ test("another alias of the same epoch continues the trace", () => {
   assert.equal(feed.generation, 1);
 });
 
+/** Lead II alone, of every fifth sample. */
+const OVERVIEW = /** @type {const} */ ({ alias: 9, rendition: "overview", factor: 5 });
+const II = { name: "II", gain_uv: 10, baseline: 0 };
+
+/** @param {number} first */
+function overview(first) {
+  return { alias: 9, first, leads: 1, count: 50, data: new Int16Array(50).fill(2), late: false };
+}
+
+test("a stream is sent as what its newest frame is, whatever was announced last", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ ...OVERVIEW, leads: [II] }), 1);
+  assert.equal(feed.rendition, "lossless");
+  feeds.write(overview(25), 1.9);
+  assert.equal(feed.rendition, "overview");
+  assert.deepEqual(feed.unsent, ["V1"]);
+  assert.deepEqual(feed.leads, ["V1", "II"]);
+  feeds.write(samples(271), 2.1);
+  assert.equal(feed.rendition, "lossless");
+  assert.deepEqual(feed.unsent, []);
+  feeds.write({ ...samples(25), late: true }, 2.2);
+  feeds.write({ ...overview(25), late: true }, 2.2);
+  assert.equal(feed.rendition, "lossless", "late samples are not of now");
+});
+
+test("a change of the rendition goes on in the same ring, and paints nothing anew", () => {
+  const { feeds, feed } = page();
+  feed.position = 20;
+  feeds.hear(info({ ...OVERVIEW, leads: [II] }), 1);
+  feeds.write(overview(25), 1.9);
+  feed.position = 260;
+  feeds.write(samples(271), 2.1);
+  assert.deepEqual(feed.ring?.spans(), [[0, 296]]);
+  assert.deepEqual([feed.generation, feed.revision], [1, 0]);
+  assert.deepEqual([24, 25, 28, 30, 271].map((i) => feed.ring?.at(1, i)), [15, 20, 20, 20, 15]);
+  assert.deepEqual([24, 25, 270, 271].map((i) => feed.ring?.at(0, i)), [15, NaN, NaN, 15]);
+});
+
+test("an overlap of two renditions paints nothing anew", () => {
+  const { feeds, feed } = page();
+  feed.position = 24;
+  feeds.hear(info({ ...OVERVIEW, leads: [II] }), 1);
+  feeds.write(overview(15), 1.9);
+  assert.equal(feed.revision, 0);
+  assert.deepEqual([24, 25].map((i) => feed.ring?.at(1, i)), [15, 20]);
+  assert.equal(feed.playout?.newest, 261);
+});
+
+test("an alias of an earlier epoch has no place in this one, until it is given anew", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ alias: 8, epoch: 2 }), 1);
+  feeds.write(samples(25), 1.1);
+  assert.equal(feed.ring?.stop, 0);
+  feeds.hear(info({ epoch: 2, rendition: "display" }), 1.2);
+  feeds.write(samples(25), 1.3);
+  assert.equal(feed.ring?.stop, 50);
+  assert.equal(feed.rendition, "display");
+});
+
+test("a new epoch is at once what its first message says", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ ...OVERVIEW, leads: [II], epoch: 2 }), 1);
+  assert.equal(feed.rendition, "overview");
+});
+
+/** A page whose stream is sent as numbers alone from second 2 on, with 12 of them. */
+function numbers() {
+  const { feeds, feed } = page();
+  feeds.write(samples(25), 1.1);
+  feeds.hear(info({ alias: 10, rendition: "vitals" }), 2);
+  for (let second = 2; second < 14; second++) {
+    feeds.hear({ type: "vitals", stream: "a", epoch: 1, sample: 50 + 250 * (second - 1), hr: 72, hr_source: "II" }, second + 0.2);
+  }
+  return { feeds, feed };
+}
+
+test("numbers alone keep a bed live, and its heart rate", () => {
+  const { feed } = numbers();
+  assert.equal(feed.numbersOnly, true);
+  assert.deepEqual(feed.unsent, []);
+  assert.equal(feed.freshness(13.9), "live");
+  assert.deepEqual(feed.heartRate(13.9), { hr: 72, source: "II" });
+  assert.ok(feed.shownAge(13.3) < 0.4, `age ${feed.shownAge(13.3)}`);
+});
+
+test("the age of numbers is their own, not the delay of the trace before them", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ ...OVERVIEW, leads: [II] }), 1);
+  for (let k = 0; k < 3; k++) feeds.write(overview(25 + 250 * k), 2 + k);
+  feed.advance(4);
+  assert.ok(feed.shownAge(4) > 1);
+  feeds.hear(info({ alias: 10, rendition: "vitals" }), 4.5);
+  feed.setVitals({ epoch: 1, sample: 1025, hr: 72, hr_source: "II" }, 5);
+  assert.ok(feed.shownAge(5) < 0.1, `age ${feed.shownAge(5)}`);
+});
+
+test("numbers that stop are late, stale and lost like samples, and no rate is held", () => {
+  const { feed } = numbers();
+  assert.deepEqual([14.5, 17, 24].map((now) => feed.freshness(now)), ["late", "stale", "lost"]);
+  assert.equal(feed.heartRate(17).hr, null);
+});
+
+test("numbers that come seconds late are told to be so", () => {
+  const { feeds, feed } = numbers();
+  feeds.hear({ type: "vitals", stream: "a", epoch: 1, sample: 50 + 250 * 13, hr: 72, hr_source: "II" }, 18);
+  assert.equal(feed.freshness(18), "stale");
+});
+
+test("numbers beside a trace do not make it look fresh", () => {
+  const { feed } = page();
+  feed.setVitals({ epoch: 1, sample: 2000, hr: 70, hr_source: "II" }, 8);
+  assert.equal(feed.freshness(8), "stale");
+  assert.equal(feed.heartRate(8).hr, null);
+});
+
+test("a page that is opened on numbers alone shows them", () => {
+  const feeds = new Feeds();
+  feeds.hear({ type: "roster", streams: [entry({})] }, 0);
+  feeds.hear(info({ rendition: "vitals" }), 0);
+  feeds.hear({ type: "vitals", stream: "a", epoch: 1, sample: 5000, hr: 72, hr_source: "II" }, 1);
+  const feed = feeds.get("a");
+  assert.equal(feed?.freshness(1.5), "live");
+  assert.equal(feed?.heartRate(1.5).hr, 72);
+  feed?.advance(1.5);
+  assert.equal(feed?.position, 0);
+});
+
+test("the trace that comes back after numbers is shown after a gap, under an alias of before", () => {
+  const { feeds, feed } = numbers();
+  feeds.write(samples(3300), 14.1);
+  assert.equal(feed.rendition, "lossless");
+  assert.deepEqual(feed.ring?.spans(), [[0, 50], [3300, 3325]]);
+  feed.advance(14.2);
+  assert.ok(feed.position > 3200, `position ${feed.position}`);
+});
+
+test("samples that were on their way when only numbers were announced do not end those", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ alias: 10, rendition: "vitals" }), 1.1);
+  feeds.write(samples(25), 1.2);
+  assert.equal(feed.ring?.stop, 50);
+  assert.equal(feed.rendition, "vitals");
+  feeds.write(samples(60), 1.3);
+  assert.equal(feed.rendition, "lossless", "after a hole they come anew");
+});
+
+test("samples that go on for long after numbers were announced are believed", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ alias: 10, rendition: "vitals" }), 1.1);
+  for (let k = 1; k < 60; k++) feeds.write(samples(25 * k), 1 + k / 10);
+  assert.equal(feed.rendition, "lossless");
+});
+
+test("the reason of the last change is kept while nothing changes, on one connection", () => {
+  const { feeds } = page();
+  const stats = { queued: {}, dropped: 0, expired: 0, condition: "poor", rendition: "overview" };
+  for (const reason of ["queueing", "steady", "quiet"]) {
+    feeds.hear({ type: "stats", rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, ...stats, reason }, 1);
+  }
+  assert.equal(feeds.reason, "queueing");
+  feeds.forgetConnection();
+  assert.equal(feeds.reason, null);
+});
+
 test("a new epoch starts with nothing of the last one", () => {
   const { feeds, feed } = page();
-  feed.setVitals({ epoch: 1, hr: 70, hr_source: "II" }, 1);
+  feed.setVitals({ epoch: 1, sample: 25, hr: 70, hr_source: "II" }, 1);
   feeds.hear(info({ alias: 9, epoch: 2 }), 1);
   assert.equal(feed.ring?.stop, 0);
   assert.equal(feed.generation, 2);
@@ -119,14 +283,14 @@ test("frames whose leads are not those announced are left out", () => {
 
 test("a heart rate is shown while fresh, and unknown once its data is stale", () => {
   const { feed } = page();
-  feed.setVitals({ epoch: 1, hr: 71.6, hr_source: "II" }, 1);
+  feed.setVitals({ epoch: 1, sample: 25, hr: 71.6, hr_source: "II" }, 1);
   assert.deepEqual(feed.heartRate(1.5), { hr: 71.6, source: "II" });
   assert.equal(feed.heartRate(4.2).hr, null);
 });
 
 test("a heart rate that is not sent again is not held, though samples come", () => {
   const { feeds, feed } = page();
-  feed.setVitals({ epoch: 1, hr: 70, hr_source: "II" }, 1);
+  feed.setVitals({ epoch: 1, sample: 25, hr: 70, hr_source: "II" }, 1);
   for (let k = 1; k < 80; k++) feeds.write(samples(25 * k), 1 + k / 10);
   assert.equal(feed.freshness(8.9), "live");
   assert.equal(feed.heartRate(8.9).hr, null);
@@ -134,7 +298,7 @@ test("a heart rate that is not sent again is not held, though samples come", () 
 
 test("vitals and quality of another epoch are not this one's", () => {
   const { feed } = page();
-  feed.setVitals({ epoch: 0, hr: 70, hr_source: "II" }, 1);
+  feed.setVitals({ epoch: 0, sample: 25, hr: 70, hr_source: "II" }, 1);
   feed.setQuality({ epoch: 0, sample: 0, leads_off: ["II"], rate_hz: null }, 1);
   assert.equal(feed.heartRate(1).hr, null);
   assert.equal(feed.leadsOff.size, 0);
@@ -171,7 +335,7 @@ test("one lead off in place of another is drawn anew", () => {
 test("a tile shows lead II where there is one, else the first", () => {
   const { feeds, feed } = page();
   assert.equal(feed.shownLead, 1);
-  feeds.hear(info({ epoch: 2, leads: [{ name: "MLI", gain_uv: 5, baseline: 0 }] }), 1);
+  feeds.hear(info({ epoch: 2, leads: [{ name: "MLI", gain_uv: 5, baseline: 0 }], all_leads: ["MLI", "V5"] }), 1);
   assert.equal(feed.shownLead, 0);
 });
 

@@ -8,12 +8,12 @@ import { fault } from "../../static/js/ui/lane.js";
 
 /** @param {string} state @param {number} age @param {boolean} online */
 const feed = (state, age, online) =>
-  /** @type {any} */ ({ freshness: () => state, age: () => age, entry: { online }, info: null, leadsOff: new Map() });
+  /** @type {any} */ ({ freshness: () => state, age: () => age, entry: { online }, leads: [], unsent: [], numbersOnly: false, leadsOff: new Map() });
 
 /** A live feed of three leads; those named are off since the given second. @param {Record<string, number>} off */
 const partly = (off) => ({
   ...feed("live", 0, true),
-  info: { leads: ["II", "V1", "V5"].map((name) => ({ name })) },
+  leads: ["II", "V1", "V5"],
   leadsOff: new Map(Object.entries(off)),
   heartRate: () => ({ hr: 81, source: "V5" }),
 });
@@ -49,4 +49,35 @@ test("the time is that of the lead that is off longest", () => {
 
 test("all leads off is said in one word for all", () => {
   assert.equal(fault(partly({ V1: 15, II: 12, V5: 18 }), ["II"], 20)?.what, "All leads off");
+});
+
+test("leads that the network leaves out are named, where they are shown", () => {
+  const narrow = { ...partly({}), unsent: ["V1", "V5"] };
+  const note = (/** @type {string[]} */ shown) => fault(narrow, shown, 20)?.note;
+  assert.equal(note(["II", "V1"]), "Lead V1 not sent: narrow network");
+  assert.equal(note(["II", "V1", "V5"]), "Leads V1, V5 not sent: narrow network");
+  assert.equal(fault(narrow, ["II"], 20), null);
+  assert.equal(fault(narrow, ["V1"], 20)?.alarm, false);
+  assert.equal(fault(narrow, ["V1"], 20)?.what, "");
+});
+
+test("of many leads that are left out two are named", () => {
+  const leads = ["I", "II", "III", "aVR", "aVL", "aVF"];
+  const narrow = { ...partly({}), leads, unsent: leads.filter((name) => name !== "II") };
+  assert.equal(fault(narrow, leads, 20)?.note, "Leads I, III and 3 more not sent: narrow network");
+});
+
+test("a bed that is sent as numbers alone says why there is no trace, and is no alarm", () => {
+  const numbers = { ...partly({}), numbersOnly: true };
+  const note = "Numbers only: the network is too narrow for a trace";
+  assert.deepEqual(fault(numbers, ["II"], 20), { what: "", note, since: null, alarm: false });
+  assert.equal(fault({ ...numbers, freshness: () => "stale", age: () => 4 }, ["II"], 20)?.what, "No data 4 s");
+});
+
+test("a lead that is off stays an alarm beside what is not sent", () => {
+  const both = { ...partly({ V1: 15 }), unsent: ["V5"] };
+  const note = "Lead V5 not sent: narrow network";
+  assert.deepEqual(fault(both, ["II", "V1", "V5"], 20), { what: "Lead off V1", note, since: 5, alarm: true });
+  const numbers = { ...partly({ II: 15 }), numbersOnly: true };
+  assert.match(fault(numbers, ["II"], 20)?.note ?? "", /^Numbers only/);
 });

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { RoundTrips, troubleOf } from "../../static/js/ui/network.js";
+import { RoundTrips, reasonText, troubleOf } from "../../static/js/ui/network.js";
 
 /** @param {string} phase @param {number} since @param {number} silentS */
 const connection = (phase, since, silentS) => /** @type {any} */ ({ phase, since, silentS });
@@ -45,4 +45,12 @@ test("what is older than two minutes has left the line", () => {
   rtts.set(500, NaN);
   assert.equal(rtts.path(20), "");
   assert.equal(rtts.highest, 0);
+});
+
+test("each reason to send more or less is told in words, and what is unknown is not", () => {
+  const reasons = ["streams", "trial", "known", "queueing", "expiry", "rate"];
+  assert.equal(new Set(reasons.map(reasonText)).size, 6);
+  for (const reason of ["queueing", "expiry", "rate"]) assert.match(reasonText(reason), /^Less is sent: /);
+  for (const reason of ["trial", "known"]) assert.match(reasonText(reason), /^More is /);
+  for (const reason of ["steady", "quiet", "toString", "new", null]) assert.equal(reasonText(reason), "");
 });

@@ -4,9 +4,10 @@ import { test } from "node:test";
 
 import { Placement, placeTrace } from "../../static/js/ecg/placement.js";
 import { SampleRing } from "../../static/js/ecg/ring.js";
+import { lossless } from "./vectors.js";
 
 const RATE = 100;
-const SIGNAL = { gain_uv: 10, baseline: 0 };
+const LAYOUT = lossless(1, { gain_uv: 10, baseline: 500 });
 const SCALE = { mm: 4, microvolt: 0.04 };
 const BAND = { top: 0, height: 100 };
 
@@ -21,9 +22,9 @@ function followed(microvolts, seconds, onSince = () => 0) {
   const row = new Placement(0);
   const redrawn = [];
   for (let stop = 10; stop <= seconds * RATE; stop += 10) {
-    const chunk = Int32Array.from({ length: 10 }, (_, i) => Math.round(microvolts((stop - 10 + i) / RATE) / 10));
-    ring.write(stop - 10, chunk, 10);
-    if (row.follow(ring, onSince(stop), stop, RATE, SIGNAL, SCALE, BAND)) redrawn.push(stop);
+    const chunk = Int32Array.from({ length: 10 }, (_, i) => 500 + Math.round(microvolts((stop - 10 + i) / RATE) / 10));
+    ring.write(stop - 10, chunk, 10, LAYOUT, false);
+    if (row.follow(ring, onSince(stop), stop, RATE, SCALE, BAND)) redrawn.push(stop);
   }
   return { ring, row, redrawn };
 }
@@ -75,7 +76,7 @@ test("a reset row is placed anew", () => {
 function outside(/** @type {ReturnType<typeof followed>} */ { ring, row }, /** @type {number} */ from, /** @type {number} */ to) {
   let count = 0;
   for (let i = from; i < to; i++) {
-    const at = row.at(i, to).y - ring.at(0, i) * SIGNAL.gain_uv * SCALE.microvolt;
+    const at = row.at(i, to).y - ring.at(0, i) * SCALE.microvolt;
     if (at < BAND.top || at > BAND.top + BAND.height) count++;
   }
   return count / (to - from);
@@ -122,8 +123,34 @@ test("a row that is placed anew stands where it would have stood", () => {
   const { ring, row } = followed((second) => beat(second) + 900 * Math.sin(second / 3), 30);
   const y = row.at(2999, 3000).y;
   row.reset();
-  row.follow(ring, 0, 3000, RATE, SIGNAL, SCALE, BAND);
+  row.follow(ring, 0, 3000, RATE, SCALE, BAND);
   assert.equal(row.at(2999, 3000).y, y);
+});
+
+test("a lead that is not sent stays where it was, and goes on from there", () => {
+  const { ring, row } = followed(beat, 10);
+  const before = row.at(999, 1000).y;
+  const unsent = { factor: 1, signals: [], unsent: [0] };
+  ring.write(1000, Int32Array.from([]), 500, unsent, false);
+  assert.equal(row.follow(ring, 0, 1500, RATE, SCALE, BAND), false);
+  assert.equal(row.at(1499, 1500).y, before);
+  ring.write(1500, new Int32Array(100).fill(500), 100, LAYOUT, false);
+  assert.equal(row.follow(ring, 0, 1600, RATE, SCALE, BAND), false);
+  assert.equal(row.at(1599, 1600).y, before);
+});
+
+test("a lead that was never sent has no place, and gets one at once and again after its first second", () => {
+  const ring = new SampleRing(1, RATE);
+  const row = new Placement(0);
+  ring.write(0, Int32Array.from([]), 300, { factor: 1, signals: [], unsent: [0] }, false);
+  assert.equal(row.follow(ring, 0, 300, RATE, SCALE, BAND), false);
+  assert.equal(row.isPlaced, false);
+  const redrawn = [];
+  for (let stop = 310; stop <= 600; stop += 10) {
+    ring.write(stop - 10, new Int32Array(10).fill(500), 10, LAYOUT, false);
+    if (row.follow(ring, 0, stop, RATE, SCALE, BAND)) redrawn.push(stop);
+  }
+  assert.deepEqual(redrawn, [310, 400]);
 });
 
 test("a new trace is centred in its band", () => {

@@ -35,6 +35,37 @@ function play(playout, { chunks, delay = () => 0.02, rateHz = RATE, from = 0, st
   return frames;
 }
 
+/**
+ * Feed chunks of the given lengths one after the other, each `late(k)` seconds after its last sample was taken.
+ * @param {Playout} playout
+ * @param {number[]} lengths seconds
+ * @param {(k: number) => number} [late]
+ */
+function playLengths(playout, lengths, late = () => 0.02) {
+  /** @type {{now: number, position: number, newest: number, age: number}[]} */
+  const frames = [];
+  let first = 0;
+  let now = 100;
+  lengths.forEach((length, k) => {
+    const stop = first + length * RATE;
+    const at = 100 + stop / RATE + late(k);
+    for (; now < at; now += 1 / 60) {
+      frames.push({ now, position: playout.advance(now), newest: playout.newest, age: playout.age(now) });
+    }
+    playout.arrive(first, stop, at);
+    first = stop;
+  });
+  return frames;
+}
+
+/** So many chunks of a length. @param {number} count @param {number} length */
+const of = (count, length) => /** @type {number[]} */ (new Array(count).fill(length));
+
+/** Seconds during which the trace stood. @param {{now: number, position: number}[]} frames */
+function halted(frames) {
+  return speeds(frames).filter((speed) => speed < 0.5).length / 60;
+}
+
 /** @param {{now: number, position: number}[]} frames */
 function speeds(frames) {
   return frames.slice(1).map((frame, at) => (frame.position - frames[at].position) * 60 / RATE);
@@ -165,4 +196,96 @@ test("a chunk that arrives twice changes nothing", () => {
   playout.arrive(0, CHUNK, 200);
   assert.equal(playout.delay, delay);
   assert.equal(playout.newest, newest);
+});
+
+for (const length of [0.25, 0.5, 1]) {
+  test(`chunks that get as long as ${length} s halt the trace once, while the first of them is waited for`, () => {
+    const playout = new Playout(RATE);
+    const frames = playLengths(playout, [...of(100, 0.1), ...of(30, length)]);
+    const change = frames.findIndex(({ now }) => now > 110 + length + 0.05);
+    assert.ok(halted(frames.slice(60, change)) < length, `${halted(frames.slice(60, change))} s at the change`);
+    assert.equal(halted(frames.slice(change)), 0);
+    assert.ok(playout.delay > length && playout.delay < length + 0.03, `delay ${playout.delay}`);
+  });
+
+  test(`chunks that get short again after ${length} s halt nothing, and the delay fits them soon`, () => {
+    const playout = new Playout(RATE);
+    const frames = playLengths(playout, [...of(30, length), ...of(250, 0.1)]);
+    const change = frames.findIndex(({ now }) => now > 100 + 30 * length);
+    assert.equal(halted(frames.slice(change)), 0);
+    const jumps = speeds(frames.slice(change)).filter((speed) => speed > 1.1).length;
+    assert.ok(jumps <= 1, `${jumps} jumps`);
+    assert.ok(playout.delay < 0.13, `delay ${playout.delay}`);
+  });
+}
+
+test("one short chunk among long ones changes nothing", () => {
+  const playout = new Playout(RATE);
+  const frames = playLengths(playout, [...of(20, 1), 0.1, ...of(10, 1)]);
+  assert.equal(halted(frames.slice(120)), 0);
+  assert.ok(playout.delay > 1, `delay ${playout.delay}`);
+});
+
+test("long chunks with jitter are played without a halt once ten seconds of it are known", () => {
+  const frames = playLengths(new Playout(RATE), of(60, 1), (k) => 0.02 + ((k * 7) % 10) / 25);
+  assert.equal(halted(frames.slice(14 * 60)), 0);
+});
+
+test("after a queue has drained, long chunks are soon played with the delay that they need", () => {
+  const playout = new Playout(RATE);
+  playLengths(playout, of(30, 1), (k) => (k < 12 ? 0.8 : 0.02));
+  assert.ok(playout.delay < 1.1, `delay ${playout.delay}`);
+});
+
+test("the age of long chunks is that of the newest sample, not that of the last arrival", () => {
+  const frames = playLengths(new Playout(RATE), [...of(50, 0.1), ...of(20, 1)], (k) => (k < 55 ? 0.02 : 0.52));
+  const ages = frames.slice(-300).map(({ age }) => age);
+  assert.ok(Math.min(...ages) > 0.4 && Math.max(...ages) < 1.6, `${Math.min(...ages)} to ${Math.max(...ages)}`);
+  assert.ok(Math.max(...ages) > 1.4);
+});
+
+test("a second between long chunks is no silence, whose end would make late samples look new", () => {
+  const playout = new Playout(RATE);
+  const frames = playLengths(playout, of(60, 1), (k) => (k < 10 ? 0.02 : 0.7 + (k % 2) * 0.25));
+  assert.equal(playout.breaks, 0);
+  const ages = frames.slice(-120).map(({ age }) => age);
+  assert.ok(Math.min(...ages) > 0.6, `age ${Math.min(...ages)}`);
+});
+
+test("a replay that slows down to real time goes on at that speed", () => {
+  const playout = new Playout(RATE);
+  const fast = play(playout, { chunks: 1200, rateHz: RATE * 20 });
+  const from = 1200 * CHUNK;
+  const slow = play(playout, { chunks: 200, from, start: fast[fast.length - 1].now });
+  for (const speed of speeds(slow.slice(-120))) assert.ok(speed > 0.9 && speed < 1.1, `speed ${speed}`);
+  assert.ok(playout.delay > 0.1 && playout.delay < 0.2, `delay ${playout.delay}`);
+});
+
+test("where only numbers come, they keep the line and the age, and move no trace", () => {
+  const playout = new Playout(RATE);
+  play(playout, { chunks: 100 });
+  const stop = playout.newest;
+  for (let second = 1; second <= 600; second++) {
+    playout.hear(stop + second * RATE * 1.001, 110 + second + 0.02);
+    playout.advance(110 + second + 0.02);
+  }
+  assert.ok(playout.age(710.02) < 0.1, `age ${playout.age(710.02)}`);
+  assert.ok(Math.abs(playout.age(714.02) - 4) < 0.1);
+  assert.equal(playout.newest, stop);
+  assert.equal(playout.advance(714), stop);
+});
+
+test("a number that is told twice is no fresher", () => {
+  const playout = new Playout(RATE);
+  playout.hear(1000, 100);
+  playout.hear(1000, 105);
+  assert.ok(Math.abs(playout.age(105) - 5) < 1e-9);
+});
+
+test("a number that is told twice says nothing of how late chunks are", () => {
+  const playout = new Playout(RATE);
+  playout.hear(1000, 100);
+  playout.hear(1000, 101.2);
+  playout.arrive(1000, 1300, 101.22);
+  assert.ok(playout.delay < 1.3, `delay ${playout.delay}`);
 });

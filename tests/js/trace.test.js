@@ -4,13 +4,14 @@ import { test } from "node:test";
 
 import { SampleRing } from "../../static/js/ecg/ring.js";
 import { addTrace, extent, markBeyond, median } from "../../static/js/ecg/trace.js";
+import { lossless } from "./vectors.js";
 
 const EDGES = { top: -1e6, bottom: 1e6 };
 
 /** @param {number[]} values */
 function ringOf(values) {
   const ring = new SampleRing(1, 100);
-  ring.write(0, Int32Array.from(values), values.length);
+  ring.write(0, Int32Array.from(values), values.length, lossless(1), false);
   return ring;
 }
 
@@ -70,7 +71,7 @@ test("dense points stay in the order of time", () => {
 
 test("a trace is read across the ring's end", () => {
   const ring = new SampleRing(1, 1); // 64 samples
-  ring.write(60, Int32Array.from([1, 2, 3, 4, 5, 6, 7, 8]), 8);
+  ring.write(60, Int32Array.from([1, 2, 3, 4, 5, 6, 7, 8]), 8, lossless(1), false);
   assert.deepEqual(pointsOf(ring, 60, 68, 1).map(([, y]) => -y), [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
@@ -104,7 +105,7 @@ test("each run beyond an edge has one mark, as wide as it, at that edge", () => 
 
 test("the extent leaves out what is not there, and what strays", () => {
   const ring = ringOf([5, 1, 9]);
-  ring.write(10, Int32Array.from([-4, 2]), 2);
+  ring.write(10, Int32Array.from([-4, 2]), 2, lossless(1), false);
   assert.deepEqual(extent(ring, 0, 0, 12, -100, 100), { low: -4, high: 9 });
   assert.deepEqual(extent(ring, 0, 0, 10, -100, 100), { low: 1, high: 9 });
   assert.deepEqual(extent(ring, 0, 0, 12, 0, 5), { low: 1, high: 5 });
@@ -120,4 +121,12 @@ test("the median is that of the samples that are there, whatever a few of them a
   const long = ringOf(Array.from({ length: 1000 }, (_, i) => (i % 10 === 0 ? 9000 : i)));
   const value = median(long, 0, 0, 1000) ?? NaN;
   assert.ok(value > 400 && value < 700, `${value}`);
+});
+
+test("where a lead was not sent it has neither extent nor median", () => {
+  const ring = ringOf([5, 1, 9]);
+  ring.write(3, Int32Array.from([]), 4, { factor: 1, signals: [], unsent: [0] }, false);
+  assert.deepEqual(extent(ring, 0, 0, 7, -100, 100), { low: 1, high: 9 });
+  assert.equal(median(ring, 0, 0, 7), 5);
+  assert.equal(median(ring, 0, 3, 7), null);
 });

@@ -32,6 +32,16 @@ export function crc32(samples) {
 }
 
 /**
+ * Of frames that have every sample of these leads: how they lie in a ring.
+ * @param {number} leads
+ * @param {{gain_uv?: number, baseline?: number}} [scale] a microvolt a step, unless told otherwise
+ */
+export function lossless(leads, { gain_uv = 1, baseline = 0 } = {}) {
+  const signals = Array.from({ length: leads }, (_, lead) => ({ lead, gain_uv, baseline }));
+  return { factor: 1, signals, unsent: /** @type {number[]} */ ([]) };
+}
+
+/**
  * Reproducible numbers in [0, 1): mulberry32, whose whole state is one 32-bit integer.
  * @param {number} seed
  */

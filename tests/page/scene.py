@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from playwright.async_api import Page
+from playwright.async_api import Page, WebSocketRoute
 
 from streaming.client import Device
 from streaming.core.streams import Lead, Source
@@ -21,6 +21,7 @@ DEADLINE_MS = 20_000
 """What a test waits for at most; several times what two busy cores take."""
 LEAD = Lead("II", 5.0)
 RATE_HZ = 250.0
+Answer = Callable[[WebSocketRoute], None]
 _numbers = count(1)
 
 
@@ -61,12 +62,19 @@ class Scene:
         """The device of a bed, to be entered."""
         return Device(self.server.ws_url, bed.token, signals=signals, rate_hz=rate_hz, source=source)
 
-    async def open(self, path: str = "/", *, state: str = "online", **context: Any) -> Page:
-        """Sign in and go to `path`; returns when the page's connection is in `state`."""
+    async def open(
+        self, path: str = "/", *, state: str = "online", answer: Answer | None = None, **context: Any
+    ) -> Page:
+        """Sign in and go to `path`; returns when the page's connection is in `state`.
+
+        With `answer`, the page's WebSocket ends there, and not at the server.
+        """
         watched = await self._chromium.page(**{"viewport": {"width": 1280, "height": 800}, **context})
         self._pages.append(watched)
         page = watched.page
         page.set_default_timeout(DEADLINE_MS)
+        if answer is not None:
+            await page.route_web_socket("**/ws/viewer/", answer)
         await page.goto(self.server.url + path)
         await page.fill("#id_username", self.user)
         await page.fill("#id_password", PASSWORD)
@@ -97,25 +105,35 @@ async def stop_of(page: Page, stream: str, at_least: int) -> None:
 
 
 async def traced(
-    page: Page, selector: str, left: float = 0.0, right: float = 1.0, *, token: str = "--trace"
+    page: Page,
+    selector: str,
+    left: float = 0.0,
+    right: float = 1.0,
+    *,
+    token: str = "--trace",
+    rows: tuple[float, float] = (0.0, 1.0),
 ) -> int:
-    """Pixel columns with the colour of `token`, of the canvas's part between two shares of its width."""
-    columns: int = await page.evaluate(_TRACED, [selector, left, right, token])
+    """Pixel columns with the colour of `token`, in the part of the canvas between shares of its size."""
+    # The hatch is hardly lighter than the grid; a line's colour is met nowhere but at its middle.
+    tolerance = 8 if token == "--hatch" else 24
+    columns: int = await page.evaluate(_TRACED, [selector, left, right, token, *rows, tolerance])
     return columns
 
 
-_TRACED = """([selector, left, right, token]) => {
+_TRACED = """([selector, left, right, token, top, bottom, tolerance]) => {
   const canvas = document.querySelector(selector + " canvas.trace");
   const from = Math.floor(left * canvas.width);
   const wide = Math.floor(right * canvas.width) - from;
-  const { data } = canvas.getContext("2d").getImageData(from, 0, wide, canvas.height);
+  const over = Math.floor(top * canvas.height);
+  const high = Math.floor(bottom * canvas.height) - over;
+  const { data } = canvas.getContext("2d").getImageData(from, over, wide, high);
   const hex = getComputedStyle(document.documentElement).getPropertyValue(token).trim();
   const colour = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   let columns = 0;
   for (let x = 0; x < wide; x++) {
-    for (let y = 0; y < canvas.height; y++) {
+    for (let y = 0; y < high; y++) {
       const at = 4 * (y * wide + x);
-      if (colour.every((value, channel) => Math.abs(data[at + channel] - value) < 24)) {
+      if (colour.every((value, channel) => Math.abs(data[at + channel] - value) < tolerance)) {
         columns++;
         break;
       }

@@ -34,15 +34,19 @@ async def _show(ward: Scene, recording: Recording) -> None:
         await device.drain()
     total = recording.samples.shape[1]
     await stop_of(page, bed.stream, total)
-    np.testing.assert_array_equal(await _held(page, bed.stream, total), recording.samples)
+    gains_uv = np.array([[lead.gain_uv] for lead in recording.leads])
+    baselines = np.array([[lead.baseline] for lead in recording.leads])
+    steps = await _held_uv(page, bed.stream, total) / gains_uv + baselines
+    np.testing.assert_array_equal(np.rint(steps), recording.samples)
+    assert np.abs(steps - recording.samples).max() < 0.01, "microvolts are those of the lead's gain"
     # On a slow machine reading back took so long that the trace is stale, and dim.
     seen = [await traced(page, ".tile", token=token) for token in ("--trace", "--trace-dim")]
     assert max(seen) > 400, "a trace is to be seen"
     assert await page.inner_text(".tile .mark") == "REPLAY"
 
 
-async def _held(page: Page, stream: str, total: int) -> npt.NDArray[np.int64]:
-    """Samples 0 to `total` as the page holds them, int64 (leads, total)."""
+async def _held_uv(page: Page, stream: str, total: int) -> npt.NDArray[np.float64]:
+    """Samples 0 to `total` as the page holds them, microvolts, float64 (leads, total)."""
     pieces = []
     for first in range(0, total, PIECE):
         arguments = [stream, first, min(first + PIECE, total)]

@@ -56,12 +56,11 @@ export class Placement {
    * @param {number} since the sample from which the lead is on; Infinity while it is off
    * @param {number} stop
    * @param {number} rateHz
-   * @param {{gain_uv: number, baseline: number}} signal
    * @param {{mm: number, microvolt: number}} scale pixels per mm and per microvolt
    * @param {{top: number, height: number}} band
    * @returns {boolean} whether the whole row has to be drawn again
    */
-  follow(ring, since, stop, rateHz, signal, scale, band) {
+  follow(ring, since, stop, rateHz, scale, band) {
     // An electrode that is off has no level: what it sends says nothing of where the trace will stand.
     if (since >= stop) return false;
     let redraw = false;
@@ -72,10 +71,8 @@ export class Placement {
     }
     const first = Math.max(ring.oldest, ring.origin, since, stop - Math.ceil(REPLAYED_S * rateHz));
     const every = Math.max(1, Math.round(EVERY_S * rateHz));
-    const dy = signal.gain_uv * scale.microvolt;
-    const units = { dy, zero: signal.baseline * dy };
     for (let at = Math.max(this.#lookedAt, first) + every; at <= stop; at += every) {
-      redraw = this.#look(ring, first, at, rateHz, units, MOST_MM * scale.mm, band) || redraw;
+      redraw = this.#look(ring, first, at, rateHz, scale.microvolt, MOST_MM * scale.mm, band) || redraw;
       this.#lookedAt = at;
     }
     while (this.#from.length > 1 && this.#from[1] <= ring.oldest) {
@@ -102,28 +99,30 @@ export class Placement {
    * @param {number} first nothing before it counts
    * @param {number} stop
    * @param {number} rateHz
-   * @param {{dy: number, zero: number}} signal pixels per unit of the samples, and from 0 uV down to sample value 0
+   * @param {number} dy pixels per microvolt
    * @param {number} most pixels that a step may have
    * @param {{top: number, height: number}} band
    * @returns {boolean} whether the whole row has to be drawn again
    */
-  #look(ring, first, stop, rateHz, { dy, zero }, most, band) {
+  #look(ring, first, stop, rateHz, dy, most, band) {
     const last = (/** @type {number} */ seconds) => Math.max(first, stop - Math.ceil(seconds * rateHz));
     const level = median(ring, this.lead, last(LEVEL_S), stop);
     if (level === null) return false;
     const stray = (STRAY * band.height) / dy;
     const range = extent(ring, this.lead, last(SEEN_S), stop, level - stray, level + stray);
-    const settles = !this.#settled && stop - first >= SETTLED_S * rateHz;
+    const second = stop - Math.ceil(SETTLED_S * rateHz);
+    const wasSent = second >= first && ring.has(second) && !Number.isNaN(ring.at(this.lead, second));
+    const settles = !this.#settled && wasSent;
     this.#settled ||= settles;
     const begins = !this.isPlaced || this.#from[this.#from.length - 1] < this.#since;
     if (begins || settles) {
       while (this.isPlaced && this.#from[this.#from.length - 1] >= this.#since) this.#forgetLast();
-      this.#add(this.#since, placeTrace(range, level, dy, band, null) - zero);
+      this.#add(this.#since, placeTrace(range, level, dy, band, null));
       return true;
     }
     const y = this.#y[this.#y.length - 1];
-    const aim = placeTrace(range, level, dy, band, y + zero) - zero;
-    const stands = y + zero - level * dy;
+    const aim = placeTrace(range, level, dy, band, y);
+    const stands = y - level * dy;
     const isOut = stands < band.top || stands > band.top + band.height;
     if (aim !== y) this.#add(stop, isOut ? aim : y + Math.min(Math.max(aim - y, -most), most));
     return false;
@@ -145,14 +144,14 @@ export class Placement {
 }
 
 /**
- * Where value 0 is to stand so that the trace lies in the middle of its band, if it has to move at all.
+ * Where 0 uV is to stand so that the trace lies in the middle of its band, if it has to move at all.
  *
  * A trace that is taller than the band cannot be shown whole: then its level, at which it runs most of the
  * time, is kept away from the edges.
  *
  * @param {{low: number, high: number}} range of the samples
  * @param {number} level at which the trace runs now
- * @param {number} dy pixels per unit
+ * @param {number} dy pixels per microvolt
  * @param {{top: number, height: number}} band in pixels
  * @param {number | null} current where it stands now
  */

@@ -2,6 +2,8 @@
 /** When each sample is due on the screen: a steady clock over chunks that arrive in bursts. */
 
 const HISTORY = 64; // arrivals remembered: 6.4 s of 100 ms chunks
+const JITTER_S = 10; // of arrivals say how long the delay has to be: of 1 s chunks the last ten
+const SAME_LENGTH = 3; // chunks in a row have to be shorter before the delay is
 const LATE_SHARE = 0.05; // of the arrivals may find the trace waiting for them
 const SPARE_S = 0.004;
 const MAX_DELAY_S = 2.5;
@@ -12,7 +14,7 @@ const ALIGN_S = 20; // time constant of the alignment of sample times with arriv
 const MAX_EARLIER = 0.005;
 // Lateness is forgotten slowly: a queue that holds 2 s must read 2 s for many minutes, not look live.
 const MAX_LATER = 0.002;
-const SILENCE_S = 1.5;
+const SILENCE_S = 1.5; // and the length of a chunk
 const STEADY_ARRIVALS = 20;
 const STEADY_S = 0.3;
 const PAUSED_S = 0.5;
@@ -27,7 +29,8 @@ const CHASE_S = 0.1;
  * It keeps a straight line from sample index to the page's clock (seconds), laid so that the promptest
  * arrivals come just when their last sample was taken: `timeOf(i)` is where sample `i` stands on the sweep, equal
  * for all healthy streams, and `age(now)` is what the newest sample lacks. The trace follows that line by a
- * delay that covers the time between chunks and 95 % of their jitter, which changes only by slewing.
+ * delay that covers the length of a chunk and 95 % of their jitter. It changes by slewing; only where chunks
+ * get longer it is longer at once, since the trace has waited for the first of them already.
  * All times are seconds of one monotonic clock, given by the caller.
  */
 export class Playout {
@@ -37,13 +40,18 @@ export class Playout {
   #anchorTime = 0;
   /** Index after the newest live sample; -1 before the first. */
   #newest = -1;
+  /** Index after the newest sample of which anything is known: live, or a number's. */
+  #known = -1;
   #arrivedAt = 0;
   #position = 0;
   #advancedAt = 0;
   #delay = 0;
   #target = 0;
-  /** How late the trace would have been at each arrival, had it no delay. */
-  #offsets = new Float64Array(HISTORY);
+  /** Seconds of signal in each of the last chunks. */
+  #lengths = new Float64Array(SAME_LENGTH);
+  #chunks = 0;
+  /** When each chunk arrived. */
+  #times = new Float64Array(HISTORY);
   /** How long after its time each chunk's end arrived. */
   #lateness = new Float64Array(HISTORY);
   #sorted = new Float64Array(HISTORY);
@@ -79,29 +87,29 @@ export class Playout {
   }
 
   /**
-   * A live chunk [first, stop) was decoded at `now`. Late chunks (backfill) do not belong here.
+   * A live chunk that speaks for [first, stop) was decoded at `now`. Late chunks (backfill) do not belong here.
    * @param {number} first
    * @param {number} stop
    * @param {number} now
    */
   arrive(first, stop, now) {
-    if (this.#newest < 0) {
-      this.#anchor(stop, now);
-      this.#position = first;
-      this.#advancedAt = now;
-      this.#delay = this.#target = (stop - first) * this.#period + SPARE_S;
-    } else if (stop > this.#newest) {
-      if (now - this.#arrivedAt > SILENCE_S) this.#restart();
-      const slot = this.#arrivals++ % HISTORY;
-      this.#offsets[slot] = now - this.timeOf(this.#newest);
-      this.#lateness[slot] = now - this.timeOf(stop);
-      this.#align(stop, now);
-      this.#target = Math.min(this.#lateQuantile() + SPARE_S, MAX_DELAY_S);
-    } else {
-      return;
-    }
+    if (stop <= this.#newest) return;
+    const before = this.#length;
+    this.#lengths[this.#chunks++ % SAME_LENGTH] = (stop - first) / this.#nominalHz;
+    this.#note(stop, now, before);
+    if (this.#newest < 0) this.#position = first;
+    if (this.#newest < 0 || this.#length > before) this.#delay = Math.max(this.#delay, this.#target);
     this.#newest = stop;
-    this.#arrivedAt = now;
+  }
+
+  /**
+   * A number came at `now` that is of the time just before sample `stop`: where no samples are sent, the line
+   * is kept by these.
+   * @param {number} stop
+   * @param {number} now
+   */
+  hear(stop, now) {
+    if (stop > this.#known) this.#note(stop, now, this.#length);
   }
 
   /**
@@ -144,17 +152,46 @@ export class Playout {
   }
 
   /**
-   * Seconds since the newest sample was taken, as far as arrivals tell; Infinity before the first.
+   * Seconds since the newest sample was taken, or that of the newest number, as far as arrivals tell;
+   * Infinity before the first.
    * @param {number} now
    */
   age(now) {
-    if (this.#newest < 0) return Infinity;
-    return Math.max(0, now - (this.#hurried ? this.#arrivedAt : this.timeOf(this.#newest)));
+    if (this.#known < 0) return Infinity;
+    return Math.max(0, now - (this.#hurried ? this.#arrivedAt : this.timeOf(this.#known)));
   }
 
   /** Seconds by which the trace follows the samples' times. */
   get delay() {
     return this.#delay;
+  }
+
+  /**
+   * Something about the signal until `stop` arrived.
+   * @param {number} stop
+   * @param {number} now
+   * @param {number} length seconds of signal that come at a time, as far as was known
+   */
+  #note(stop, now, length) {
+    if (this.#known < 0) {
+      this.#anchor(stop, now);
+      this.#advancedAt = now;
+      this.#target = this.#length + SPARE_S;
+    } else {
+      if (now - this.#arrivedAt > SILENCE_S + length) this.#restart();
+      const slot = this.#arrivals++ % HISTORY;
+      this.#times[slot] = now;
+      this.#lateness[slot] = now - this.timeOf(stop);
+      this.#align(stop, now);
+      this.#target = Math.min(this.#length + this.#lateQuantile(now) + SPARE_S, MAX_DELAY_S);
+    }
+    this.#known = Math.max(this.#known, stop);
+    this.#arrivedAt = now;
+  }
+
+  /** Seconds of signal in a chunk: the longest of the last few. */
+  get #length() {
+    return Math.max(...this.#lengths);
   }
 
   /**
@@ -237,7 +274,6 @@ export class Playout {
     this.#anchorTime += seconds;
     this.#delay -= seconds;
     for (let slot = 0; slot < HISTORY; slot++) {
-      this.#offsets[slot] -= seconds;
       this.#lateness[slot] -= seconds;
     }
     this.breaks++;
@@ -263,11 +299,18 @@ export class Playout {
     this.#anchorTime = time;
   }
 
-  #lateQuantile() {
-    const count = this.#window;
-    const sorted = this.#sorted.subarray(0, count);
-    for (let k = 0; k < count; k++) sorted[k] = this.#offsets[(this.#arrivals - count + k) % HISTORY];
-    sorted.sort();
-    return sorted[Math.max(0, Math.ceil(count * (1 - LATE_SHARE)) - 1)];
+  /**
+   * How late after its time a chunk arrives, at most, in 95 % of cases.
+   * @param {number} now
+   */
+  #lateQuantile(now) {
+    let count = 0;
+    while (count < this.#window) {
+      const slot = (this.#arrivals - 1 - count) % HISTORY;
+      if (now - this.#times[slot] > JITTER_S) break;
+      this.#sorted[count++] = this.#lateness[slot];
+    }
+    this.#sorted.subarray(0, count).sort();
+    return count === 0 ? 0 : this.#sorted[Math.ceil(count * (1 - LATE_SHARE)) - 1];
   }
 }

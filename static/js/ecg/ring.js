@@ -5,15 +5,25 @@
 export const KEPT_S = 64;
 
 /**
- * A ring of samples of all leads of one epoch.
+ * How the planes of a frame become microvolts of a ring's leads.
+ * @typedef {object} Layout
+ * @property {number} factor indices from one sample of the frame to the next
+ * @property {{lead: number, gain_uv: number, baseline: number}[]} signals of each plane: its lead here, its scale
+ * @property {number[]} unsent the ring's leads that no plane is of
+ */
+
+/**
+ * A ring of microvolts, of all leads of one epoch.
  *
- * Sample `i` of lead `l` lies at `data[l * capacity + (i & mask)]`. What was never written, or has left
- * the ring, is absent: nobody may read a number where there is none, so ask `presentEnd` / `absentEnd` first.
- * `first` is inclusive and `stop` exclusive, as everywhere.
+ * Sample `i` of lead `l` lies at `data[l * capacity + (i & mask)]`; it is NaN where others were sent at that
+ * index, and that lead was not. What was never written, or has left the ring, is absent: nobody may read a number
+ * where there is none, so ask `presentEnd` / `absentEnd` first. `first` is inclusive and `stop` exclusive, as
+ * everywhere.
  */
 export class SampleRing {
   /** @type {number[]} */ #firsts = [];
   /** @type {number[]} */ #stops = [];
+  /** Of each span: how far before its first index the frame speaks that began it. @type {number[]} */ #reaches = [];
 
   /**
    * @param {number} leads
@@ -23,7 +33,7 @@ export class SampleRing {
     this.leads = leads;
     this.capacity = 2 ** Math.ceil(Math.log2(rateHz * KEPT_S));
     this.mask = this.capacity - 1;
-    this.data = new Int32Array(leads * this.capacity);
+    this.data = new Float32Array(leads * this.capacity);
     /** Index after the newest sample ever written. */
     this.stop = 0;
     /** Index of the first sample ever written; what lies before it is not a gap. */
@@ -36,29 +46,42 @@ export class SampleRing {
   }
 
   /**
-   * Write samples [first, first + count). `planes` holds them lead after lead.
-   * Samples too old for the ring are left out. Writing what is there already changes nothing.
+   * Write a frame: samples at `first`, `first + factor` and so on, and straight lines between them.
+   *
+   * A frame speaks for the indices since the sample before it, where that is at most `factor` away; a hole that
+   * is longer stays one. Samples too old for the ring are left out.
    *
    * @param {number} first
-   * @param {ArrayLike<number> & {subarray(from: number, to: number): ArrayLike<number>}} planes
+   * @param {Int16Array | Int32Array} planes lead after lead, in ADC steps
    * @param {number} count samples per lead
+   * @param {Layout} layout
+   * @param {boolean} over whether it is written over what is held at its beginning, which else stays as it is
+   * @returns {number} the first index that changed; the frame's end when none did
    */
-  write(first, planes, count) {
-    const stop = first + count;
+  write(first, planes, count, { factor, signals, unsent }, over) {
+    const last = first + (count - 1) * factor;
+    const stop = last + 1;
+    const before = this.#presentBefore(first);
     this.stop = Math.max(this.stop, stop);
-    this.origin = Math.min(this.origin, first);
-    const from = Math.max(first, this.oldest);
-    if (from >= stop) return;
-    const slot = from & this.mask;
-    const head = Math.min(stop - from, this.capacity - slot);
-    for (let lead = 0; lead < this.leads; lead++) {
-      const plane = lead * count - first;
-      const base = lead * this.capacity;
-      this.data.set(planes.subarray(plane + from, plane + from + head), base + slot);
-      if (from + head < stop) this.data.set(planes.subarray(plane + from + head, plane + stop), base);
+    const from = Math.max(over ? first : this.presentEnd(first), this.oldest);
+    if (from >= stop) return stop;
+    for (let plane = 0; plane < signals.length; plane++) {
+      const { lead, gain_uv, baseline } = signals[plane];
+      const end = (plane + 1) * count;
+      if (factor === 1) this.#scale(lead, from, planes, end - (stop - from), end, gain_uv, baseline);
+      else this.#interpolate(lead, from, first, planes, end - count, end, factor, gain_uv, baseline);
     }
-    this.#add(from, stop);
+    for (const lead of unsent) for (let i = from; i < stop; i++) this.data[this.#slot(lead, i)] = NaN;
+    const joins = from === first && before >= this.oldest && first - before <= factor;
+    if (joins) this.#bridge(before, first);
+    const begin = joins ? before + 1 : from;
+    const next = this.#spanUpTo(last) + 1;
+    const reached = next < this.#firsts.length && this.#firsts[next] - last <= this.#reaches[next];
+    if (reached) this.#bridge(last, this.#firsts[next]);
+    this.origin = Math.min(this.origin, begin);
+    this.#add(begin, reached ? this.#firsts[next] : stop, factor);
     this.#forget(this.oldest);
+    return begin;
   }
 
   /** @param {number} index */
@@ -96,11 +119,27 @@ export class SampleRing {
   }
 
   /**
+   * Microvolts; NaN where the lead was not sent.
    * @param {number} lead
    * @param {number} index a present index
    */
   at(lead, index) {
-    return this.data[lead * this.capacity + (index & this.mask)];
+    return this.data[this.#slot(lead, index)];
+  }
+
+  /**
+   * The end of the run that begins at `from` and in which a lead was sent at each index, or at none.
+   * @param {number} lead
+   * @param {number} from
+   * @param {number} to the samples [from, to) are present
+   */
+  sentEnd(lead, from, to) {
+    const { data, mask } = this;
+    const base = lead * this.capacity;
+    const unsent = Number.isNaN(data[base + (from & mask)]);
+    let end = from + 1;
+    while (end < to && Number.isNaN(data[base + (end & mask)]) === unsent) end++;
+    return end;
   }
 
   /** What is held, as [first, stop) pairs in order. */
@@ -119,26 +158,106 @@ export class SampleRing {
   }
 
   /**
+   * The present index closest before `index`; -1 when there is none.
+   * @param {number} index
+   */
+  #presentBefore(index) {
+    const at = this.#spanUpTo(index - 1);
+    return at < 0 ? -1 : Math.min(this.#stops[at], index) - 1;
+  }
+
+  /**
+   * @param {number} lead
+   * @param {number} index
+   */
+  #slot(lead, index) {
+    return lead * this.capacity + (index & this.mask);
+  }
+
+  /**
+   * Write planes [at, end), a sample for each index from `from` on.
+   * @param {number} lead
+   * @param {number} from
+   * @param {Int16Array | Int32Array} planes
+   * @param {number} at
+   * @param {number} end
+   * @param {number} gain
+   * @param {number} baseline
+   */
+  #scale(lead, from, planes, at, end, gain, baseline) {
+    const { data, capacity } = this;
+    const base = lead * capacity;
+    let slot = from & this.mask;
+    while (at < end) {
+      data[base + slot] = (planes[at++] - baseline) * gain;
+      if (++slot === capacity) slot = 0;
+    }
+  }
+
+  /**
+   * Write planes [at, end), a sample for every `factor`th index from `first` on, and straight lines between.
+   * @param {number} lead
+   * @param {number} from nothing before it is written
+   * @param {number} first
+   * @param {Int16Array | Int32Array} planes
+   * @param {number} at
+   * @param {number} end
+   * @param {number} factor
+   * @param {number} gain
+   * @param {number} baseline
+   */
+  #interpolate(lead, from, first, planes, at, end, factor, gain, baseline) {
+    const { data } = this;
+    let value = (planes[at++] - baseline) * gain;
+    if (first >= from) data[this.#slot(lead, first)] = value;
+    for (let index = first; at < end; index += factor) {
+      const next = (planes[at++] - baseline) * gain;
+      const step = (next - value) / factor;
+      for (let j = 1; j < factor; j++) {
+        if (index + j >= from) data[this.#slot(lead, index + j)] = value + j * step;
+      }
+      if (index + factor >= from) data[this.#slot(lead, index + factor)] = next;
+      value = next;
+    }
+  }
+
+  /**
+   * A straight line of every lead from one present sample to another, where the lead was sent at both.
+   * @param {number} from
+   * @param {number} to
+   */
+  #bridge(from, to) {
+    for (let lead = 0; lead < this.leads; lead++) {
+      const step = (this.at(lead, to) - this.at(lead, from)) / (to - from);
+      for (let i = from + 1; i < to; i++) this.data[this.#slot(lead, i)] = this.at(lead, i - 1) + step;
+    }
+  }
+
+  /**
    * @param {number} first
    * @param {number} stop
+   * @param {number} reach
    */
-  #add(first, stop) {
+  #add(first, stop, reach) {
     let from = this.#firsts.length;
     while (from > 0 && this.#stops[from - 1] >= first) from--;
     let to = from;
     while (to < this.#firsts.length && this.#firsts[to] <= stop) to++;
     if (to > from) {
+      if (first >= this.#firsts[from]) reach = this.#reaches[from];
       first = Math.min(first, this.#firsts[from]);
       stop = Math.max(stop, this.#stops[to - 1]);
       if (to - from === 1) {
         // The common case, a chunk right after the newest one, allocates nothing.
         this.#firsts[from] = first;
         this.#stops[from] = stop;
+        this.#reaches[from] = reach;
         return;
       }
     }
     this.#firsts.splice(from, to - from, first);
     this.#stops.splice(from, to - from, stop);
+    this.#reaches.splice(from, to - from, reach);
   }
 
   /** @param {number} oldest */
@@ -146,6 +265,7 @@ export class SampleRing {
     while (this.#stops.length > 0 && this.#stops[0] <= oldest) {
       this.#firsts.shift();
       this.#stops.shift();
+      this.#reaches.shift();
     }
     if (this.#firsts.length > 0 && this.#firsts[0] < oldest) this.#firsts[0] = oldest;
   }

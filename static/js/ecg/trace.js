@@ -5,7 +5,7 @@
 const SEEN_PER_COLUMN = 4;
 
 /**
- * Add present samples [from, to) of one lead to a path.
+ * Add present samples [from, to) of one lead, which was sent at all of them, to a path.
  *
  * Up to four samples a pixel each get their point. Where they lie denser, a column gets its first, lowest,
  * highest and last sample, in their order and at their own places, which draws the same pixels.
@@ -17,8 +17,8 @@ const SEEN_PER_COLUMN = 4;
  * @param {number} to
  * @param {number} x where sample `from` stands, in pixels
  * @param {number} dx pixels per sample
- * @param {number} y where a sample of value 0 stands
- * @param {number} dy pixels upward per unit of the samples
+ * @param {number} y where 0 uV stands
+ * @param {number} dy pixels upward per microvolt
  * @param {{top: number, bottom: number}} edges a sample beyond one of them is drawn on it
  * @param {boolean} [joined] whether the line goes on from the path's last point
  */
@@ -57,7 +57,7 @@ export function addTrace(path, ring, lead, from, to, x, dx, y, dy, { top, bottom
 }
 
 /**
- * Mark at an edge each run of present samples [from, to) that lie beyond it.
+ * Mark at an edge each run of samples beyond it, of present ones [from, to) at all of which the lead was sent.
  *
  * @param {{fillRect(x: number, y: number, width: number, height: number): void}} pen
  * @param {import("./ring.js").SampleRing} ring
@@ -66,8 +66,8 @@ export function addTrace(path, ring, lead, from, to, x, dx, y, dy, { top, bottom
  * @param {number} to
  * @param {number} x where sample `from` stands, in pixels
  * @param {number} dx pixels per sample
- * @param {number} y where a sample of value 0 stands
- * @param {number} dy pixels upward per unit of the samples
+ * @param {number} y where 0 uV stands
+ * @param {number} dy pixels upward per microvolt
  * @param {{top: number, bottom: number}} edges
  * @param {number} size height of a mark, and its width beyond a single sample, in pixels
  */
@@ -97,8 +97,8 @@ function within(y, top, bottom) {
 }
 
 /**
- * The lowest and the highest present sample in [from, to) among those between two bounds; where there is
- * none, `low` is above `high`.
+ * The lowest and the highest of what a lead was sent in [from, to), among that between two bounds; where there
+ * is none, `low` is above `high`.
  * @param {import("./ring.js").SampleRing} ring
  * @param {number} lead
  * @param {number} from
@@ -123,10 +123,10 @@ export function extent(ring, lead, from, to, least, most) {
   return { low, high };
 }
 
-const taken = new Int32Array(64);
+const taken = new Float32Array(64);
 
 /**
- * The median of the present samples in [from, to), of 64 of them at most; null when none is there.
+ * The median of what a lead was sent in [from, to), of 64 samples at most; null when there is none.
  * @param {import("./ring.js").SampleRing} ring
  * @param {number} lead
  * @param {number} from
@@ -136,7 +136,10 @@ const taken = new Int32Array(64);
 export function median(ring, lead, from, to) {
   const every = Math.ceil((to - from) / taken.length);
   let count = 0;
-  for (let i = from; i < to; i += every) if (ring.has(i)) taken[count++] = ring.at(lead, i);
+  for (let i = from; i < to; i += every) {
+    const value = ring.has(i) ? ring.at(lead, i) : NaN;
+    if (!Number.isNaN(value)) taken[count++] = value;
+  }
   if (count === 0) return null;
   return taken.subarray(0, count).sort()[count >> 1];
 }

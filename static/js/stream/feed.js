@@ -4,17 +4,22 @@
 import { Playout } from "../ecg/playout.js";
 import { SampleRing } from "../ecg/ring.js";
 import { freshness } from "./freshness.js";
+import { NUMBERS_ONLY, formatOf } from "./rendition.js";
 import { HeartRateTrend } from "./trend.js";
 
 /** @typedef {import("./messages.js").RosterEntry} RosterEntry */
 /** @typedef {import("./messages.js").Stream} StreamInfo */
+/** @typedef {import("./rendition.js").Format} Format */
 
 const OFF_CHANGES = 64; // of one lead: a loose electrode must not fill the memory
 const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
+/** Frames that were on their way when numbers alone were announced: 1 s in the queue, a few in a slow network. */
+const ON_THE_WAY_S = 5;
 
 export class Feed {
   /** @type {RosterEntry} */ entry;
-  /** @type {StreamInfo | null} */ info = null;
+  /** What was said last; its rendition is that of its alias alone. @type {StreamInfo | null} */ info = null;
+  /** What it is sent as now: what its newest frame is. @type {Format | null} */ format = null;
   /** @type {SampleRing | null} */ ring = null;
   /** @type {Playout | null} */ playout = null;
   /** Counts the epochs: what was drawn before it changed is of another recording. */
@@ -28,6 +33,7 @@ export class Feed {
   /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
   #offChanges = new Map();
   #askedAt = Infinity;
+  #numbersSince = -Infinity;
   #hr = /** @type {number | null} */ (null);
   #hrSource = /** @type {string | null} */ (null);
   #hrAt = -Infinity;
@@ -55,17 +61,50 @@ export class Feed {
     this.#askedAt = Math.min(this.#askedAt, now);
   }
 
+  /** The rendition that it is sent as now. */
+  get rendition() {
+    return this.format?.info.rendition;
+  }
+
+  /** Whether no trace is sent, so that the vitals alone say that the bed is there. */
+  get numbersOnly() {
+    return this.rendition === NUMBERS_ONLY;
+  }
+
+  /** Names of all leads of the stream, in the order of the ring. */
+  get leads() {
+    return this.info?.all_leads ?? [];
+  }
+
+  /** Names of the leads that are left out now, where others are sent. */
+  get unsent() {
+    return this.format?.unsent.map((lead) => this.leads[lead]) ?? [];
+  }
+
   /**
-   * The server described the stream. A new epoch, or other leads, starts an empty ring.
+   * The server said what an alias of the stream means. A new epoch, or other leads, starts an empty ring.
    * @param {StreamInfo} info
    * @param {number} now
+   * @returns {Format} to be handed in with the frames under that alias
    */
   describe(info, now) {
     const before = this.info;
     this.info = info;
-    if (before && before.epoch === info.epoch && sameSignals(before, info)) return;
-    this.ring = new SampleRing(info.leads.length, info.rate_hz);
+    if (!before || before.epoch !== info.epoch || !sameSource(before, info)) this.#begin(info, now);
+    const format = formatOf(info, this.generation);
+    if (info.rendition === NUMBERS_ONLY) this.#numbersSince = now;
+    if (info.rendition === NUMBERS_ONLY || this.format === null) this.format = format;
+    return format;
+  }
+
+  /**
+   * @param {StreamInfo} info
+   * @param {number} now
+   */
+  #begin(info, now) {
+    this.ring = new SampleRing(info.all_leads.length, info.rate_hz);
     this.playout = new Playout(info.rate_hz);
+    this.format = null;
     this.position = 0;
     this.generation++;
     this.leadsOff = new Map();
@@ -75,18 +114,27 @@ export class Feed {
   }
 
   /**
-   * Decoded samples, lead after lead, came at `now`.
+   * Decoded samples, lead after lead, came at `now`. Those of an earlier epoch have no place any more.
+   * @param {Format} format
    * @param {number} first
    * @param {Int16Array | Int32Array} planes
    * @param {number} count samples per lead
    * @param {boolean} late whether they fill an earlier hole
    * @param {number} now
+   * @returns {boolean} whether they had a place
    */
-  write(first, planes, count, late, now) {
-    if (!this.ring || !this.playout) return;
-    this.ring.write(first, planes, count);
-    if (!late) this.playout.arrive(first, first + count, now);
-    if (first < this.position) this.revision++;
+  write(format, first, planes, count, late, now) {
+    const { ring, playout } = this;
+    if (!ring || !playout || format.generation !== this.generation) return false;
+    const newest = ring.stop;
+    const from = ring.write(first, planes, count, format, late);
+    if (from < this.position) this.revision++;
+    if (late) return true;
+    playout.arrive(from, first + (count - 1) * format.factor + 1, now);
+    // A frame that was sent before the change to numbers follows the last one without a hole.
+    const overtaken = this.numbersOnly && from <= newest && now - this.#numbersSince < ON_THE_WAY_S;
+    if (!overtaken) this.format = format;
+    return true;
   }
 
   /** @param {number} now */
@@ -95,11 +143,12 @@ export class Feed {
   }
 
   /**
-   * @param {{epoch: number, hr: number | null, hr_source: string | null}} vitals
+   * @param {{epoch: number, sample: number, hr: number | null, hr_source: string | null}} vitals
    * @param {number} now
    */
   setVitals(vitals, now) {
     if (this.info && vitals.epoch !== this.info.epoch) return;
+    if (this.numbersOnly) this.playout?.hear(vitals.sample, now);
     this.#hr = vitals.hr;
     this.#hrSource = vitals.hr_source;
     this.#hrAt = now;
@@ -150,13 +199,11 @@ export class Feed {
 
   /** The lead that a tile shows: II, else the first. */
   get shownLead() {
-    const leads = this.info?.leads ?? [];
-    const preferred = leads.findIndex((lead) => lead.name === "II");
-    return Math.max(preferred, 0);
+    return Math.max(this.leads.indexOf("II"), 0);
   }
 
   /**
-   * Seconds since the newest sample was taken; Infinity before the first.
+   * Seconds since the newest sample was taken, or the newest number where only those are sent; Infinity before.
    * @param {number} now
    */
   age(now) {
@@ -164,11 +211,11 @@ export class Feed {
   }
 
   /**
-   * Seconds since what stands at the cursor was taken: the age that a viewer reads.
+   * Seconds since what stands at the cursor was taken, or the newest number: the age that a viewer reads.
    * @param {number} now
    */
   shownAge(now) {
-    return Math.max(this.age(now), this.playout?.delay ?? 0);
+    return this.numbersOnly ? this.age(now) : Math.max(this.age(now), this.playout?.delay ?? 0);
   }
 
   /** @param {number} now */
@@ -192,13 +239,10 @@ export class Feed {
  * @param {StreamInfo} a
  * @param {StreamInfo} b
  */
-function sameSignals(a, b) {
+function sameSource(a, b) {
   return (
     a.rate_hz === b.rate_hz &&
-    a.leads.length === b.leads.length &&
-    a.leads.every((lead, at) => {
-      const other = b.leads[at];
-      return lead.name === other.name && lead.gain_uv === other.gain_uv && lead.baseline === other.baseline;
-    })
+    a.all_leads.length === b.all_leads.length &&
+    a.all_leads.every((name, at) => name === b.all_leads[at])
   );
 }

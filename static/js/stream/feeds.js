@@ -6,9 +6,12 @@ import { Feed } from "./feed.js";
 /** @typedef {import("./messages.js").ServerMessage} Message */
 /** @typedef {import("./decode.js").Samples} Samples */
 
+/** Reasons of decisions that changed nothing. */
+const UNCHANGED = new Set(["steady", "quiet"]);
+
 export class Feeds {
   /** @type {Map<string, Feed>} */ #byId = new Map();
-  /** @type {Map<number, Feed>} */ #byAlias = new Map();
+  /** @type {Map<number, {feed: Feed, format: import("./rendition.js").Format}>} */ #byAlias = new Map();
   /** @type {Feed[]} by ward and bed */
   inOrder = [];
   /** @type {string[]} names of the wards that have beds, in order */
@@ -19,6 +22,7 @@ export class Feeds {
   known = false;
   /** @type {Extract<Message, {type: "stats"}> | null} */
   stats = null;
+  /** Why the server last sent more or less, on this connection. @type {string | null} */ reason = null;
   /** Samples decoded, over all leads. */
   samples = 0;
 
@@ -32,6 +36,7 @@ export class Feeds {
     this.#byAlias.clear();
     this.denied.clear();
     this.stats = null;
+    this.reason = null;
   }
 
   /**
@@ -46,8 +51,7 @@ export class Feeds {
         return true;
       case "stream": {
         const feed = this.#byId.get(message.stream);
-        feed?.describe(message, now);
-        if (feed) this.#byAlias.set(message.alias, feed);
+        if (feed) this.#byAlias.set(message.alias, { feed, format: feed.describe(message, now) });
         return false;
       }
       case "vitals":
@@ -61,6 +65,7 @@ export class Feeds {
         return true;
       case "stats":
         this.stats = message;
+        if (!UNCHANGED.has(message.reason)) this.reason = message.reason;
         return false;
       default:
         return false;
@@ -72,11 +77,11 @@ export class Feeds {
    * @param {number} now
    */
   write(samples, now) {
-    const feed = this.#byAlias.get(samples.alias);
+    const meant = this.#byAlias.get(samples.alias);
     // Frames on their way when a stream was given up still arrive; they have no place any more.
-    if (!feed?.info || feed.info.alias !== samples.alias || feed.info.leads.length !== samples.leads) return;
-    this.samples += samples.count * samples.leads;
-    feed.write(samples.first, samples.data, samples.count, samples.late, now);
+    if (!meant || meant.format.signals.length !== samples.leads) return;
+    const { first, data, count, late } = samples;
+    if (meant.feed.write(meant.format, first, data, count, late, now)) this.samples += count * samples.leads;
   }
 
   /**

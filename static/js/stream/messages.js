@@ -3,6 +3,7 @@
 
 import { ProtocolError } from "./protocol-error.js";
 
+const MAX_LEADS = 16;
 const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 
 /** @typedef {"LIVE" | "SIM" | "REPLAY"} Source */
@@ -10,13 +11,13 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{stream: string, patient: string, name: string, ward: string, ward_name: string, bed: string, source: Source, online: boolean}} RosterEntry */
 /** @typedef {{type: "welcome", protocol: string, connection: string, server_ms: number, ack: {messages: number, ms: number}, keepalive_s: number}} Welcome */
 /** @typedef {{type: "roster", streams: RosterEntry[]}} Roster */
-/** @typedef {{type: "stream", alias: number, stream: string, epoch: number, rendition: string, rate_hz: number, leads: Lead[], unit: string, source: Source, patient: string, frame_ms: number}} Stream */
+/** @typedef {{type: "stream", alias: number, stream: string, epoch: number, rendition: string, rate_hz: number, factor: number, leads: Lead[], all_leads: string[], unit: string, source: Source, patient: string, frame_ms: number}} Stream `rate_hz` is the native rate, of which every `factor`th sample of `leads` is sent; `all_leads` are those of the stream */
 /** @typedef {{type: "vitals", stream: string, epoch: number, sample: number, hr: number | null, hr_source: string | null}} Vitals */
 /** @typedef {{type: "quality", stream: string, epoch: number, sample: number, state: "live" | "silent", leads_off: string[], rate_hz: number | null}} Quality */
 /** @typedef {{type: "gap", stream: string, epoch: number, from: number, to: number, reason: string, recoverable: boolean}} Gap samples from (inclusive) to (exclusive) */
 /** @typedef {{type: "denied", stream: string}} Denied */
 /** @typedef {{type: "time", t0?: number, server_ms: number}} Time */
-/** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, condition: string, rendition: string}} Stats */
+/** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, condition: string, rendition: string, reason: string}} Stats */
 /** @typedef {{type: "bye", code: number, reason: string, retry_after_ms: number | null}} ServerBye */
 /** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Time | Stats | ServerBye} ServerMessage */
 
@@ -42,6 +43,8 @@ const orNull = (check) => (value) => value === null || check(value);
 const orMissing = (check) => (value) => value === undefined || check(value);
 /** @type {(check: Check) => Check} */
 const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
+/** @type {(check: Check) => Check} */
+const someOf = (check) => (value) => listOf(check)(value) && value.length >= 1 && value.length <= MAX_LEADS;
 /** @type {(fields: Record<string, Check>) => Check} */
 const shaped = (fields) => {
   const checks = Object.entries(fields);
@@ -56,6 +59,20 @@ const isGapShape = shaped({
   to: isCount,
   reason: isText,
   recoverable: isFlag,
+});
+const isStreamShape = shaped({
+  alias: (value) => isCount(value) && value <= 0xffff,
+  stream: isText,
+  epoch: isCount,
+  rendition: isText,
+  rate_hz: isPositive,
+  factor: (value) => Number.isSafeInteger(value) && value >= 1,
+  leads: someOf(isLead),
+  all_leads: someOf(isText),
+  unit: (value) => value === "uV",
+  source: isSource,
+  patient: isText,
+  frame_ms: isPositive,
 });
 const place = { stream: isText, epoch: isCount, sample: isCount };
 
@@ -82,18 +99,8 @@ const SHAPES = {
       }),
     ),
   }),
-  stream: shaped({
-    alias: (value) => isCount(value) && value <= 0xffff,
-    stream: isText,
-    epoch: isCount,
-    rendition: isText,
-    rate_hz: isPositive,
-    leads: (value) => listOf(isLead)(value) && value.length >= 1 && value.length <= 16,
-    unit: (value) => value === "uV",
-    source: isSource,
-    patient: isText,
-    frame_ms: isPositive,
-  }),
+  stream: (value) =>
+    isStreamShape(value) && value.leads.every((/** @type {Lead} */ { name }) => value.all_leads.includes(name)),
   vitals: shaped({ ...place, hr: orNull((value) => isNumber(value) && value >= 0), hr_source: orNull(isText) }),
   quality: shaped({
     ...place,
@@ -114,6 +121,7 @@ const SHAPES = {
     expired: isCount,
     condition: isText,
     rendition: isText,
+    reason: isText,
   }),
   bye: shaped({ code: isCount, reason: isText, retry_after_ms: orNull(isNumber) }),
 };

@@ -4,6 +4,8 @@
 import { durationText } from "../stream/freshness.js";
 import { mark, pick, write } from "./dom.js";
 
+const NAMED = 3; // leads in a note; of more, two and the number of the others: a phone has no more room
+
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {{what: string, note: string, since: number | null, alarm: boolean}} Fault words for the lane and the trace */
 
@@ -27,14 +29,30 @@ export function fault(feed, shown, now) {
   if (state === "waiting") {
     return { what: "", note: unplugged ? "device not connected" : "waiting for data", since: null, alarm: false };
   }
-  if (feed.leadsOff.size === 0) return null;
+  const unsent = unsentNote(feed, shown);
+  if (feed.leadsOff.size === 0) return unsent ? { what: "", note: unsent, since: null, alarm: false } : null;
   const off = [...feed.leadsOff.keys()];
-  const all = off.length > 1 && off.length === feed.info?.leads.length;
+  const all = off.length > 1 && off.length === feed.leads.length;
   const what = all ? "All leads off" : `Lead off ${off.join(", ")}`;
   const since = now - Math.min(...feed.leadsOff.values());
   // A lead that is still traced needs no note over it.
   const untraced = shown.every((name) => feed.leadsOff.has(name));
-  return { what, note: untraced ? untracedNote(feed, shown, now) : "", since, alarm: true };
+  const note = untraced && !feed.numbersOnly ? untracedNote(feed, shown, now) : unsent;
+  return { what, note, since, alarm: true };
+}
+
+/**
+ * What the network leaves out of the traces, in words; empty when they are whole.
+ * @param {Feed} feed
+ * @param {readonly string[]} shown
+ */
+function unsentNote(feed, shown) {
+  if (feed.numbersOnly) return "Numbers only: the network is too narrow for a trace";
+  const unsent = shown.filter((name) => feed.unsent.includes(name));
+  if (unsent.length === 0) return "";
+  const named = unsent.length > NAMED ? unsent.slice(0, NAMED - 1) : unsent;
+  const more = unsent.length > NAMED ? ` and ${unsent.length - named.length} more` : "";
+  return `${unsent.length > 1 ? "Leads" : "Lead"} ${named.join(", ")}${more} not sent: narrow network`;
 }
 
 /**

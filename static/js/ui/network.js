@@ -30,6 +30,7 @@ export class NetworkPanel {
       rendition: part("rendition"),
       word: part("rendition-word"),
       condition: part("condition"),
+      reason: part("reason"),
       rtt: part("rtt"),
       goodput: part("goodput"),
       window: part("window"),
@@ -54,11 +55,12 @@ export class NetworkPanel {
     // Figures of a way that is gone would praise it: then none is shown.
     const stats = trouble ? null : this.#feeds.stats;
     const rtt = trouble ? null : this.#connection.rttS;
-    const rendition = trouble ? undefined : feed.info?.rendition;
+    const rendition = trouble ? undefined : feed.rendition;
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
     write(parts.word, trouble?.what ?? rendition ?? "--");
     const condition = stats ? `Network ${stats.condition}, as the server sees it` : "Waiting for the server's figures";
     write(parts.condition, trouble?.note ?? condition);
+    write(parts.reason, stats ? reasonText(this.#feeds.reason) : "");
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
     write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
     write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
@@ -73,6 +75,24 @@ export class NetworkPanel {
     mark(parts.spark, "d", this.#rtts.path(Math.max(LEAST_SCALE_MS, top) * 1.1));
     write(parts.top, top > 0 ? `${Math.round(Math.max(LEAST_SCALE_MS, top) * 1.1)} ms` : "--");
   }
+}
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  streams: "Chosen anew: other beds are watched, or one needs more",
+  trial: "More is tried: there was neither delay nor loss for a while",
+  known: "More is sent: the network has carried it before",
+  queueing: "Less is sent: the data waited too long on its way",
+  expiry: "Less is sent: data came too late and was dropped",
+  rate: "Less is sent: the network carried less than was needed",
+};
+
+/**
+ * Why the server last sent more or less than before, in words; empty for what this page does not know.
+ * @param {string | null} reason
+ */
+export function reasonText(reason) {
+  return Object.hasOwn(REASONS, reason ?? "") ? REASONS[reason ?? ""] : "";
 }
 
 /**

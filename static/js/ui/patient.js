@@ -60,7 +60,7 @@ export class PatientView {
     this.sweeps = [
       new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
         palette,
-        rowsOf: (shown) => (shown.info?.leads ?? []).map((_, at) => at),
+        rowsOf: (shown) => [...shown.leads.keys()],
         pulse: true,
       }),
     ];
@@ -83,12 +83,11 @@ export class PatientView {
   /** @param {number} now */
   update(now) {
     const feed = this.#feed;
-    const { entry, info } = feed;
+    const { entry, leads, unsent, format } = feed;
     const parts = this.#parts;
     if (feed.generation !== this.#generation) this.#label();
-    const leads = info?.leads ?? [];
     const state = feed.freshness(now);
-    const wrong = fault(feed, leads.map((lead) => lead.name), now);
+    const wrong = fault(feed, leads, now);
     const { hr, source } = feed.heartRate(now);
 
     this.#lane.update(state, wrong);
@@ -105,14 +104,19 @@ export class PatientView {
     write(parts.source, source ? `source ${source}` : "");
     const current = state === "live" || state === "late";
     write(parts.rhythm, wrong && !current ? "no data" : "");
-    const off = leads.filter((lead) => feed.leadsOff.has(lead.name)).map((lead) => lead.name);
-    write(parts.leads, current ? (off.length > 0 ? `${off.join(", ")} off` : `${leads.length} on`) : "--");
-    write(parts.rate, info ? `${info.rate_hz} Hz` : "--");
-    write(parts.gainUv, info ? `${Number(leads[0].gain_uv.toPrecision(3))} µV` : "--");
+    const off = leads.filter((name) => feed.leadsOff.has(name));
+    const sent = feed.numbersOnly ? 0 : leads.length - unsent.length;
+    const count = sent < leads.length ? `${sent} of ${leads.length}` : `${sent} on`;
+    write(parts.leads, current ? (off.length > 0 ? `${off.join(", ")} off` : count) : "--");
+    const signal = feed.numbersOnly ? undefined : format?.info;
+    write(parts.rate, signal ? `${Number((signal.rate_hz / signal.factor).toPrecision(4))} Hz` : "--");
+    write(parts.gainUv, signal ? `${Number(signal.leads[0].gain_uv.toPrecision(3))} µV` : "--");
     this.#labels.childNodes.forEach((label, at) => {
-      const name = leads[at]?.name ?? "";
-      write(/** @type {Element} */ (label.firstChild), feed.leadsOff.has(name) ? `${name} off` : name);
+      const name = leads[at] ?? "";
+      const why = feed.leadsOff.has(name) ? " off" : unsent.includes(name) ? " not sent" : "";
+      write(/** @type {Element} */ (label.firstChild), `${name}${why}`);
     });
+    this.#placeNote(unsent);
     this.#network.update(feed, now);
     this.#trend.update(feed.trend, now);
   }
@@ -146,22 +150,33 @@ export class PatientView {
     this.#scaleChanged(speed, gain);
   }
 
+  /**
+   * The note stands over no trace: where some leads are not sent, in the row of one of them.
+   * @param {readonly string[]} unsent
+   */
+  #placeNote(unsent) {
+    const { leads } = this.#feed;
+    const row = leads.indexOf(unsent[unsent.length >> 1]);
+    const at = row < 0 ? 50 : (100 * (row + 0.5)) / leads.length;
+    this.element.style.setProperty("--note-at", `${at}%`);
+  }
+
   /** The leads of this epoch: one label for each row. */
   #label() {
     this.#generation = this.#feed.generation;
-    const leads = this.#feed.info?.leads ?? [];
+    const { leads } = this.#feed;
     this.#labels.replaceChildren(
       ...leads.map((lead) => {
         const row = document.createElement("li");
         const name = document.createElement("span");
-        name.textContent = lead.name;
+        name.textContent = lead;
         row.append(name);
         return row;
       }),
     );
     this.element.style.setProperty("--leads", String(Math.max(leads.length, 1)));
     for (const sweep of this.sweeps) {
-      sweep.label = `ECG of bed ${this.#feed.entry.bed}, leads ${leads.map((lead) => lead.name).join(", ")}`;
+      sweep.label = `ECG of bed ${this.#feed.entry.bed}, leads ${leads.join(", ")}`;
     }
   }
 }

@@ -8,7 +8,7 @@ import { mark } from "./dom.js";
 import { PULSE_ROOM_MM, drawGrid } from "./grid.js";
 import { scaleOf } from "./scale.js";
 
-const STALE_REPAINT_S = 0.25;
+const HALTED_REPAINT_S = 0.25;
 const CURSOR_ALPHA = 0.55;
 const EDGE_MARK = 2; // widths of the line: what a mark of samples beyond the edge has, no wider than a repaint reaches
 
@@ -44,7 +44,8 @@ export class Sweep {
   #revision = 0;
   #breaks = 0;
   #stale = false;
-  #staleAt = -Infinity;
+  /** Whether nothing is drawn on: stale, or no trace is sent. */ #halted = false;
+  #haltedAt = -Infinity;
   /** Columns painted so far: what the drawing cost. */
   columns = 0;
 
@@ -131,13 +132,9 @@ export class Sweep {
   frame(now) {
     const { ring, playout } = this.#feed;
     if (!this.#visible || this.#canvas.width * this.#canvas.height === 0) return false;
-    if (!ring || !playout || playout.newest < 0) {
-      if (this.#dirty) this.#clear(0, this.#canvas.width);
-      this.#dirty = false;
-      return false;
-    }
+    if (!ring || !playout || playout.newest < 0) return this.#paintNothing(now);
     const stop = Math.floor(this.#feed.position);
-    this.#lookForChanges(stop, playout.breaks, now);
+    this.#lookForChanges(stop, playout, now);
     if (!this.#dirty && stop <= this.#drawn) return false;
 
     this.#place(stop);
@@ -151,12 +148,28 @@ export class Sweep {
   }
 
   /**
+   * Paper, or the hatch where no trace is sent.
+   * @param {number} now
+   * @returns {boolean} whether anything was painted
+   */
+  #paintNothing(now) {
+    const halted = this.#feed.numbersOnly;
+    if (!this.#dirty && halted === this.#halted) return false;
+    this.#halted = halted;
+    this.#dirty = false;
+    const { width } = this.#canvas;
+    if (halted) this.#paintUnknown(Math.floor(now * this.#scale.second) - width, now);
+    else this.#clear(0, width);
+    return true;
+  }
+
+  /**
    * What makes the whole canvas wrong.
    * @param {number} stop
-   * @param {number} breaks
+   * @param {import("../ecg/playout.js").Playout} playout
    * @param {number} now
    */
-  #lookForChanges(stop, breaks, now) {
+  #lookForChanges(stop, { breaks, newest }, now) {
     const { generation, revision } = this.#feed;
     if (generation !== this.#generation) {
       this.#generation = generation;
@@ -167,9 +180,13 @@ export class Sweep {
     }
     const state = this.#feed.freshness(now);
     const stale = state === "stale" || state === "lost";
-    const due = stale && (stop > this.#drawn || now - this.#staleAt > STALE_REPAINT_S);
-    if (due || stale !== this.#stale || revision !== this.#revision || breaks !== this.#breaks) this.#dirty = true;
+    // What came before the change to numbers is drawn to its end first.
+    const halted = stale || (this.#feed.numbersOnly && stop >= newest);
+    const due = halted && (stop > this.#drawn || now - this.#haltedAt > HALTED_REPAINT_S);
+    const changed = stale !== this.#stale || halted !== this.#halted;
+    if (due || changed || revision !== this.#revision || breaks !== this.#breaks) this.#dirty = true;
     this.#stale = stale;
+    this.#halted = halted;
     this.#revision = revision;
     this.#breaks = breaks;
   }
@@ -205,7 +222,7 @@ export class Sweep {
     const cursor = end - sweep * width;
     this.#paint(sweep, 0, cursor, stop);
     this.#paint(sweep - 1, cursor, width, stop);
-    if (this.#stale) this.#paintUnknown(end, now);
+    if (this.#halted) this.#paintUnknown(end, now);
     else this.#bar(end);
   }
 
@@ -220,14 +237,14 @@ export class Sweep {
   }
 
   /**
-   * Stale: between the last sample and where the cursor should be, nothing is known.
+   * Between the last sample and where the cursor should be, nothing is known.
    * @param {number} from column of the last sample
    * @param {number} now
    */
   #paintUnknown(from, now) {
     const { width } = this.#canvas;
     const to = Math.floor(now * this.#scale.second);
-    this.#staleAt = now;
+    this.#haltedAt = now;
     this.#fill(from, Math.min(to, from + width), this.#hatch, 1, true);
     if (to - from < width) this.#fill(from, from + Math.round(2 * this.#scale.ratio), this.#palette.text, 1);
   }
@@ -293,7 +310,7 @@ export class Sweep {
       pen.fillStyle = this.#hatch;
       pen.fillRect(a, 0, b - a, height);
     }
-    pen.strokeStyle = this.#stale ? this.#palette.traceDim : this.#palette.trace;
+    pen.strokeStyle = this.#halted ? this.#palette.traceDim : this.#palette.trace;
     pen.lineWidth = trace;
     pen.lineJoin = "bevel"; // ends a peak at its sample, and costs 0.4 ms a frame less than round joints
     pen.beginPath();
@@ -319,7 +336,7 @@ export class Sweep {
   }
 
   /**
-   * A run of present samples of one lead: traced where the lead was on, hatched where it was off.
+   * A run of present samples of one lead: traced where the lead was on and sent, hatched where it was not.
    * @param {Placement} row
    * @param {number} from
    * @param {number} to
@@ -327,21 +344,22 @@ export class Sweep {
    * @param {number} dx
    */
   #run(row, from, to, x, dx) {
-    const { ring, info, leadsOff } = this.#feed;
-    if (!ring || !info) return;
-    const lead = info.leads[row.lead];
+    const { ring, leads, leadsOff } = this.#feed;
+    if (!ring) return;
+    const name = leads[row.lead];
     const pen = this.#pen;
     const { mm, microvolt, trace, ratio } = this.#scale;
-    const isOff = leadsOff.has(lead.name);
-    const dy = lead.gain_uv * microvolt;
+    const isOff = leadsOff.has(name);
     const band = this.#bandOf(row);
     const edges = this.#edgesOf(band);
     let y = NaN;
     for (let i = from; i < to; ) {
-      const state = this.#feed.offAt(lead.name, i, to);
+      const state = this.#feed.offAt(name, i, to);
       const left = x + (i - from) * dx;
       let end = isOff ? to : state.end;
-      if (isOff || state.off) {
+      const off = isOff || state.off;
+      if (!off) end = ring.sentEnd(row.lead, i, end);
+      if (off || Number.isNaN(ring.at(row.lead, i))) {
         pen.fillStyle = this.#hatch;
         pen.fillRect(left, band.top, (end - i) * dx + 1, band.height);
         y = NaN;
@@ -354,10 +372,9 @@ export class Sweep {
         }
         end = place.end;
         y = place.y;
-        const zero = y + lead.baseline * dy;
-        addTrace(pen, ring, row.lead, i, end, left, dx, zero, dy, edges, joined);
+        addTrace(pen, ring, row.lead, i, end, left, dx, y, microvolt, edges, joined);
         pen.fillStyle = this.#palette.text;
-        markBeyond(pen, ring, row.lead, i, end, left, dx, zero, dy, edges, EDGE_MARK * trace);
+        markBeyond(pen, ring, row.lead, i, end, left, dx, y, microvolt, edges, EDGE_MARK * trace);
       }
       i = end;
     }
@@ -400,12 +417,11 @@ export class Sweep {
    * @param {number} stop
    */
   #place(stop) {
-    const { ring, playout, info } = this.#feed;
-    if (!ring || !playout || !info) return;
+    const { ring, playout, leads } = this.#feed;
+    if (!ring || !playout) return;
     for (const row of this.#rows) {
-      const lead = info.leads[row.lead];
-      const since = this.#feed.onSince(lead.name);
-      if (row.follow(ring, since, stop, playout.rateHz, lead, this.#scale, this.#bandOf(row))) this.#dirty = true;
+      const since = this.#feed.onSince(leads[row.lead]);
+      if (row.follow(ring, since, stop, playout.rateHz, this.#scale, this.#bandOf(row))) this.#dirty = true;
     }
   }
 

@@ -57,10 +57,10 @@ export class Tile {
    */
   update(now, named) {
     const feed = this.#feed;
-    const { entry, info } = feed;
+    const { entry, rendition } = feed;
     const parts = this.#parts;
     const state = feed.freshness(now);
-    const lead = info?.leads[feed.shownLead]?.name ?? "";
+    const lead = feed.leads[feed.shownLead] ?? "";
     const wrong = fault(feed, [lead], now);
     const { hr, source } = feed.heartRate(now);
     const beats = hr === null ? "--" : String(Math.round(hr));
@@ -76,15 +76,17 @@ export class Tile {
     write(parts.note, wrong?.note ?? "");
     write(parts.age, ageText(feed.shownAge(now)));
     mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
-    write(parts.renditionWord, info?.rendition ?? "");
-    mark(parts.rendition, "data-level", String(levelOf(info?.rendition)));
+    write(parts.renditionWord, rendition ?? "");
+    mark(parts.rendition, "data-level", String(levelOf(rendition)));
     write(parts.source, source ?? "");
     write(parts.hr, beats);
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     write(parts.rhythm, wrong && state !== "live" && state !== "late" ? "no data" : "");
     const told = hr === null ? "heart rate unknown" : `heart rate ${beats}`;
     const place = named ? `${entry.ward_name}, bed ${entry.bed}` : `Bed ${entry.bed}`;
-    mark(this.element, "aria-label", `${place}, ${name}, ${feed.source}, ${told}${wrong?.what ? `, ${wrong.what}` : ""}`);
+    // The label stands in place of all that is in the link, so it says what bars say to the eye.
+    const label = [place, name, feed.source, told, rendition && `rendition ${rendition}`, wrong?.what];
+    mark(this.element, "aria-label", label.filter(Boolean).join(", "));
     this.sweep.label = `ECG lead ${lead}, bed ${entry.bed}`;
   }
 }
