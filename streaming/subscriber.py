@@ -221,11 +221,16 @@ class Subscriber:
         await self.handler.aclose()
 
     def announce(self, announcement: Announcement) -> None:
-        """Say what an alias stands for, also where the viewer knows it: of numbers only, no frame tells."""
-        self._announced.discard(announcement.alias)
-        self._announce(announcement)
+        """Say behind what is queued what an alias stands for, also where the viewer knows it.
 
-    def _announce(self, announcement: Announcement) -> None:
+        That is for numbers only, of which no frame tells.
+        """
+        self._announced.discard(announcement.alias)
+        self._announce(announcement, MessagePriority.HIGH)
+
+    def _announce(
+        self, announcement: Announcement, priority: MessagePriority = MessagePriority.CRITICAL
+    ) -> None:
         alias, group = announcement.alias, announcement.info.group
         if group not in self._groups:  # also when it was forgotten and its alias is still known
             self._groups.add(group)
@@ -237,9 +242,7 @@ class Subscriber:
         announcement.hold(alias, self)
         text = announcement.text
         # Keyed by the alias, an int: no stream's own message can have that key.
-        self.handler.offer(
-            Item(text, MessagePriority.CRITICAL, self._clock(), len(text), key=alias, control=True), group
-        )
+        self.handler.offer(Item(text, priority, self._clock(), len(text), key=alias, control=True), group)
 
     def _keepalive(self) -> Item:
         text = messages.time(time.time() * 1000)

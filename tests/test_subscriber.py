@@ -110,6 +110,30 @@ def accounted(metrics: BackpressureMetrics) -> bool:
     )
 
 
+class TestRenditions:
+    @virtual_time
+    async def test_numbers_alone_are_announced_behind_the_frames_before_them(self) -> None:
+        async with connected() as viewer:
+            announcement, numbers = announce(), announce(alias=1)
+            await stuck(viewer, announcement)
+            viewer.subscriber.offer(frame(2), announcement)
+            viewer.subscriber.announce(numbers)
+            viewer.subscriber.offer(frame(3), announcement)
+            await viewer.catch_up()
+            told = [
+                part.frame.first if isinstance(part, Placed) else part["alias"] for part in viewer.received
+            ]
+            assert told == [0, 0, 50, 100, 1, 150]
+
+    @virtual_time
+    async def test_they_are_announced_each_time_that_they_begin(self) -> None:
+        async with connected() as viewer:
+            for _ in range(2):
+                viewer.subscriber.announce(announce(alias=1))
+                await viewer.catch_up()
+            assert [told["alias"] for told in viewer.messages("stream")] == [1, 1]
+
+
 class TestGaps:
     @virtual_time
     async def test_expired_frames_become_one_gap(self) -> None:

@@ -13,8 +13,6 @@ import { HeartRateTrend } from "./trend.js";
 
 const OFF_CHANGES = 64; // of one lead: a loose electrode must not fill the memory
 const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
-/** Frames that were on their way when numbers alone were announced: 1 s in the queue, a few in a slow network. */
-const ON_THE_WAY_S = 5;
 
 export class Feed {
   /** @type {RosterEntry} */ entry;
@@ -33,7 +31,6 @@ export class Feed {
   /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
   #offChanges = new Map();
   #askedAt = Infinity;
-  #numbersSince = -Infinity;
   #hr = /** @type {number | null} */ (null);
   #hrSource = /** @type {string | null} */ (null);
   #hrAt = -Infinity;
@@ -92,7 +89,6 @@ export class Feed {
     this.info = info;
     if (!before || before.epoch !== info.epoch || !sameSource(before, info)) this.#begin(info, now);
     const format = formatOf(info, this.generation);
-    if (info.rendition === NUMBERS_ONLY) this.#numbersSince = now;
     if (info.rendition === NUMBERS_ONLY || this.format === null) this.format = format;
     return format;
   }
@@ -126,14 +122,11 @@ export class Feed {
   write(format, first, planes, count, late, now) {
     const { ring, playout } = this;
     if (!ring || !playout || format.generation !== this.generation) return false;
-    const newest = ring.stop;
     const from = ring.write(first, planes, count, format, late);
     if (from < this.position) this.revision++;
     if (late) return true;
     playout.arrive(from, first + (count - 1) * format.factor + 1, now);
-    // A frame that was sent before the change to numbers follows the last one without a hole.
-    const overtaken = this.numbersOnly && from <= newest && now - this.#numbersSince < ON_THE_WAY_S;
-    if (!overtaken) this.format = format;
+    this.format = format;
     return true;
   }
 
