@@ -198,20 +198,24 @@ class Hub:
     def _choose_for_restless(self) -> None:
         restless, self._restless = self._restless, set()
         for subscriber in restless:
-            self._choose(subscriber)
+            rooms = self._subscribers[subscriber].items()
+            wants = (room.want(focused=stream == subscriber.focus) for stream, room in rooms)
+            subscriber.wants = tuple(want for want in wants if want is not None)
+            subscriber.choose()
+            self._switch(subscriber)
 
-    def _choose(self, subscriber: Subscriber) -> None:
-        rooms = self._subscribers[subscriber]
-        wants = [room.want(focused=stream == subscriber.focus) for stream, room in rooms.items()]
-        now = self._clock()
-        for stream, rendition in subscriber.choose([want for want in wants if want is not None]).items():
+    def _switch(self, subscriber: Subscriber) -> None:
+        """Send its streams as it has chosen."""
+        rooms, now = self._subscribers[subscriber], self._clock()
+        for stream, rendition in subscriber.renditions.items():
             rooms[stream].send_as(subscriber, rendition, now)
 
     def _adapt(self) -> None:
         for room in self._rooms.values():
             room.tend(self._clock())
-        for subscriber in list(self._subscribers):
-            self._choose(subscriber)
+        for subscriber in self._subscribers:
+            if subscriber.choose():
+                self._switch(subscriber)
 
     async def _every(self, seconds: float, act: Callable[[], None]) -> None:
         while True:

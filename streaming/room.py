@@ -247,6 +247,7 @@ class Room:
         self._wave_at = now
         if self._needs is not None and self._needs.saw(frame):
             self._wants = None
+            self._on_news(self._seats)
         self._strip.append(frame)
         for channel in self._used():
             if channel.rendition == CANONICAL:

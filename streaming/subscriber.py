@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +79,8 @@ class Subscriber:
         self.cut = on_cut
         self.focus: str | None = None
         """The stream that the user looks at."""
+        self.wants: tuple[Want, ...] = ()
+        """What it watches; the same object for as long as that is the same."""
         self._clock = clock
         self._profiles = profiles
         self._compression = compression
@@ -165,8 +167,13 @@ class Subscriber:
             if isinstance(drop.item.key, int):
                 self._announced.discard(drop.item.key)
 
-    def choose(self, wants: Sequence[Want]) -> Mapping[str, Rendition]:
-        """What each of the streams it watches is to be sent as from now on, by what its network carries."""
+    @property
+    def renditions(self) -> Mapping[str, Rendition]:
+        """What each of its streams is to be sent as."""
+        return self._decision.renditions
+
+    def choose(self) -> bool:
+        """Look at what the network carries now; whether `renditions` changed."""
         now = self._clock()
         readings = Readings.of(
             self.window,
@@ -175,8 +182,8 @@ class Subscriber:
             queued_bytes=self.handler.queued_bytes,
             lost=self._losses,
         )
-        self._decision = self._ladder.decide(wants, readings, now)
-        return self._decision.renditions
+        before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
+        return before.renditions != self._decision.renditions
 
     def report(self) -> None:
         """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.

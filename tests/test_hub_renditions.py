@@ -254,3 +254,18 @@ class TestSeveral:
             ]
             assert payloads[0]
             assert payloads[0] == payloads[1] == payloads[2]
+
+    @virtual_time
+    async def test_a_stream_that_is_left_and_watched_again_is_sent_as_before(self) -> None:
+        async with ward("a") as at:
+            watcher = await at.watch(12.0)
+            await at.run(20)
+            before = watcher.renditions("a")[-1]
+            assert before != "lossless"
+            seen = len(watcher.events())
+            at.hub.unwatch(watcher.subscriber, "a")
+            await at.hub.watch(watcher.subscriber, "a")
+            await asyncio.sleep(0)  # chosen when all that happens now has happened
+            await at.run(3)
+            again = [event for _, event in watcher.events()[seen:] if isinstance(event, Frame)]
+            assert {frame.info.rendition for frame in again} <= {before, "overview"}
