@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -317,6 +318,7 @@ class _Totals:
 _SAMPLE_TYPES = (np.dtype(np.int16), np.dtype(np.int32))
 _SAMPLE_BYTES = 2
 _ARRAY_KINDS = "biufc"
+_DTYPE = re.compile(rf"[<>|][{_ARRAY_KINDS}]\d{{1,2}}")
 _LEVEL_BY_RATE_HZ = ((360.0, 6), (1000.0, 4), (math.inf, 1))
 _POWERS_OF_TEN = tuple(10**n for n in range(1, 10))
 
@@ -368,7 +370,7 @@ def _restore(data: bytes, metadata: Mapping[str, Any]) -> Any:
         case "json":
             return json.loads(plain)
         case "array":
-            return _restore_array(plain, algorithm, np.dtype(metadata["dtype"]), metadata["shape"])
+            return _restore_array(plain, algorithm, metadata["dtype"], metadata["shape"])
     raise ValueError("kind is unknown")
 
 
@@ -379,13 +381,15 @@ def _restore_ecg1(data: bytes, metadata: Mapping[str, Any]) -> Samples:
     return samples
 
 
-def _restore_array(plain: bytes, algorithm: str, dtype: np.dtype[Any], shape: list[int]) -> npt.NDArray[Any]:
+def _restore_array(plain: bytes, algorithm: str, name: str, shape: list[int]) -> npt.NDArray[Any]:
+    # Only the names that `dtype.str` has: of others numpy makes what is no array of numbers, or SyntaxError.
+    if not _DTYPE.fullmatch(name):
+        raise ValueError("dtype is not numeric")
+    dtype = np.dtype(name)
     if algorithm == "planes":
         if dtype not in _SAMPLE_TYPES:
             raise ValueError("planes hold int16 or int32")
         return from_planes(plain, tuple(shape), dtype.itemsize)
-    if dtype.kind not in _ARRAY_KINDS:
-        raise ValueError("dtype is not numeric")
     return np.frombuffer(plain, dtype).reshape(shape).copy()
 
 

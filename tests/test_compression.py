@@ -169,6 +169,8 @@ LONG = np.zeros((1, 5000), np.int16)
         (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": "O", "shape": [1]}),
         (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": "<f8", "shape": [2]}),
         (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": "zz", "shape": [1]}),
+        (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": ",", "shape": [1]}),
+        (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": 7, "shape": [1]}),
     ],
 )
 def test_data_and_metadata_that_do_not_belong_together_are_refused(data: bytes, metadata: Any) -> None:
