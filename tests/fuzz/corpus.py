@@ -15,7 +15,14 @@ import numpy as np
 
 from streaming.compression import CompressionHandler
 from streaming.core.deflate import deflate
-from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame, encode_json_frame
+from streaming.core.frames import (
+    FrameFlag,
+    FrameKind,
+    encode_bundle,
+    encode_frame,
+    encode_json_frame,
+    pack_json_frame,
+)
 from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES, to_json
 from streaming.ecg.codec import decode, read_header
 from streaming.exceptions import ProtocolError
@@ -47,6 +54,18 @@ def seeds(name: str) -> list[bytes]:
     return list(made)
 
 
+def bombs(name: str) -> list[bytes]:
+    """Inputs that take as much memory as any: to be replayed, but no seeds, for a mutant takes 0.3 s."""
+    if name == "decompress":
+        plain = _lists(_MOST_INFLATED * (MAX_INPUT_BYTES - 256))
+        told = {"algorithm": "deflate", "kind": "json", "original_size": len(plain)}
+        return [_with_metadata(_deflated(plain), told)]
+    if name in ("bundle", "sdk"):
+        plain = b'{"type":"alarm","a":' + _lists(MAX_SERVER_TEXT_BYTES - 100) + b"}"
+        return [encode_bundle([encode_frame(FrameKind.JSON, 0, 0, _deflated(plain), FrameFlag.DEFLATED)])]
+    return []
+
+
 def dictionary() -> str:
     """Names of fields and short values of the protocol's texts, as libFuzzer reads them."""
     words: set[str] = set()
@@ -70,8 +89,6 @@ def _payloads() -> Iterator[bytes]:
 def _bundles() -> Iterator[bytes]:
     for cases in _vectors("frames").values():
         yield from (bytes.fromhex(case["hex"]) for case in cases)
-    for plain in (_lists(MAX_SERVER_TEXT_BYTES), b'{"type":"alarm","a":' + _lists(2**20 - 100) + b"}"):
-        yield encode_bundle([encode_frame(FrameKind.JSON, 0, 0, _deflated(plain), FrameFlag.DEFLATED)])
 
 
 def _lists(size_bytes: int) -> bytes:
@@ -98,6 +115,7 @@ def _to_the_sdk() -> Iterator[bytes]:
     yield from _bundles()
     for text in filter(None, _texts()):
         yield encode_bundle([encode_json_frame(text)])
+        yield encode_bundle([pack_json_frame(text)])
     for payload in filter(None, _payloads()):
         yield encode_bundle([encode_frame(FrameKind.WAVEFORM, _alias(payload), 360, payload)])
 
@@ -122,10 +140,6 @@ def _compressed() -> Iterator[bytes]:
     for value in values:
         body, metadata = handler.compress(value)
         yield _with_metadata(body, {name: fact for name, fact in metadata.items() if name in _TOLD})
-    plain = _lists(_MOST_INFLATED * (MAX_INPUT_BYTES - 256))
-    yield _with_metadata(
-        _deflated(plain), {"algorithm": "deflate", "kind": "json", "original_size": len(plain)}
-    )
     for case in _vectors("ecg1")["valid"]:
         payload = bytes.fromhex(case["hex"])
         samples = decode(payload)

@@ -26,7 +26,7 @@ DONE = re.compile(r"^#(?P<runs>\d+)\s+DONE\s+cov: (?P<coverage>\d+) .*corp: (?P<
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_are_decoded_or_refused_in_bounded_memory(name: str) -> None:
     seeds = corpus.seeds(name)
-    assert replay(TARGETS[name], seeds) == {True, False}
+    assert replay(TARGETS[name], seeds + corpus.bombs(name)) == {True, False}
     assert max(map(len, seeds)) <= MAX_INPUT_BYTES
 
 
