@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("VITAL_VENV") or ROOT / ".venv")
 PYTHON = str(VENV / "bin" / "python")
-LOCKS = ("demo", "test", "check")
+LOCKS = ("demo", "test", "check", "fuzz")
 """requirements/<name>.lock; each contains the ones before it."""
 READY_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 8.0
@@ -367,7 +367,11 @@ def test(options: argparse.Namespace) -> int:
 
 
 def nightly(options: argparse.Namespace) -> int:
-    """Run the tests that take minutes, then the benches."""
+    """Run the tests that take minutes, the fuzzer among them, then the benches."""
+    try:
+        install("fuzz")
+    except MakeError as fault:
+        say(f"{fault}\nWithout the fuzzer: its tests say so.")
     status = pytest(["-m", "nightly", *options.rest])
     options.rest = []
     return bench(options) or (0 if status == 5 else status)  # 5: no test is marked nightly
@@ -480,9 +484,9 @@ def lock(options: argparse.Namespace) -> int:
         *flags.split(),
         "pyproject.toml",
     ]
-    everything = "requirements/check.lock"
-    status = run([*resolve, "--upgrade", "--extra", "check", "-o", everything])
-    extras = {"server": ["redis", "postgres"], "demo": ["demo"], "test": ["test"]}
+    everything = "requirements/fuzz.lock"
+    status = run([*resolve, "--upgrade", "--extra", "fuzz", "-o", everything])
+    extras = {"server": ["redis", "postgres"], "demo": ["demo"], "test": ["test"], "check": ["check"]}
     for name, wanted in extras.items():
         chosen = [word for extra in wanted for word in ("--extra", extra)]
         status = status or run([*resolve, *chosen, "-c", everything, "-o", f"requirements/{name}.lock"])

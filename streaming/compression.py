@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from streaming.core.deflate import Method, deflate, inflate
+from streaming.core.deflate import Method, inflate
+from streaming.core.frames import FrameFlag
 from streaming.core.levels import DataKind, Plan, fixed_method
 from streaming.core.predictor import Outcome
 from streaming.core.profiles import CompressionProfile
@@ -151,14 +153,19 @@ class CompressionHandler:
         if self.steering is not None:
             self.steering.saw(samples)
 
-    def compress_json(self, text: str) -> tuple[bytes, bool]:
-        """`text` as a frame's payload, and whether it is deflated (the frame's DEFLATED flag)."""
+    def compress_json(self, text: str) -> tuple[bytes, FrameFlag]:
+        """A message of the protocol as a frame's payload, and the flags of that frame."""
         began = self._clock()
         plain = text.encode()
-        body, algorithm, _ = self._deflate_if_smaller(plain, DataKind.TEXT)
-        deflated = algorithm == "deflate"
-        self._totals.count(len(plain), len(body), self._clock() - began, compressed=deflated)
-        return body, deflated
+        body, flags = plain, FrameFlag.NONE
+        if len(plain) > self.profile.threshold_bytes:
+            deflated, method = self._deflate(plain, DataKind.MESSAGE)
+            if len(deflated) < len(plain):
+                body, flags = deflated, FrameFlag.DEFLATED
+                if method.dictionary:
+                    flags |= FrameFlag.DICTIONARY
+        self._totals.count(len(plain), len(body), self._clock() - began, compressed=bool(flags))
+        return body, flags
 
     @property
     def bytes_in(self) -> int:
@@ -244,36 +251,38 @@ class CompressionHandler:
         if array.dtype in _SAMPLE_TYPES and array.size and array.ndim:
             if (payload := _as_ecg1(array)) is not None:
                 return payload, facts | {"algorithm": "ecg1"}, self.profile.level
-            body, level = self._deflate(to_planes(array), DataKind.SAMPLES)
-            return body, facts | {"algorithm": "planes"}, level
+            body, method = self._deflate(to_planes(array), DataKind.SAMPLES)
+            return body, facts | {"algorithm": "planes"}, method.level
         body, algorithm, level = self._deflate_if_smaller(array.tobytes(), DataKind.BYTES)
         return body, facts | {"algorithm": algorithm}, level
 
     def _deflate_if_smaller(self, plain: bytes, kind: DataKind) -> tuple[bytes, str, int]:
         level = self.profile.level
         if len(plain) > self.profile.threshold_bytes:
-            body, level = self._deflate(plain, kind)
+            body, method = self._deflate(plain, kind)
+            level = method.level
             if len(body) < len(plain):
                 return body, "deflate", level
         return plain, "none", level
 
-    def _deflate(self, plain: bytes, kind: DataKind) -> tuple[bytes, int]:
-        """The bytes, and the level that made them."""
+    def _deflate(self, plain: bytes, kind: DataKind) -> tuple[bytes, Method]:
+        """The bytes, and the method that made them."""
         if self.steering is None or not plain:
-            return _by(fixed_method(self.profile), plain), self.profile.level
+            method = fixed_method(kind, self.profile)
+            return method.deflate(plain), method
         plan = self.steering.plan(kind, plain)
         body, spent_s = self._timed(plan.method, plain)
         if plan.rival is None:
             self.steering.learn(plan, (len(body), spent_s), None)
-            return body, plan.method.level
+            return body, plan.method
         other, other_s = self._timed(plan.rival, plain)
         self.steering.learn(plan, (len(body), spent_s), (len(other), other_s))
         # Both are there: the smaller one goes.
-        return (body, plan.method.level) if len(body) <= len(other) else (other, plan.rival.level)
+        return (body, plan.method) if len(body) <= len(other) else (other, plan.rival)
 
     def _timed(self, method: Method, plain: bytes) -> tuple[bytes, float]:
         began = self._clock()
-        return _by(method, plain), self._clock() - began
+        return method.deflate(plain), self._clock() - began
 
 
 @functools.cache
@@ -317,18 +326,9 @@ class _Totals:
 _SAMPLE_TYPES = (np.dtype(np.int16), np.dtype(np.int32))
 _SAMPLE_BYTES = 2
 _ARRAY_KINDS = "biufc"
+_DTYPE = re.compile(rf"[<>|][{_ARRAY_KINDS}]\d{{1,2}}")
 _LEVEL_BY_RATE_HZ = ((360.0, 6), (1000.0, 4), (math.inf, 1))
 _POWERS_OF_TEN = tuple(10**n for n in range(1, 10))
-
-
-def _by(method: Method, plain: bytes) -> bytes:
-    return deflate(
-        plain,
-        level=method.level,
-        window_bits=method.window_bits,
-        mem_level=method.mem_level,
-        strategy=method.strategy,
-    )
 
 
 def _as_bytes(data: Any) -> tuple[str, bytes]:
@@ -368,7 +368,7 @@ def _restore(data: bytes, metadata: Mapping[str, Any]) -> Any:
         case "json":
             return json.loads(plain)
         case "array":
-            return _restore_array(plain, algorithm, np.dtype(metadata["dtype"]), metadata["shape"])
+            return _restore_array(plain, algorithm, metadata["dtype"], metadata["shape"])
     raise ValueError("kind is unknown")
 
 
@@ -379,13 +379,15 @@ def _restore_ecg1(data: bytes, metadata: Mapping[str, Any]) -> Samples:
     return samples
 
 
-def _restore_array(plain: bytes, algorithm: str, dtype: np.dtype[Any], shape: list[int]) -> npt.NDArray[Any]:
+def _restore_array(plain: bytes, algorithm: str, name: str, shape: list[int]) -> npt.NDArray[Any]:
+    # Only the names that `dtype.str` has: of others numpy makes what is no array of numbers, or SyntaxError.
+    if not _DTYPE.fullmatch(name):
+        raise ValueError("dtype is not numeric")
+    dtype = np.dtype(name)
     if algorithm == "planes":
         if dtype not in _SAMPLE_TYPES:
             raise ValueError("planes hold int16 or int32")
         return from_planes(plain, tuple(shape), dtype.itemsize)
-    if dtype.kind not in _ARRAY_KINDS:
-        raise ValueError("dtype is not numeric")
     return np.frombuffer(plain, dtype).reshape(shape).copy()
 
 

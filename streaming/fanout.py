@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from streaming.core.frames import encode_bundle, encode_json_frame
+from streaming.core.frames import encode_bundle, pack_json_frame
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
 from streaming.core.window import ClassMessages
@@ -134,4 +134,4 @@ class Batch:
 
 
 def _frame(item: Item) -> bytes:
-    return encode_json_frame(item.payload) if isinstance(item.payload, str) else item.payload
+    return pack_json_frame(item.payload) if isinstance(item.payload, str) else item.payload

@@ -11,7 +11,7 @@ from typing import Protocol
 from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
-from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame, encode_json_frame
+from streaming.core.frames import FrameKind, encode_bundle, encode_frame, encode_json_frame, pack_json_frame
 from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
 from streaming.core.messages import GapReason
 from streaming.core.network import NetworkCondition
@@ -129,7 +129,7 @@ class Subscriber:
         if not self._report_due:
             self._flowing = self.handler.offer_prepared(message, classes)
             return self._flowing
-        message += encode_bundle([encode_json_frame(self._stats())])[1:]
+        message += encode_bundle([pack_json_frame(self._stats())])[1:]
         classes = (*classes[:_LOW], classes[_LOW] + 1, *classes[_LOW + 1 :])
         self._flowing = self.handler.offer_prepared(message, classes)
         self._report_due = not self._flowing
@@ -291,8 +291,8 @@ class Subscriber:
 
     def _deflated(self, text: str) -> bytes | None:
         """`text` as a JSON frame, where deflating pays."""
-        payload, deflated = self._compression.compress_json(text)
-        return encode_frame(FrameKind.JSON, 0, 0, payload, FrameFlag.DEFLATED) if deflated else None
+        payload, flags = self._compression.compress_json(text)
+        return encode_frame(FrameKind.JSON, 0, 0, payload, flags) if flags else None
 
 
 def gap_item(span: Span, reason: GapReason, now: float) -> Item:

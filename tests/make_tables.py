@@ -1,14 +1,18 @@
-"""Make static/js/ecg/ecg1-tables.js: what training found for `ecg1`, as the page's decoder reads it.
+"""Make what the page reads of training: static/js/ecg/ecg1-tables.js and static/js/stream/dictionary.js.
 
-`python -m tests.make_tables` writes the file anew, after each training.
+`python -m tests.make_tables` writes the files anew, after each training.
 """
 
 from __future__ import annotations
 
+import textwrap
+
+from streaming.core.dictionary import DICTIONARY
 from streaming.ecg.ecg1 import trained
 from tests.servers import ROOT
 
 TABLES = ROOT / "static" / "js" / "ecg" / "ecg1-tables.js"
+DICTIONARY_MODULE = ROOT / "static" / "js" / "stream" / "dictionary.js"
 
 _HEAD = """// @ts-check
 /** What training found for ECG1, weights of filters and lengths of codes: made by tests/make_tables.py. */
@@ -16,12 +20,13 @@ _HEAD = """// @ts-check
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the files."""
     TABLES.write_text(tables())
+    DICTIONARY_MODULE.write_text(dictionary())
 
 
 def tables() -> str:
-    """The content of the file."""
+    """The content of the file of ECG1."""
     parts = [
         _HEAD,
         _list("FIRST_WEIGHTS", trained.FIRST_WEIGHTS.tolist()),
@@ -31,6 +36,23 @@ def tables() -> str:
         "// A line for each set.\n" + _text("RUN_LENGTHS", trained.RUN_LENGTHS),
     ]
     return "\n".join(parts)
+
+
+def dictionary() -> str:
+    """The content of the file of the dictionary."""
+    lines = textwrap.wrap(DICTIONARY.decode(), 100, break_on_hyphens=False, drop_whitespace=False)
+    return _DICTIONARY.format(lines="\n".join(lines))
+
+
+_DICTIONARY = """// @ts-check
+/** What JSON frames are deflated behind by flag: made by tests/make_tables.py. */
+
+const TEXT = `
+{lines}
+`;
+
+export const DICTIONARY = new TextEncoder().encode(TEXT.replaceAll("\\n", ""));
+"""
 
 
 def _list(name: str, rows: list[list[int]]) -> str:

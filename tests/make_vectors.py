@@ -14,6 +14,7 @@ import numpy as np
 
 from streaming.core import client_messages, messages
 from streaming.core.deflate import deflate
+from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import BUNDLE_VERSION, FrameFlag, FrameKind, encode_bundle, encode_frame
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.priority import MessagePriority
@@ -22,6 +23,7 @@ from streaming.ecg.planes import HEADER, Samples, encode_planes, to_planes
 from streaming.exceptions import CloseCode
 from tests import make_ecg1_vectors
 
+WITH_DICTIONARY = FrameFlag.DEFLATED | FrameFlag.DICTIONARY
 VECTORS = Path(__file__).parent / "vectors"
 
 Vectors = dict[str, list[dict[str, Any]]]
@@ -57,6 +59,8 @@ def frames() -> Vectors:
     text = '{"type":"time","server_ms":1700000000000.5}'
     name = '{"type":"denied","stream":"Ä"}'
     deflated = deflate(text.encode(), level=6, window_bits=12, mem_level=5)
+    behind = deflate(text.encode(), level=6, window_bits=12, mem_level=5, dictionary=DICTIONARY)
+    first = deflate(DICTIONARY[:60], level=6, window_bits=15, mem_level=9, dictionary=DICTIONARY)
     wave = (FrameKind.WAVEFORM, 7, 4_294_967_295, b"\x01\x02\x03", 0)
     bulk = (FrameKind.BACKFILL, 65535, 0, b"\x00" * 200, 0)
     plain = (FrameKind.JSON, 0, 0, name.encode(), 0)
@@ -67,6 +71,12 @@ def frames() -> Vectors:
         "valid": [
             _bundle("one waveform, largest index", wave),
             _bundle("length of two bytes", bulk),
+            _bundle("with the dictionary", (FrameKind.JSON, 0, 0, behind, WITH_DICTIONARY), texts=[text]),
+            _bundle(
+                "the dictionary's first bytes",
+                (FrameKind.JSON, 0, 0, first, WITH_DICTIONARY),
+                texts=[DICTIONARY[:60].decode()],
+            ),
             _bundle("every kind", wave, bulk, plain, packed, texts=[name, text]),
         ],
         "malformed": [
@@ -82,7 +92,9 @@ def frames() -> Vectors:
             _case("longer than a frame may be", head + b"\x81\x80\x04" + good),
             _case("kind 0", head + b"\x0b\x00" + good[1:]),
             _case("kind 4", head + b"\x0b\x04" + good[1:]),
-            _case("unknown flag", head + b"\x0b\x03\x02" + good[2:]),
+            _case("unknown flag", head + b"\x0b\x03\x04" + good[2:]),
+            _case("dictionary without deflate", head + b"\x0b\x03\x02" + good[2:]),
+            _case("waveform with the dictionary", head + b"\x0b\x01\x03" + good[2:]),
             _case("waveform with the flag of JSON", head + b"\x0b\x01\x01" + good[2:]),
             _case("second frame without payload", head + b"\x0b" + good + b"\x08" + good[:8]),
         ],
@@ -91,6 +103,13 @@ def frames() -> Vectors:
             _text_case("not deflate", b"\x07\xff\xff", FrameFlag.DEFLATED),
             _text_case("deflate cut off", deflated[:-1], FrameFlag.DEFLATED),
             _text_case("bytes behind deflate", deflated + b"\x00", FrameFlag.DEFLATED),
+            _text_case("dictionary that the flags leave out", first, FrameFlag.DEFLATED),
+            _text_case("cut off behind the dictionary", behind[:-1], WITH_DICTIONARY),
+            _text_case("bytes behind deflate with the dictionary", behind + b"\x00", WITH_DICTIONARY),
+            _text_case("match before the dictionary", _before_the_dictionary(), WITH_DICTIONARY),
+            _text_case(
+                "inflates beyond 1 MiB with the dictionary", _deflated(b" " * (2**20 + 1)), WITH_DICTIONARY
+            ),
             _text_case("inflates beyond 1 MiB", _deflated(b" " * (2**20 + 1)), FrameFlag.DEFLATED),
         ],
     }
@@ -308,6 +327,15 @@ def _with_header(codec: int, leads: int, samples: int, body: bytes) -> bytes:
 
 def _deflated(plain: bytes) -> bytes:
     return deflate(plain, level=9, window_bits=15, mem_level=9)
+
+
+def _before_the_dictionary() -> bytes:
+    """A match of 3 bytes at the greatest distance there is, 32 KiB: fixed codes, RFC 1951 3.2.6."""
+    fields = ((1, 1), (1, 2), (0b0000001, -7), (0b11101, -5), (8191, 13), (0, -7))
+    bits = "".join(
+        f"{value:0{abs(width)}b}" if width < 0 else f"{value:0{width}b}"[::-1] for value, width in fields
+    )
+    return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
 
 
 def _stored(plain: bytes) -> bytes:

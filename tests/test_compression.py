@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from streaming.compression import (
     get_compression_handler,
 )
 from streaming.core.deflate import Method, Strategy, inflate
+from streaming.core.dictionary import DICTIONARY
+from streaming.core.frames import FrameFlag
 from streaming.core.levels import DataKind, Plan
 from streaming.core.predictor import Outcome
 from streaming.core.profiles import CompressionProfile
@@ -169,6 +172,8 @@ LONG = np.zeros((1, 5000), np.int16)
         (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": "O", "shape": [1]}),
         (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": "<f8", "shape": [2]}),
         (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": "zz", "shape": [1]}),
+        (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": ",", "shape": [1]}),
+        (b"x" * 8, {"algorithm": "none", "kind": "array", "original_size": 8, "dtype": 7, "shape": [1]}),
     ],
 )
 def test_data_and_metadata_that_do_not_belong_together_are_refused(data: bytes, metadata: Any) -> None:
@@ -190,12 +195,21 @@ def test_samples_for_the_wire_describe_themselves() -> None:
     assert np.array_equal(decode(handler().compress_samples(ECG, WaveformEncoder())), ECG)
 
 
-def test_json_for_the_wire_says_whether_it_is_deflated() -> None:
-    short, long = '{"type":"bye"}', '{"type":"roster","streams":[' + '"Ä",' * 1000 + "1]}"
-    assert handler().compress_json(short) == (short.encode(), False)
-    payload, deflated = handler().compress_json(long)
-    assert deflated
-    assert inflate(payload, max_bytes=65536).decode() == long
+WITH_DICTIONARY = FrameFlag.DEFLATED | FrameFlag.DICTIONARY
+
+
+def test_json_for_the_wire_says_how_it_is_deflated() -> None:
+    short, long = '{"type":"time","server_ms":1.8e12}', '{"type":"roster","streams":[' + '"Ä",' * 1000 + "1]}"
+    assert handler().compress_json(short) == (short.encode(), FrameFlag.NONE)
+    payload, flags = handler().compress_json(long)
+    assert flags == WITH_DICTIONARY
+    assert inflate(payload, max_bytes=65536, dictionary=DICTIONARY).decode() == long
+
+
+def test_what_is_compressed_for_the_caller_needs_no_dictionary() -> None:
+    body, metadata = handler().compress("x" * 2000)
+    assert metadata["algorithm"] == "deflate"
+    assert inflate(body, max_bytes=2000) == b"x" * 2000
 
 
 def test_every_message_stands_alone() -> None:
@@ -221,7 +235,7 @@ def test_an_assigned_profile_holds_from_the_next_message_on() -> None:
     assert len(after) > len(before)
     assert subject.get_compression_stats()["current_level"] == 1
     subject.profile = CompressionProfile(threshold_bytes=100_000)
-    assert subject.compress_json(text) == (text.encode(), False)
+    assert subject.compress_json(text) == (text.encode(), FrameFlag.NONE)
 
 
 def test_statistics_count_messages_bytes_and_time() -> None:
@@ -362,6 +376,7 @@ def test_a_steering_is_not_asked_about_what_is_not_compressed() -> None:
     subject, chosen = steered(NINE)
     subject.compress(b"x")
     subject.compress_json("{}")
+    subject.compress_json('{"type":"time","server_ms":1800000000000.0}')
     subject.profile = CompressionProfile(threshold_bytes=0)
     subject.compress(b"")
     assert chosen.asked == []
@@ -370,10 +385,12 @@ def test_a_steering_is_not_asked_about_what_is_not_compressed() -> None:
 def test_json_for_the_wire_is_steered_as_well() -> None:
     subject, chosen = steered(NINE)
     text = json.dumps(DIGITS)
-    body, deflated = subject.compress_json(text)
-    assert deflated
-    assert chosen.asked == [DataKind.TEXT]
+    body, flags = subject.compress_json(text)
+    assert flags == FrameFlag.DEFLATED
+    assert chosen.asked == [DataKind.MESSAGE]
     assert inflate(body, max_bytes=len(text)).decode() == text
+    chosen.method = replace(NINE, dictionary=True)
+    assert subject.compress_json(text)[1] == WITH_DICTIONARY
 
 
 def test_shared_waveforms_are_seen_and_keep_the_profiles_level() -> None:

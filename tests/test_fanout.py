@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from streaming.core import messages
-from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_frame, frame_text
 from streaming.core.items import Item, Span
 from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
@@ -81,6 +81,27 @@ async def ward(viewers: int = 2, *, tick_s: float = TICK_S) -> AsyncIterator[War
 
 def since(viewer: Viewer, seen: int) -> list[bytes | str]:
     return viewer.socket.sent[seen:]
+
+
+class TestMessage:
+    @virtual_time
+    async def test_texts_are_deflated_with_the_dictionary_however_short(self) -> None:
+        text = messages.vitals("a", epoch=1, sample=FRAME, hr=72.5, hr_source="II")
+        async with ward() as at:
+            at.sends(1, "a")
+            await asyncio.sleep(TICK_S)
+            await at.settle()
+            seen = len(at.viewers[0].socket.sent)
+            item = Item(text, MessagePriority.HIGH, now(), len(text), key=("a", "vitals"))
+            at.fan_out.add(at.told["a"], at.watching["a"], [item])
+            at.viewers[0].subscriber.report()
+            await asyncio.sleep(TICK_S)
+            (message,) = since(at.viewers[0], seen)
+            assert isinstance(message, bytes)
+            frames = list(decode_bundle(message))
+            assert [frame.flags for frame in frames] == [FrameFlag.DEFLATED | FrameFlag.DICTIONARY] * 2
+            assert frame_text(frames[0]) == text
+            assert json.loads(frame_text(frames[1]))["type"] == "stats"
 
 
 class TestTick:

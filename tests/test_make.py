@@ -203,6 +203,27 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     assert ran == ["bench.fanout"]
 
 
+def test_nightly_goes_on_without_a_fuzzer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[str] = []
+
+    def install(lock: str) -> None:
+        if lock == "fuzz":
+            raise make.MakeError("no wheel")
+
+    def run(command: list[str], extra: object = None) -> int:
+        ran.append(command[-1])
+        return 0
+
+    monkeypatch.setattr(make, "install", install)
+    monkeypatch.setattr(make, "provide_chromium", lambda: None)
+    monkeypatch.setattr(make, "run", run)
+    assert make.main(["nightly"]) == 0
+    assert ran[:2] == ["nightly", "bench.adaptation"]
+    assert "no wheel" in capsys.readouterr().out
+
+
 # -- what is installed
 
 

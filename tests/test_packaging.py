@@ -16,7 +16,13 @@ from packaging.utils import canonicalize_name
 import make
 from tests.servers import ROOT
 
-EXTRAS_OF = {"server": {"redis", "postgres"}, "demo": {"demo"}, "test": {"test"}, "check": {"check"}}
+EXTRAS_OF = {
+    "server": {"redis", "postgres"},
+    "demo": {"demo"},
+    "test": {"test"},
+    "check": {"check"},
+    "fuzz": {"fuzz"},
+}
 PIN = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)", re.MULTILINE)
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"), key=lambda path: path.name)
 
@@ -71,7 +77,9 @@ def test_lock_pins_every_package_by_hash_and_names_no_address(lock: Path) -> Non
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", package), package.partition("\n")[0]
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("demo", "test"), ("test", "check"), ("server", "check")])
+@pytest.mark.parametrize(
+    ("smaller", "larger"), [("demo", "test"), ("test", "check"), ("server", "check"), ("check", "fuzz")]
+)
 def test_a_larger_lock_holds_the_smaller_ones_versions(smaller: str, larger: str) -> None:
     few, many = (pins(ROOT / "requirements" / f"{name}.lock") for name in (smaller, larger))
     assert {name: many.get(name) for name in few} == few

@@ -266,7 +266,8 @@ class TestWire:
             (message,) = viewer.socket.sent
             assert isinstance(message, bytes)
             (packed,) = decode_bundle(message)
-            assert (packed.kind, packed.flags) == (FrameKind.JSON, FrameFlag.DEFLATED)
+            flags = FrameFlag.DEFLATED | FrameFlag.DICTIONARY
+            assert (packed.kind, packed.flags) == (FrameKind.JSON, flags)
             assert viewer.received == [json.loads(text)]
             assert len(message) < len(text) / 4
 

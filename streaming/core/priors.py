@@ -25,7 +25,10 @@ def of_text(method: Method) -> Weights:
     if method.strategy is Strategy.FILTERED and method.level > 3:
         ratio, cpu = ratio - 0.02, cpu + 0.2
     wide = max(0, method.window_bits - 12)
-    return (ratio, -0.10 - 0.005 * wide, 2.05, 0.0), (cpu, 0.05 * method.level, 4.0, 0.0)
+    growth = -0.10 - 0.005 * wide
+    if method.dictionary:
+        ratio, growth = ratio - 0.10, growth + 0.06
+    return (ratio, growth, 2.05, 0.0), (cpu, 0.05 * method.level, 4.0, 0.0)
 
 
 def of_samples(method: Method) -> Weights:

@@ -19,8 +19,10 @@ from streaming.core.frames import (
     encode_bundle,
     encode_frame,
     frame_text,
+    pack_json_frame,
 )
 from streaming.exceptions import ProtocolError
+from tests import make_tables
 from tests.make_vectors import frames as make_frames
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "frames.json").read_text())
@@ -35,7 +37,7 @@ FRAMES = st.builds(
 ) | st.builds(
     Frame,
     st.just(FrameKind.JSON),
-    st.sampled_from(FrameFlag),
+    st.sampled_from([FrameFlag.NONE, FrameFlag.DEFLATED, FrameFlag.DEFLATED | FrameFlag.DICTIONARY]),
     st.just(0),
     st.just(0),
     st.binary(min_size=1, max_size=300),
@@ -76,6 +78,11 @@ def test_the_vectors_have_every_case() -> None:
     }
 
 
+def test_the_page_has_the_same_dictionary() -> None:
+    made = make_tables.dictionary()
+    assert make_tables.DICTIONARY_MODULE.read_text() == made, "run: python -m tests.make_tables"
+
+
 @given(st.lists(FRAMES, min_size=1, max_size=8))
 def test_frames_come_back_from_a_bundle(frames: list[Frame]) -> None:
     assert list(decode_bundle(encode_bundle(map(encoded, frames)))) == frames
@@ -97,6 +104,22 @@ def test_a_longer_frame_is_refused_though_it_is_all_there() -> None:
     frame = HEADER.pack(FrameKind.WAVEFORM, 0, 1, 2) + bytes(MAX_FRAME_BYTES - HEADER.size + 1)
     with pytest.raises(ProtocolError, match="out of bounds"):
         list(decode_bundle(b"\x01\x81\x80\x04" + frame))
+
+
+def test_a_message_is_packed_with_the_dictionary_where_that_is_shorter() -> None:
+    vitals = '{"type":"vitals","stream":"bed-7","epoch":3,"sample":360,"hr":72.5,"hr_source":"II"}'
+    packed = decode_frame(pack_json_frame(vitals))
+    assert packed.flags == FrameFlag.DEFLATED | FrameFlag.DICTIONARY
+    assert len(packed.payload) < len(vitals) / 2
+    assert frame_text(packed) == vitals
+    foreign = decode_frame(pack_json_frame("{1}"))
+    assert (foreign.flags, foreign.payload) == (FrameFlag.NONE, b"{1}")
+
+
+def test_the_dictionary_flag_never_comes_alone() -> None:
+    for kind in FrameKind:
+        with pytest.raises(ProtocolError, match="do not fit"):
+            decode_frame(HEADER.pack(kind, FrameFlag.DICTIONARY, 0, 0) + b"{}")
 
 
 def test_a_waveform_has_no_text() -> None:

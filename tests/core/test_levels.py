@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streaming.core.deflate import Method, Strategy, deflate
+from streaming.core.deflate import Method, Strategy
 from streaming.core.levels import (
     EXPLORE_SHARE,
     FRAMES_S,
@@ -54,14 +54,7 @@ class World:
         self.plans: list[Plan] = []
 
     def outcome(self, method: Method, plain: bytes) -> tuple[int, float]:
-        body = deflate(
-            plain,
-            level=method.level,
-            window_bits=method.window_bits,
-            mem_level=method.mem_level,
-            strategy=method.strategy,
-        )
-        return len(body), self.slowness * 1e-9 * NS_PER_BYTE[method.level] * len(plain)
+        return len(method.deflate(plain)), self.slowness * 1e-9 * NS_PER_BYTE[method.level] * len(plain)
 
     def send(self, plain: bytes) -> Plan:
         self.now += 1
@@ -125,8 +118,10 @@ def test_planes_go_by_run_lengths() -> None:
 def test_the_profiles_own_choice_comes_first_and_no_method_twice(kind: DataKind, level: int) -> None:
     profile = CompressionProfile(level=level)
     methods = methods_for(kind, profile)
-    assert methods[0] == fixed_method(profile) == Method(level, 12, 5)
+    dictionary = kind is DataKind.MESSAGE
+    assert methods[0] == fixed_method(kind, profile) == Method(level, 12, 5, dictionary=dictionary)
     assert len(set(methods)) == len(methods)
+    assert {method.dictionary for method in methods} == {dictionary}
 
 
 def test_text_may_go_by_each_of_the_nine_levels() -> None:
@@ -200,7 +195,7 @@ def test_forecasts_that_are_off_lead_back_to_the_fixed_choice_until_they_hold_ag
         world.send(samples_as_json(1, 8000))
     text = world.controller.stats()["kinds"]["text"]
     assert text["fallback"]
-    assert world.plans[-1].method == fixed_method(PROFILE)
+    assert world.plans[-1].method == fixed_method(DataKind.TEXT, PROFILE)
     world.slowness = 1.0
     assert level_at_the_end(world.send_many(200, values=8000)) <= 4
     assert not world.controller.stats()["kinds"]["text"]["fallback"]
@@ -212,7 +207,7 @@ def test_a_path_that_says_nothing_about_the_next_delivery_leads_back_to_the_fixe
     for s_per_byte in itertools.islice(itertools.cycle([SLOW, FAST]), 80):
         world.s_per_byte = s_per_byte
         world.send(samples_as_json(1))
-    assert world.send(samples_as_json(2)).method == fixed_method(PROFILE)
+    assert world.send(samples_as_json(2)).method == fixed_method(DataKind.TEXT, PROFILE)
 
 
 def test_other_settings_bring_other_methods_and_keep_what_is_known() -> None:

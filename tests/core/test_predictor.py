@@ -240,11 +240,12 @@ def test_a_path_that_jumps_about_has_a_large_error() -> None:
 
 def test_a_methods_name_says_all_of_it() -> None:
     names = {
-        Method(level, bits, memory, strategy).name
+        Method(level, bits, memory, strategy, dictionary).name
         for level in (1, 6)
         for bits in (12, 15)
         for memory in (5, 9)
         for strategy in Strategy
+        for dictionary in (False, True)
     }
-    assert len(names) == 24
+    assert len(names) == 48
     assert "deflate-6-w12m5" in names

@@ -1,12 +1,14 @@
 // @ts-check
 /** The bytes of vital.v1: bundles of frames in one WebSocket message, and an 8-byte header before each payload. */
 
+import { DICTIONARY } from "./dictionary.js";
 import { inflateInto } from "./inflate.js";
 import { ProtocolError } from "./protocol-error.js";
 
 export const FrameKind = Object.freeze({ WAVEFORM: 1, BACKFILL: 2, JSON: 3 });
-export const FrameFlag = Object.freeze({ DEFLATED: 1 });
+export const FrameFlag = Object.freeze({ DEFLATED: 1, DICTIONARY: 2 });
 
+const WITH_DICTIONARY = FrameFlag.DEFLATED | FrameFlag.DICTIONARY;
 const BUNDLE_VERSION = 1;
 const HEADER_BYTES = 8;
 const MAX_FRAME_BYTES = 64 * 1024;
@@ -67,7 +69,7 @@ function decodeFrame(bytes, at, end) {
   const kind = bytes[at];
   const flags = bytes[at + 1];
   if (kind < FrameKind.WAVEFORM || kind > FrameKind.JSON) throw new ProtocolError("frame kind is unknown");
-  if (flags !== 0 && (flags !== FrameFlag.DEFLATED || kind !== FrameKind.JSON)) {
+  if (flags !== 0 && (kind !== FrameKind.JSON || (flags !== FrameFlag.DEFLATED && flags !== WITH_DICTIONARY))) {
     throw new ProtocolError("frame flags do not fit its kind");
   }
   return {
@@ -84,7 +86,7 @@ function decodeFrame(bytes, at, end) {
  * @param {Frame} frame
  */
 export function frameText(frame) {
-  const plain = frame.flags & FrameFlag.DEFLATED ? inflateText(frame.payload) : frame.payload;
+  const plain = frame.flags & FrameFlag.DEFLATED ? inflateText(frame) : frame.payload;
   try {
     return utf8.decode(plain);
   } catch {
@@ -93,12 +95,13 @@ export function frameText(frame) {
 }
 
 /**
- * @param {Uint8Array} payload
+ * @param {Frame} frame
  * @returns {Uint8Array} a view that the next call writes over
  */
-function inflateText(payload) {
+function inflateText({ flags, payload }) {
+  const dictionary = flags & FrameFlag.DICTIONARY ? DICTIONARY : undefined;
   for (;;) {
-    const size = inflateInto(payload, room);
+    const size = inflateInto(payload, room, dictionary);
     if (size < room.length) return room.subarray(0, size);
     if (room.length > MAX_TEXT_BYTES) throw new ProtocolError("frame inflates to more than 1 MiB");
     room = new Uint8Array(Math.min(4 * room.length, MAX_TEXT_BYTES + 1));

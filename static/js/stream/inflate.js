@@ -11,24 +11,26 @@ const SHORTEST = 2; // an empty block with fixed codes has 10 bits
  * expected: what would overflow it is cut off, and only the full length tells.
  * @param {Uint8Array} body
  * @param {Uint8Array} out
+ * @param {Uint8Array} [dictionary] what the stream may refer to, as if it stood before it
  */
-export function inflateInto(body, out) {
-  const size = body.length < SHORTEST ? -1 : tryInflate(body, out);
+export function inflateInto(body, out, dictionary) {
+  const size = body.length < SHORTEST ? -1 : tryInflate(body, out, dictionary);
   if (size < 0) throw new ProtocolError("data is not raw deflate");
   // fflate does not say where the stream ended. Without its last byte a complete stream must fail; it
   // does so after writing the same bytes again.
-  if (tryInflate(body.subarray(0, -1), out) >= 0) throw new ProtocolError("data goes on behind its end");
+  if (tryInflate(body.subarray(0, -1), out, dictionary) >= 0) throw new ProtocolError("data goes on behind its end");
   return size;
 }
 
 /**
  * @param {Uint8Array} body
  * @param {Uint8Array} out
+ * @param {Uint8Array} [dictionary]
  * @returns {number} -1 when it is not a deflate stream
  */
-function tryInflate(body, out) {
+function tryInflate(body, out, dictionary) {
   try {
-    return inflateSync(body, { out }).length;
+    return inflateSync(body, { out, dictionary }).length;
   } catch {
     return -1;
   }
