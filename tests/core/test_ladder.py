@@ -297,6 +297,32 @@ class TestUp:
         assert viewer.pass_by(2 * TRIAL_AFTER_S - CHOOSE_S, far) == []
         assert viewer.see(far) is Reason.TRIAL
 
+    def sampled(self) -> tuple[Viewer, Readings]:
+        """A viewer that is back at diagnostic, and what it sees while the frame above is not acked."""
+        viewer, far = Viewer(), replace(CALM, rtt_s=0.6)
+        viewer.fall_to(3)
+        assert viewer.pass_by(TRIAL_AFTER_S + LADDER[2].frame_s, far) == [Reason.TRIAL, Reason.SAMPLED]
+        return viewer, far
+
+    def test_what_was_measured_before_the_frame_was_acked_does_not_count(self) -> None:
+        viewer, far = self.sampled()
+        assert viewer.pass_by(0.5, replace(far, alone_rate=9 * NEEDS[0])) == []
+        assert viewer.pass_by(1.5, replace(far, alone_rate=0.5 * NEEDS[2])) == []
+        assert viewer.places() == [3]
+
+    def test_one_frame_may_delay_less_than_a_step(self) -> None:
+        viewer, far = self.sampled()
+        assert viewer.see(replace(far, queueing_s=0.5)) is Reason.STEADY
+        assert viewer.see(replace(far, queueing_s=0.55)) is Reason.QUEUEING
+        assert viewer.places() == [4]
+
+    def test_a_frame_that_delayed_too_much_has_failed(self) -> None:
+        viewer, far = self.sampled()
+        viewer.see(replace(far, queueing_s=0.55))
+        carried = replace(far, proven_rate=NEEDS[3] / 0.9 + 1)
+        assert viewer.pass_by(KNOWN_AFTER_S + 2 * TRIAL_AFTER_S - CHOOSE_S, carried) == [Reason.KNOWN]
+        assert viewer.see(carried) is Reason.TRIAL
+
     def test_of_several_streams_what_the_path_carries_needs_no_trial(self) -> None:
         viewer = at_rate(ward(2), 2 * NEEDS[OVERVIEW] + 10)
         viewer.pass_by(1.5, LATE)

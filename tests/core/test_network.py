@@ -162,7 +162,7 @@ class TestPathRate:
 
     def test_a_larger_message_tells_the_rate_where_the_empty_path_was_seen_by_a_large_one_only(self) -> None:
         measured, arrived_at = PathRate(), 0.0
-        for number, size_bytes in enumerate([784, 784, 1350]):
+        for number, size_bytes in enumerate([784, 870, 1350]):
             arrived_at = number + BASE_S + (size_bytes + HEADERS) / 2000
             measured.on_ack([(float(number), size_bytes)], arrived_at, arrived_at)
             assert (measured.alone_bytes_per_s(arrived_at) > 0) == (size_bytes == 1350)
@@ -170,10 +170,15 @@ class TestPathRate:
         assert measured.alone_bytes_per_s(arrived_at + 3.1) == 0
 
     def test_what_met_a_queue_was_not_alone(self) -> None:
-        measured, now = path(2000, [34, 934, 934], every_s=0.01)
-        alone = measured.alone_bytes_per_s(now)
-        measured.on_ack([(now - 0.5, 1934)], now + 1.0, now + 1.0)
-        assert measured.alone_bytes_per_s(now + 1.0) <= alone * 1.1
+        measured = PathRate()
+        measured.on_ack([(0.0, 784)], 0.5, 0.5)
+        for size_bytes, arrived_at in ((784, 1.5), (784, 2.0), (1350, 2.7)):
+            measured.on_ack([(1.0, size_bytes)], arrived_at, arrived_at)
+        assert measured.alone_bytes_per_s(2.7) == 0
+
+    def test_ahead_of_an_idle_path_is_only_what_was_sent_since(self) -> None:
+        measured, now = path(5000, [934] * 10, every_s=0.5)
+        assert measured.ahead_s(now + 0.95, 1868, now + 1.0) == pytest.approx(0.4 - 0.05, abs=0.05)
 
 
 class TestCondition:
