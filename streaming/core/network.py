@@ -14,7 +14,7 @@ _EMPTY_SPAN_S = 60.0
 _RATE_SPAN_S = 3.0
 """How long a fastest delivery is believed."""
 _BUSY_S = 0.3
-"""So much time of a busy path says what it carries: three frames of lossless at 20 kbit/s."""
+"""So much time of a busy path says what it carries: two frames of 0.1 s of lossless at 20 kbit/s."""
 _BUSY_SPAN_S = 2.0
 """And for how long."""
 _LEAST_BUSY_S = 0.001
