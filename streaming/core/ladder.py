@@ -30,7 +30,7 @@ _MAX_DELAY_S = 0.8
 _LEAST_MAX_DELAY_S = 0.6
 _CALM = 0.4
 """Delays up to this share of their limit are no reason against a trial."""
-_SEEN = 0.45
+_SEEN = 0.3
 """What is ahead counts only where this share of the limit is seen too: the rate may be an old one."""
 _FAR_BELOW = 0.8
 _STANDING_DELAY_S = 0.35
@@ -43,6 +43,17 @@ _SETTLE_AFTER_TRIAL_S = 1.0
 """More of that after a failed trial: what is returned to was carried, if with little to spare."""
 _USED_RATE = 0.9
 """The share of a measured rate to count on."""
+_CARRIED = 0.95
+"""The share of what the path carries to go on with after a step down, less what its queue takes:"""
+_DRAIN_S = 4.0
+"""so soon it is to be gone."""
+_MAX_DRAINED_S = 1.5
+_AMPLE = 0.75
+"""The share of what the path carries that needs no trial: it varies by a fifth within seconds."""
+_FITS = 1.08
+"""How much more than a sample measured may be tried: with longer frames, headers take a smaller share."""
+_UNANSWERED = 0.65
+"""The share of the greatest delay that a sample may cause."""
 _HOPELESS = 1.1
 """More than this of the measured rate is hardly worth a trial while acks are late by a share of the frame:"""
 _LATE = 0.25
@@ -70,6 +81,8 @@ class Reason(StrEnum):
     """One step up, after a time without delay or loss."""
     KNOWN = "known"
     """Up to what the path was seen to carry."""
+    SAMPLED = "sampled"
+    """Back after one frame of the step above, to see first how long that took."""
     QUEUEING = "queueing"
     """Down: what is sent waits too long."""
     EXPIRY = "expiry"
@@ -98,16 +111,19 @@ class Readings:
     queueing_s: float
     """How much longer round trips take now than on the empty path, or how late the next ack is already."""
     ahead_s: float
-    """How long what is queued and in flight will take, by the measured rate; 0 before one is measured."""
+    """How much longer than on the empty path what is queued and in flight will take; 0 where unknown."""
     lost: int
     """Messages dropped or expired since the connection began."""
     quiet_s: float
     """For how long an ack might have come and has not."""
     rtt_s: float
+    """The smallest round trip of a minute."""
     proven_rate: float
     """Bytes a second that got through; perhaps more would have."""
-    limit_rate: float | None
-    """What the path carried at most while it was full, in the last seconds."""
+    path_rate: float
+    """What the path carried lately while it was busy; infinite where unknown, too much without a queue."""
+    alone_rate: float
+    """The same by large messages that met no queue; 0 where unknown, rather too little."""
     saturated: bool
     """Whether the path was ever full, so that `proven_rate` is no mere lower bound."""
 
@@ -115,18 +131,18 @@ class Readings:
     def of(cls, window: SendWindow, now: float, *, queued_s: float, queued_bytes: int, lost: int) -> Readings:
         """Read `window`; the rest is the outbox's."""
         network = window.network
-        rate, base_s = network.delivery_rate or 0.0, network.rtt_base_s or 0.0
+        rate, base_s = network.delivery_rate or 0.0, window.path.empty_rtt_s or 0.0
         late_s = window.oldest_age(now) - _MAX_HELD_S
-        ahead_bytes = queued_bytes + window.in_flight_bytes
         return cls(
             queued_s=queued_s,
             queueing_s=max(0.0, max(network.latest_rtt_s, late_s) - base_s) if network.rtt_s else 0.0,
-            ahead_s=max(0.0, ahead_bytes / rate - base_s) if network.saturated else 0.0,
+            ahead_s=window.ahead_s(now, queued_bytes),
             lost=lost,
             quiet_s=window.quiet_s(now),
-            rtt_s=network.rtt_s or 0.0,
+            rtt_s=base_s,
             proven_rate=rate,
-            limit_rate=network.limit_rate(now),
+            path_rate=window.path.bytes_per_s(now),
+            alone_rate=window.path.alone_bytes_per_s(now),
             saturated=network.saturated,
         )
 
@@ -144,6 +160,21 @@ class Decision:
     need: float
 
 
+@dataclass(slots=True)
+class _Sample:
+    """One frame of the step above, where a second one would leave before the first is acked."""
+
+    below: float
+    above: float
+    """Bytes a second of the step before, and of the step that is tried."""
+    ends_at: float
+    answers_from: float
+    answered_at: float
+    sent: bool = False
+    alone_rate: float = 0.0
+    """The most that acks said since it was sent."""
+
+
 class Ladder:
     """Decides for one viewer, all of whose streams share what its network carries.
 
@@ -154,7 +185,8 @@ class Ladder:
     begins at lossless, at the expense of the others.
 
     Going up is by trial, one step after `TRIAL_AFTER_S`; one that fails doubles that time for its step, to
-    `MAX_TRIAL_AFTER_S`, and one that held for `TRIAL_S` clears it.
+    `MAX_TRIAL_AFTER_S`, and one that held for `TRIAL_S` clears it. Where the ack of a frame comes later than
+    the next frame leaves, a trial begins with one frame, and goes on unless that says that it does not fit.
     """
 
     def __init__(self) -> None:
@@ -162,14 +194,21 @@ class Ladder:
         self._stair: list[tuple[int, ...]] = [()]
         self._needs: list[float] = [0.0]
         self._allowed = FIRST_NEED
+        self._step = 0
+        self._frame_s = LADDER[0].frame_s
+        self._renditions: Mapping[str, Rendition] = {}
+        self._decision = Decision(self._renditions, Reason.STREAMS, 0.0)
         self._lost = 0
         self._quiet = False
+        self._resumed = False
         self._calm_since = -math.inf
         self._peak_s = 0.0
+        self._least_rate = math.inf
         self._drained_at = -math.inf
         self._settled_at = -math.inf
         self._raised_at = -math.inf
         self._waits_s: dict[float, float] = {}
+        self._sample: _Sample | None = None
 
     def decide(self, wants: Sequence[Want], readings: Readings, now: float) -> Decision:
         """Say what is to be sent from now on; call it every `CHOOSE_S`, and when `wants` change."""
@@ -178,27 +217,25 @@ class Ladder:
             self._stair = list(_stair(wanted))
             self._needs = list(accumulate((_need(wanted, rungs) for rungs in self._stair), max))
             self._waits_s.clear()
+            self._sample = None
             self._calm_since = self._drained_at = now
             self._lost = readings.lost
+            self._go(self._allowed)
             reason = Reason.STREAMS
         else:
             reason = self._judge(readings, now)
-        step = self._step
-        renditions = {
-            want.stream: LADDER[_TOP - rung] for want, rung in zip(wanted, self._stair[step], strict=True)
-        }
-        return Decision(renditions, reason, self._needs[step])
+        if reason is not self._decision.reason or self._renditions is not self._decision.renditions:
+            self._decision = Decision(self._renditions, reason, self._needs[self._step])
+        return self._decision
 
-    @property
-    def _step(self) -> int:
-        return max(0, bisect_right(self._needs, self._allowed) - 1)
-
-    @property
-    def _frame_s(self) -> float:
-        """The longest frame that is sent now."""
-        return max(
-            (LADDER[_TOP - rung].frame_s for rung in self._stair[self._step]), default=LADDER[0].frame_s
-        )
+    def _go(self, allowed: float) -> None:
+        """To the highest step that needs at most `allowed`, or to the lowest."""
+        self._allowed = allowed
+        self._step = max(0, self._reach(allowed))
+        renditions = [LADDER[_TOP - rung] for rung in self._stair[self._step]]
+        self._frame_s = max((rendition.frame_s for rendition in renditions), default=LADDER[0].frame_s)
+        streams = (want.stream for want in self._wants or ())
+        self._renditions = dict(zip(streams, renditions, strict=True))
 
     def _judge(self, seen: Readings, now: float) -> Reason:
         lost, self._lost = seen.lost > self._lost, seen.lost
@@ -206,49 +243,73 @@ class Ladder:
             self._quiet = True
             return Reason.QUIET
         if self._quiet:  # What waited meanwhile says nothing about the path as it is now.
-            self._quiet = False
+            self._quiet, self._resumed = False, True
             self._settle(seen, now)
-        if now - self._raised_at >= TRIAL_S:
+        if self._waits_s and self._sample is None and now - self._raised_at >= TRIAL_S:
             need = self._needs[self._step]
             self._waits_s = {failed: wait_s for failed, wait_s in self._waits_s.items() if failed > need}
         limit_s = min(_MAX_DELAY_S, _LEAST_MAX_DELAY_S + self._frame_s)
         waited_s = seen.queued_s + seen.queueing_s
         delay_s = max(waited_s, seen.ahead_s if waited_s > _SEEN * limit_s else 0.0)
-        if now >= self._settled_at:
-            if waited_s < _STANDING_DELAY_S:
-                self._drained_at = now
-            if lost:
-                return self._fall(Reason.EXPIRY, seen, now)
-            if delay_s > limit_s or now - max(self._drained_at, self._settled_at) > _STANDING_S:
-                return self._fall(Reason.QUEUEING, seen, now)
-            if (seen.limit_rate or math.inf) < _FAR_BELOW * self._needs[self._step] and delay_s > limit_s / 2:
-                return self._fall(Reason.RATE, seen, now)
+        if (reason := self._reason_to_fall(seen, now, lost, limit_s, waited_s, delay_s)) is not None:
+            return self._fall(reason, seen, now)
+        if self._sample is not None:
+            return self._await(self._sample, seen, now)
         if lost or delay_s > _CALM * limit_s:
-            self._calm_since, self._peak_s = now, 0.0
+            self._begin_calm(now)
             return Reason.STEADY
         if now >= self._settled_at:  # Before, it is the frames of the step above that were late.
             self._peak_s = max(self._peak_s, seen.queueing_s)
+            self._least_rate = min(self._least_rate, seen.path_rate, seen.alone_rate)
         return self._rise(seen, now)
 
+    def _reason_to_fall(
+        self, seen: Readings, now: float, lost: bool, limit_s: float, waited_s: float, delay_s: float
+    ) -> Reason | None:
+        if self._sample is not None and self._sample.sent:
+            limit_s *= _UNANSWERED
+        if self._resumed:  # What is ahead is reckoned by what came since.
+            self._resumed = now < self._settled_at
+            if seen.ahead_s > limit_s:
+                return Reason.QUEUEING
+        if now < self._settled_at:
+            return None
+        if waited_s < _STANDING_DELAY_S:
+            self._drained_at = now
+        if lost:
+            return Reason.EXPIRY
+        if delay_s > limit_s or now - max(self._drained_at, self._settled_at) > _STANDING_S:
+            return Reason.QUEUEING
+        if seen.path_rate < _FAR_BELOW * self._needs[self._step] and delay_s > limit_s / 2:
+            return Reason.RATE
+        return None
+
+    def _begin_calm(self, now: float) -> None:
+        self._calm_since, self._peak_s, self._least_rate = now, 0.0, math.inf
+
     def _settle(self, seen: Readings, now: float) -> None:
-        self._calm_since, self._peak_s = now, 0.0
+        self._begin_calm(now)
         self._settled_at = now + _SETTLE_S + _SETTLE_ROUND_TRIPS * seen.rtt_s
 
     def _fall(self, reason: Reason, seen: Readings, now: float) -> Reason:
-        """One step down at least, and to what the path carried when it was full."""
+        """One step down at least, and to what the path carries while its queue drains."""
+        self._resumed = False
         self._settle(seen, now)
-        step = self._step
-        rate = seen.limit_rate
-        if now - self._raised_at < TRIAL_S:
-            need, self._raised_at = self._needs[step], -math.inf
-            self._waits_s[need] = min(2 * self._waits_s.get(need, TRIAL_AFTER_S), MAX_TRIAL_AFTER_S)
+        if self._sample is not None:
+            self._fail(self._sample.above)
+            self._sample = None
+        elif now - self._raised_at < TRIAL_S:
+            self._raised_at = -math.inf
+            self._fail(self._needs[self._step])
             self._settled_at += _SETTLE_AFTER_TRIAL_S
-            if rate is None and seen.saturated:
-                rate = seen.proven_rate
-        if step > 0:
-            below = max(0, bisect_left(self._needs, self._needs[step]) - 1)
-            self._allowed = min(self._needs[below], _USED_RATE * (rate or math.inf))
+        if self._step > 0:
+            below = max(0, bisect_left(self._needs, self._needs[self._step]) - 1)
+            share = _CARRIED - min(seen.ahead_s, _MAX_DRAINED_S) / _DRAIN_S
+            self._go(min(self._needs[below], share * seen.path_rate))
         return reason
+
+    def _fail(self, need: float) -> None:
+        self._waits_s[need] = min(2 * self._waits_s.get(need, TRIAL_AFTER_S), MAX_TRIAL_AFTER_S)
 
     def _rise(self, seen: Readings, now: float) -> Reason:
         step = self._step
@@ -262,14 +323,50 @@ class Ladder:
         )
         if self._hopeless(need, seen):
             wait_s = MAX_TRIAL_AFTER_S
-        if (known := self._reach(_USED_RATE * seen.proven_rate)) >= target:
+        if (known := self._reach(self._known_rate(seen))) >= target:
             target, wait_s, reason = known, KNOWN_AFTER_S, Reason.KNOWN
         if now - self._calm_since < wait_s:
             return Reason.STEADY
-        self._allowed = self._needs[target]
-        self._raised_at = self._calm_since = now
-        self._peak_s = 0.0
+        below, peak_s = self._needs[step], self._peak_s
+        self._begin_calm(now)
+        self._go(self._needs[target])
+        answer_s = seen.rtt_s + peak_s
+        alone = len(self._stair[step]) == 1
+        if alone and reason is Reason.TRIAL and need > _STEP * below and answer_s >= self._frame_s:
+            ends_at = now + self._frame_s
+            answered_at = ends_at + self._frame_s + seen.rtt_s + _MAX_DELAY_S
+            self._sample = _Sample(below, need, ends_at, ends_at + seen.rtt_s, answered_at)
+        else:
+            self._raised_at = now
         return reason
+
+    def _await(self, sample: _Sample, seen: Readings, now: float) -> Reason:
+        """Go back after one frame, and up again unless its ack says that so many would not fit."""
+        if not sample.sent:
+            if now < sample.ends_at:
+                return Reason.STEADY
+            sample.sent = True
+            self._go(sample.below)
+            return Reason.SAMPLED
+        if now > sample.answers_from:
+            sample.alone_rate = max(sample.alone_rate, seen.alone_rate)
+        if now < sample.answered_at:
+            return Reason.STEADY
+        self._sample = None
+        self._begin_calm(now)
+        if 0 < _FITS * sample.alone_rate < sample.above:
+            self._fail(sample.above)
+            return Reason.STEADY
+        self._go(sample.above)
+        self._raised_at = now
+        return Reason.KNOWN
+
+    def _known_rate(self, seen: Readings) -> float:
+        """What needs no trial. Of one stream's frames, all of one size, only what got through is sure."""
+        known = _USED_RATE * seen.proven_rate
+        if len(self._stair[0]) > 1 and self._least_rate < math.inf:
+            known = max(known, _AMPLE * self._least_rate)
+        return known
 
     def _reach(self, rate: float) -> int:
         """The highest step that needs at most `rate`; -1 if there is none."""

@@ -1,19 +1,28 @@
-"""What acks say about a client's network: round trip, delivery rate, queueing delay, condition."""
+"""What acks say about a client's network: round trip, rates, queueing delay, condition."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from enum import StrEnum
 
 _MIN_RTT_SPAN_S = 10.0
 """How long a smallest round trip is believed: routes and radio links change (as in BBR, RFC draft)."""
-_BASE_RTT_SPAN_S = 60.0
+_EMPTY_SPAN_S = 60.0
 """The same for judging a queue: a link that is used to the full is not seen empty every 10 s."""
 _RATE_SPAN_S = 3.0
 """How long a fastest delivery is believed."""
-_LIMIT_SPAN_S = 1.5
-"""How long what a full path carried says what it carries: a fade may halve it within a second."""
+_BUSY_S = 0.3
+"""So much time of a busy path says what it carries: two frames of 0.1 s of lossless at 20 kbit/s."""
+_BUSY_SPAN_S = 2.0
+"""And for how long."""
+_LEAST_BUSY_S = 0.001
+_OUTAGE_S = 2.0
+"""A path that took longer was down; at 16 kbit/s a frame of 0.5 s of twelve leads takes 0.7 s."""
+_HEADER_BYTES = 66
+"""Of each WebSocket message besides its payload: header 4, TLS record 22, TCP and IP 40."""
+_SHARE_WEIGHT = 1 / 16
 UNMEASURED_RATE = 40 * 1024.0
 """Bytes a second that a path is given credit for before anything is known of it."""
 _RATE_MEAN_S = 10
@@ -56,9 +65,7 @@ class NetworkEstimator:
         self.saturated = False
         """Whether a sender with more to send has ever measured the path; before, rates are lower bounds."""
         self._min_rtts: deque[tuple[float, float]] = deque()
-        self._base_rtts: deque[tuple[float, float]] = deque()
         self._rates: deque[tuple[float, float]] = deque()
-        self._limits: deque[tuple[float, float]] = deque()
         self._better_since = math.inf
 
     def on_rtt(self, rtt_s: float, now: float) -> None:
@@ -66,7 +73,6 @@ class NetworkEstimator:
         self.latest_rtt_s = rtt_s
         self.rtt_s = rtt_s if self.rtt_s is None else self.rtt_s + _SMOOTHING * (rtt_s - self.rtt_s)
         _keep_smallest(self._min_rtts, now, rtt_s, _MIN_RTT_SPAN_S)
-        _keep_smallest(self._base_rtts, now, rtt_s, _BASE_RTT_SPAN_S)
 
     def on_delivery(self, rate: float, now: float, *, app_limited: bool) -> None:
         """Take one delivery rate into account; of a sender that had nothing more to send only a faster one.
@@ -75,8 +81,6 @@ class NetworkEstimator:
         """
         if rate <= 0 or (app_limited and rate <= (self.delivery_rate or UNMEASURED_RATE)):
             return
-        if not app_limited:
-            _keep_largest(self._limits, now, rate, _LIMIT_SPAN_S)
         self.saturated = self.saturated or not app_limited
         _keep_largest(self._rates, now, rate, _RATE_SPAN_S)
 
@@ -84,11 +88,6 @@ class NetworkEstimator:
     def rtt_min_s(self) -> float | None:
         """The smallest round trip of the last 10 s of samples."""
         return self._min_rtts[0][1] if self._min_rtts else None
-
-    @property
-    def rtt_base_s(self) -> float | None:
-        """The smallest round trip of the last minute of samples."""
-        return self._base_rtts[0][1] if self._base_rtts else None
 
     def rtt_min_age_s(self, now: float) -> float:
         """For how long no round trip has been as small as `rtt_min_s`; 0 before the first sample."""
@@ -98,10 +97,6 @@ class NetworkEstimator:
     def delivery_rate(self) -> float | None:
         """The fastest recent delivery, in bytes a second; None before a sample that counts."""
         return self._rates[0][1] if self._rates else None
-
-    def limit_rate(self, now: float) -> float | None:
-        """The most that the path carried while it was full, in the last 1.5 s; None if it was not."""
-        return next((rate for at, rate in self._limits if now - at <= _LIMIT_SPAN_S), None)
 
     @property
     def queueing_delay_s(self) -> float:
@@ -127,6 +122,103 @@ class NetworkEstimator:
             self.condition = _CONDITIONS[current - 1]
             self._better_since = now
         return self.condition
+
+
+class PathRate:
+    """What the path carries while it is busy, by when messages came; it may be idle most of the time.
+
+    The messages of an ack had the path since the ack before, or since the last so many of them would have
+    come on the empty path, whichever is later. So also a viewer that is sent little measures, within a third
+    of a second of traffic, what the path carries and how long its queue is, before round trips tell.
+    """
+
+    def __init__(self) -> None:
+        self._arrived_at = -math.inf
+        self._empty: deque[tuple[float, float, int]] = deque()
+        self._busy: deque[tuple[float, int, float]] = deque()
+        self._alone: deque[tuple[float, float]] = deque()
+        self._busy_bytes = 0
+        self._busy_s = 0.0
+        self._size_bytes = self._wire_bytes = 0.0
+
+    @property
+    def empty_rtt_s(self) -> float | None:
+        """The smallest round trip of the last minute of samples, with the time that its bytes took."""
+        return self._empty[0][1] if self._empty else None
+
+    def on_ack(self, sent: Sequence[tuple[float, int]], arrived_at: float, now: float) -> None:
+        """Take in an ack of messages, oldest first: when sent, and bytes. The last came at `arrived_at`."""
+        self._keep_empty(arrived_at - sent[-1][0], sent[-1][1] + _HEADER_BYTES, now)
+        _, base_s, base_bytes = self._empty[0]
+        size = wire = passed = 0
+        took_s, fastest = 1.0, 0.0
+        for sent_at, size_bytes in reversed(sent):
+            size += size_bytes
+            wire += size_bytes + _HEADER_BYTES
+            alone_since = sent_at + base_s
+            since_s = max(arrived_at - max(self._arrived_at, alone_since), _LEAST_BUSY_S)
+            if wire > fastest * since_s:
+                passed, took_s, fastest = wire, since_s, wire / since_s
+            if alone_since >= self._arrived_at and wire - base_bytes > base_bytes / 3:
+                rate = (wire - base_bytes) / max(arrived_at - alone_since, _LEAST_BUSY_S)
+                _keep_largest(self._alone, now, rate, _RATE_SPAN_S)
+        self._arrived_at = arrived_at
+        self._size_bytes += (size - self._size_bytes) * _SHARE_WEIGHT
+        self._wire_bytes += (wire - self._wire_bytes) * _SHARE_WEIGHT
+        if took_s <= _OUTAGE_S:
+            self._keep_busy(passed, took_s, now)
+
+    def bytes_per_s(self, now: float) -> float:
+        """What the busy path carried lately, without headers; infinite where nothing is known.
+
+        On a path that is never seen empty for a small message it is too much while there is no queue: the
+        smallest round trip then holds the time that the bytes of a whole frame take.
+        """
+        if not self._busy or now - self._busy[-1][0] > _BUSY_SPAN_S:
+            return math.inf
+        return self._busy_bytes / self._busy_s * self._share
+
+    def alone_bytes_per_s(self, now: float) -> float:
+        """What the path carries at least, by messages that met no queue; 0 where nothing is known.
+
+        By how much later they came than the message of the smallest round trip, and were larger by a third.
+        """
+        since = now - _RATE_SPAN_S
+        return self._share * next((rate for at, rate in self._alone if at >= since), 0.0)
+
+    def ahead_s(self, oldest_sent_at: float, size_bytes: int, now: float) -> float:
+        """How much longer than on the empty path the last of so many bytes will take, if sent now.
+
+        `oldest_sent_at` is when the first of them was sent.
+        """
+        rate = self.bytes_per_s(now)
+        if rate == math.inf:
+            return 0.0
+        base_s = self._empty[0][1]
+        begins_at = max(self._arrived_at, oldest_sent_at + base_s)
+        return max(0.0, begins_at + size_bytes / rate - now - base_s)
+
+    @property
+    def _share(self) -> float:
+        return self._size_bytes / self._wire_bytes if self._wire_bytes else 1.0
+
+    def _keep_empty(self, rtt_s: float, wire_bytes: int, now: float) -> None:
+        empty = self._empty
+        while empty and empty[-1][1] >= rtt_s:
+            empty.pop()
+        empty.append((now, rtt_s, wire_bytes))
+        while len(empty) > 1 and empty[0][0] < now - _EMPTY_SPAN_S:
+            empty.popleft()
+
+    def _keep_busy(self, wire_bytes: int, took_s: float, now: float) -> None:
+        busy = self._busy
+        busy.append((now, wire_bytes, took_s))
+        self._busy_bytes += wire_bytes
+        self._busy_s += took_s
+        while len(busy) > 1 and (self._busy_s - busy[0][2] >= _BUSY_S or busy[0][0] < now - _BUSY_SPAN_S):
+            _, passed, took = busy.popleft()
+            self._busy_bytes -= passed
+            self._busy_s -= took
 
 
 class SlidingRate:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import add
 from typing import NamedTuple
 
-from streaming.core.network import UNMEASURED_RATE, NetworkEstimator, SlidingRate
+from streaming.core.network import UNMEASURED_RATE, NetworkEstimator, PathRate, SlidingRate
 from streaming.core.profiles import ConnectionProfile
 from streaming.exceptions import ProtocolError
 
@@ -79,6 +79,7 @@ class SendWindow:
         network: NetworkEstimator | None = None,
     ) -> None:
         self.network = network or NetworkEstimator()
+        self.path = PathRate()
         self.max_bytes = max_bytes
         self.stall_s = stall_s
         self.sent = 0
@@ -146,15 +147,18 @@ class SendWindow:
         messages = n - self.acked
         newest = self._flight.popleft()
         size_bytes, classes = newest.size_bytes, newest.classes
+        sent = [(newest.sent_at, size_bytes)]
         for _ in range(messages - 1):
             newest = self._flight.popleft()
             size_bytes += newest.size_bytes
+            sent.append((newest.sent_at, newest.size_bytes))
             classes = _sum(classes, newest.classes)
         self.acked = n
         self.in_flight_bytes -= size_bytes
         self._delivered += size_bytes
         # What the client held back is its cadence, not the path: 5 kB in 3 ms are not 5 kB in 100 ms.
         arrived_at = max(newest.sent_at, now - min(max(held_s, 0.0), 1.0))
+        self.path.on_ack(sent, arrived_at, now)
         self._delivered_at = arrived_at
         self._first_sent_at = newest.sent_at
         self._goodput.add(size_bytes, now)
@@ -162,7 +166,7 @@ class SendWindow:
             self._idle_since = now
         rtt_s = arrived_at - newest.sent_at
         self.network.on_rtt(rtt_s, now)
-        base_s = self.network.rtt_base_s or 0.0
+        base_s = self.path.empty_rtt_s or 0.0
         crowded = newest.behind_others and rtt_s - base_s > max(base_s, _CROWDED_S)
         took_s = max(newest.sent_at - newest.first_sent_at, arrived_at - newest.delivered_at)
         if took_s > 0:
@@ -171,6 +175,12 @@ class SendWindow:
         self._probe(now, crowded=crowded)
         self._resize()
         return Acked(messages, size_bytes, classes, rtt_s)
+
+    def ahead_s(self, now: float, queued_bytes: int) -> float:
+        """How much longer than on the empty path what is in flight and so many bytes more will take."""
+        if not self._flight:
+            return 0.0
+        return self.path.ahead_s(self._flight[0].sent_at, self.in_flight_bytes + queued_bytes, now)
 
     def on_nothing_to_send(self) -> None:
         """Note that there is room and nothing to fill it: the next to leave measures the sender."""

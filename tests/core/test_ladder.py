@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import pytest
@@ -32,7 +33,8 @@ CALM = Readings(
     quiet_s=0.0,
     rtt_s=0.1,
     proven_rate=0.0,
-    limit_rate=None,
+    path_rate=math.inf,
+    alone_rate=0.0,
     saturated=False,
 )
 LATE = replace(CALM, queued_s=0.9)
@@ -69,7 +71,7 @@ class Viewer:
     def fall_to(self, place: int) -> None:
         """Down to that place by a measured rate, and long enough ago for any trial to be over."""
         self.pass_by(TRIAL_S)
-        self.see(replace(LATE, limit_rate=NEEDS[place] / 0.9 + 1))
+        self.see(replace(LATE, path_rate=NEEDS[place] / 0.95 + 1))
         assert self.places() == [place]
 
 
@@ -98,7 +100,7 @@ class TestDown:
             (replace(CALM, queueing_s=0.9), Reason.QUEUEING),
             (replace(CALM, queueing_s=0.4, ahead_s=0.9), Reason.QUEUEING),
             (replace(CALM, lost=1), Reason.EXPIRY),
-            (replace(CALM, queued_s=0.5, limit_rate=0.75 * NEEDS[0]), Reason.RATE),
+            (replace(CALM, queued_s=0.5, path_rate=0.75 * NEEDS[0]), Reason.RATE),
         ],
     )
     def test_at_once(self, readings: Readings, reason: Reason) -> None:
@@ -114,16 +116,30 @@ class TestDown:
 
     def test_to_what_the_full_path_carried(self) -> None:
         viewer = Viewer()
-        viewer.see(replace(LATE, limit_rate=NEEDS[4] / 0.9))
+        viewer.see(replace(LATE, path_rate=NEEDS[4] / 0.95))
         assert viewer.places() == [4]
 
     def test_a_measured_rate_is_no_reason_by_itself(self) -> None:
         viewer = Viewer()
-        assert viewer.pass_by(10, replace(CALM, limit_rate=100.0)) == []
+        assert viewer.pass_by(10, replace(CALM, path_rate=100.0)) == []
 
     def test_what_is_ahead_is_no_reason_by_itself(self) -> None:
         viewer = Viewer()
         assert viewer.pass_by(10, replace(CALM, ahead_s=3.0)) == []
+
+    def test_lower_the_longer_the_queue(self) -> None:
+        places = []
+        for ahead_s in (0.0, 0.9):
+            viewer = Viewer()
+            viewer.see(replace(LATE, path_rate=1.1 * NEEDS[3], ahead_s=ahead_s))
+            places += viewer.places()
+        assert places == [3, 4]
+
+    def test_at_once_where_an_outage_left_more_than_the_path_takes_in_time(self) -> None:
+        viewer = Viewer()
+        viewer.pass_by(2, replace(CALM, quiet_s=1.5))
+        assert viewer.see(replace(LATE, ahead_s=0.5)) is Reason.STEADY
+        assert viewer.see(replace(LATE, ahead_s=1.5)) is Reason.QUEUEING
 
     def test_gives_the_old_frames_time_to_leave(self) -> None:
         viewer = Viewer()
@@ -136,7 +152,7 @@ class TestDown:
         self, needs: tuple[float, ...], rate: float
     ) -> None:
         viewer = Viewer((Want("a", needs),))
-        viewer.see(replace(LATE, limit_rate=rate / 0.9))
+        viewer.see(replace(LATE, path_rate=rate / 0.95))
         place = viewer.places()[0]
         assert place == VITALS or needs[place] <= rate * 1.0001
 
@@ -239,7 +255,7 @@ class TestUp:
         viewer.fall_to(3)
         for _ in range(4):
             self.fail(viewer)
-        viewer.see(replace(LATE, limit_rate=NEEDS[5] + 150))
+        viewer.see(replace(LATE, path_rate=NEEDS[5] + 100))
         viewer.pass_by(2.0, LATE)
         below = viewer.places()[0]
         assert below > 3
@@ -251,8 +267,68 @@ class TestUp:
         viewer.fall_to(4)
         viewer.pass_by(2 * TRIAL_AFTER_S)
         assert viewer.places() == [2]
-        viewer.see(replace(LATE, proven_rate=1.15 * NEEDS[4], saturated=True))
+        viewer.see(replace(LATE, path_rate=1.15 * NEEDS[4]))
         assert viewer.places() == [4]
+
+    def sample(self, alone_rate: float) -> Viewer:
+        """A viewer whose trial above diagnostic was one frame, on a path with a long round trip."""
+        viewer = Viewer()
+        viewer.fall_to(3)
+        far = replace(CALM, rtt_s=0.6)
+        assert viewer.pass_by(TRIAL_AFTER_S, far) == [Reason.TRIAL]
+        assert viewer.places() == [2]
+        assert viewer.pass_by(LADDER[2].frame_s, far) == [Reason.SAMPLED]
+        assert viewer.places() == [3]
+        self.reasons = viewer.pass_by(2.0, replace(far, alone_rate=alone_rate))
+        return viewer
+
+    def test_goes_on_where_one_frame_fitted(self) -> None:
+        assert self.sample(NEEDS[2]).places() == [2]
+        assert self.reasons == [Reason.KNOWN]
+
+    def test_goes_on_where_one_frame_says_nothing(self) -> None:
+        assert self.sample(0.0).places() == [2]
+
+    def test_waits_twice_as_long_where_one_frame_did_not_fit(self) -> None:
+        viewer = self.sample(0.9 * NEEDS[2])
+        assert viewer.places() == [3]
+        assert self.reasons == []
+        far = replace(CALM, rtt_s=0.6)
+        assert viewer.pass_by(2 * TRIAL_AFTER_S - CHOOSE_S, far) == []
+        assert viewer.see(far) is Reason.TRIAL
+
+    def sampled(self) -> tuple[Viewer, Readings]:
+        """A viewer that is back at diagnostic, and what it sees while the frame above is not acked."""
+        viewer, far = Viewer(), replace(CALM, rtt_s=0.6)
+        viewer.fall_to(3)
+        assert viewer.pass_by(TRIAL_AFTER_S + LADDER[2].frame_s, far) == [Reason.TRIAL, Reason.SAMPLED]
+        return viewer, far
+
+    def test_what_was_measured_before_the_frame_was_acked_does_not_count(self) -> None:
+        viewer, far = self.sampled()
+        assert viewer.pass_by(0.5, replace(far, alone_rate=9 * NEEDS[0])) == []
+        assert viewer.pass_by(1.5, replace(far, alone_rate=0.5 * NEEDS[2])) == []
+        assert viewer.places() == [3]
+
+    def test_one_frame_may_delay_less_than_a_step(self) -> None:
+        viewer, far = self.sampled()
+        assert viewer.see(replace(far, queueing_s=0.5)) is Reason.STEADY
+        assert viewer.see(replace(far, queueing_s=0.55)) is Reason.QUEUEING
+        assert viewer.places() == [4]
+
+    def test_a_frame_that_delayed_too_much_has_failed(self) -> None:
+        viewer, far = self.sampled()
+        viewer.see(replace(far, queueing_s=0.55))
+        carried = replace(far, proven_rate=NEEDS[3] / 0.9 + 1)
+        assert viewer.pass_by(KNOWN_AFTER_S + 2 * TRIAL_AFTER_S - CHOOSE_S, carried) == [Reason.KNOWN]
+        assert viewer.see(carried) is Reason.TRIAL
+
+    def test_of_several_streams_what_the_path_carries_needs_no_trial(self) -> None:
+        viewer = at_rate(ward(2), 2 * NEEDS[OVERVIEW] + 10)
+        viewer.pass_by(1.5, LATE)
+        ample = replace(CALM, path_rate=9 * NEEDS[0], alone_rate=3 * NEEDS[0])
+        assert viewer.pass_by(KNOWN_AFTER_S + 0.5, ample) == [Reason.KNOWN]
+        assert viewer.places() == [0, 0]
 
     @pytest.mark.parametrize(
         ("place", "busy"),
@@ -281,7 +357,7 @@ def ward(count: int, *, focus: int | None = None, suspects: frozenset[int] = fro
 def at_rate(wants: tuple[Want, ...], rate: float) -> Viewer:
     """A viewer whose path was just measured."""
     viewer = Viewer(wants)
-    viewer.see(replace(LATE, limit_rate=rate / 0.9))
+    viewer.see(replace(LATE, path_rate=rate / 0.95))
     return viewer
 
 
@@ -359,7 +435,8 @@ LOOKS = st.builds(
     quiet_s=st.floats(0, 2),
     rtt_s=st.floats(0.005, 0.6),
     proven_rate=st.floats(0, 50_000),
-    limit_rate=st.none() | st.floats(1, 50_000),
+    path_rate=st.just(math.inf) | st.floats(1, 50_000),
+    alone_rate=st.floats(0, 50_000),
     saturated=st.booleans(),
 )
 
@@ -383,7 +460,7 @@ def test_delay_and_loss_never_raise(looks: list[Readings], count: int) -> None:
     for look in looks:
         need = viewer.decision.need
         reason = viewer.see(look)
-        if reason in {Reason.QUEUEING, Reason.EXPIRY, Reason.RATE}:
+        if reason in {Reason.QUEUEING, Reason.EXPIRY, Reason.RATE, Reason.SAMPLED}:
             assert viewer.decision.need <= need
         elif reason in {Reason.STEADY, Reason.QUIET}:
             assert viewer.decision.need == need
@@ -423,5 +500,5 @@ class TestReadings:
             window.on_ack(n + 1, 1 + n / 2)  # 2000 bytes a second
         readings = self.read(window, 5.0)
         assert readings.saturated
-        assert readings.limit_rate == readings.proven_rate
-        assert readings.ahead_s == pytest.approx(2000 / readings.proven_rate - 1.0, abs=0.01)
+        assert readings.path_rate == pytest.approx(2000, rel=0.01)
+        assert readings.ahead_s == pytest.approx(2000 / readings.path_rate - 1.0, abs=0.01)
