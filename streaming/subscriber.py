@@ -183,7 +183,7 @@ class Subscriber:
             lost=self._losses,
         )
         before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
-        return before.renditions != self._decision.renditions
+        return before.renditions is not self._decision.renditions
 
     def report(self) -> None:
         """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.

@@ -13,9 +13,11 @@ import numpy as np
 
 from streaming.client.events import Decoder
 from streaming.compression import CompressionHandler
+from streaming.core import messages
 from streaming.core.client_messages import parse_server_messages
 from streaming.core.frames import FrameKind, decode_bundle, encode_bundle, encode_frame, frame_text
 from streaming.core.messages import parse_device_message, parse_viewer_message
+from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.ecg.codec import WaveformEncoder, decode
 from streaming.exceptions import ProtocolError
 
@@ -118,16 +120,7 @@ def _handler() -> CompressionHandler:
 
 
 def _stream(alias: int, leads: int) -> dict[str, Any]:
-    return {
-        "type": "stream",
-        "alias": alias,
-        "stream": f"bed-{alias}",
-        "epoch": 3,
-        "rendition": "lossless",
-        "rate_hz": 360.0,
-        "leads": [{"name": f"L{number}", "gain_uv": 5.0} for number in range(leads)],
-        "unit": "uV",
-        "source": "SIM",
-        "patient": "P-0042",
-        "frame_ms": 100,
-    }
+    every = tuple(Lead(f"L{number}", 5.0) for number in range(leads))
+    info = StreamInfo(f"bed-{alias}", 3, "P-0042", "ward", Source.SIM, 360.0, every)
+    told: dict[str, Any] = json.loads(messages.stream(info, alias))
+    return told

@@ -82,6 +82,7 @@ const REASONS = {
   streams: "Chosen anew: other beds are watched, or one needs more",
   trial: "More is tried: there was neither delay nor loss for a while",
   known: "More is sent: the network has carried it before",
+  sampled: "More was tried for a moment, to see how long it takes",
   queueing: "Less is sent: the data waited too long on its way",
   expiry: "Less is sent: data came too late and was dropped",
   rate: "Less is sent: the network carried less than was needed",
