@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 LINGER_S = 90.0
 """How long a group is kept after its last local viewer left: a page reload joins nothing anew."""
 REPORT_EVERY_S = 2.0
+OWN_DELAY_S = 0.2
+"""A process that is late by more takes acks late: nobody's network is slow for that."""
 
 
 class Hub:
@@ -210,22 +212,26 @@ class Hub:
         for stream, rendition in subscriber.renditions.items():
             rooms[stream].send_as(subscriber, rendition, now)
 
-    def _adapt(self) -> None:
+    def _adapt(self, late_s: float) -> None:
         for room in self._rooms.values():
             room.tend(self._clock())
         for subscriber in self._subscribers:
-            if subscriber.choose():
+            if late_s > OWN_DELAY_S:
+                subscriber.overlook()
+            elif subscriber.choose():
                 self._switch(subscriber)
 
-    async def _every(self, seconds: float, act: Callable[[], None]) -> None:
+    async def _every(self, seconds: float, act: Callable[[float], None]) -> None:
+        """Call `act` with the seconds by which the turn comes late."""
         while True:
+            due = self._clock() + seconds
             await asyncio.sleep(seconds)
             try:
-                act()
+                act(self._clock() - due)
             except Exception:  # a fault of ours; the next turn must come for all the others
                 logger.exception("keeping house failed, going on")
 
-    def _report_and_tidy(self) -> None:
+    def _report_and_tidy(self, _late_s: float) -> None:
         for subscriber in self._subscribers:
             subscriber.report()
         for room in list(self._rooms.values()):

@@ -174,6 +174,15 @@ class Subscriber:
 
     def choose(self) -> bool:
         """Look at what the network carries now; whether `renditions` changed."""
+        readings, now = self._readings()
+        before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
+        return before.renditions is not self._decision.renditions
+
+    def overlook(self) -> None:
+        """Make nothing of how late things are now: the process itself was late."""
+        self._ladder.overlook(*self._readings())
+
+    def _readings(self) -> tuple[Readings, float]:
         now = self._clock()
         readings = Readings.of(
             self.window,
@@ -182,8 +191,7 @@ class Subscriber:
             queued_bytes=self.handler.queued_bytes,
             lost=self._losses,
         )
-        before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
-        return before.renditions is not self._decision.renditions
+        return readings, now
 
     def report(self) -> None:
         """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.

@@ -269,3 +269,30 @@ class TestSeveral:
             await at.run(3)
             again = [event for _, event in watcher.events()[seen:] if isinstance(event, Frame)]
             assert {frame.info.rendition for frame in again} <= {before, "overview"}
+
+    @virtual_time
+    async def test_a_process_that_is_late_blames_no_network(self) -> None:
+        """Its loop comes to nothing for 0.9 s at a time: everything arrives and is acked when it does."""
+        async with ward("a") as at:
+            loop, late = asyncio.get_running_loop(), 0.0
+
+            def stand_still() -> None:
+                nonlocal late
+                late += 0.9
+
+            watcher = await at.watch(10_000.0)
+            at.hub._clock = watcher.subscriber._clock = watcher.subscriber.handler._clock = lambda: (
+                loop.time() + late
+            )
+            await at.run(5)
+            for chunk in range(20):
+                loop.call_later(0.1 * chunk + 0.03, stand_still)  # with a frame on its way
+            await at.run(2)
+            await at.run(5)
+            assert watcher.renditions("a", since=3.0) == ["lossless"]
+            assert {stats.reason for at_s, stats in watcher.events() if isinstance(stats, Stats)} <= {
+                "streams",
+                "known",
+                "trial",
+                "steady",
+            }

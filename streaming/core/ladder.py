@@ -228,6 +228,12 @@ class Ladder:
             self._decision = Decision(self._renditions, reason, self._needs[self._step])
         return self._decision
 
+    def overlook(self, readings: Readings, now: float) -> None:
+        """Judge nothing by what is seen now, nor by what is on its way: it was this process that was late."""
+        self._lost = readings.lost
+        self._drained_at = now
+        self._settle(readings, now)
+
     def _go(self, allowed: float) -> None:
         """To the highest step that needs at most `allowed`, or to the lowest."""
         self._allowed = allowed

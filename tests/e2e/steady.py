@@ -28,7 +28,7 @@ class Steady:
         async with asyncio.timeout(DEADLINE_S), self._progress:
             until = self.frames + frames
             await self._progress.wait_for(lambda: self.frames >= until or bool(self.complaints))
-        assert self.complaints == []
+        assert self.complaints == [], str(self.complaints)
 
     async def watch(self, viewer: Viewer) -> None:
         """Check what comes; runs until cancelled."""
