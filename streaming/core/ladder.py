@@ -30,7 +30,7 @@ _MAX_DELAY_S = 0.8
 _LEAST_MAX_DELAY_S = 0.6
 _CALM = 0.4
 """Delays up to this share of their limit are no reason against a trial."""
-_SEEN = 0.3
+_SEEN = 0.45
 """What is ahead counts only where this share of the limit is seen too: the rate may be an old one."""
 _FAR_BELOW = 0.8
 _STANDING_DELAY_S = 0.35

@@ -18,6 +18,8 @@ _BUSY_S = 0.3
 _BUSY_SPAN_S = 2.0
 """And for how long."""
 _LEAST_BUSY_S = 0.001
+_LEAST_RATE = 2000.0
+"""16 kbit/s, the slowest path that is reckoned with: 100 bytes that come 250 ms late met no slower one."""
 _OUTAGE_S = 2.0
 """A path that took longer was down; at 16 kbit/s a frame of 0.5 s of twelve leads takes 0.7 s."""
 _HEADER_BYTES = 66
@@ -176,7 +178,7 @@ class PathRate:
         """
         if not self._busy or now - self._busy[-1][0] > _BUSY_SPAN_S:
             return math.inf
-        return self._busy_bytes / self._busy_s * self._share
+        return max(self._busy_bytes / self._busy_s, _LEAST_RATE) * self._share
 
     def alone_bytes_per_s(self, now: float) -> float:
         """What the path carries at least, by messages that met no queue; 0 where nothing is known.
