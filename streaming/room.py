@@ -225,7 +225,10 @@ class Room:
     def _skip(self, gap: Gap, now: float) -> None:
         """These samples are missing, and perhaps some before them."""
         self._expect(gap.first, now)
-        self._pass_over(gap, now)
+        if (known := self._strip.stop) is not None and gap.first < known:
+            gap = Gap(known, gap.stop, gap.reason)
+        if gap.first < gap.stop:
+            self._pass_over(gap, now)
 
     def _expect(self, first: int, now: float) -> None:
         """What comes begins here: a GAP for what lies before and was lost on the way."""
@@ -243,6 +246,12 @@ class Room:
                 channel.maker.begin(gap.stop)
 
     def _wave(self, frame: WaveFrame, now: float) -> None:
+        """Live samples; an ingest that was started anew brings some again that were not acknowledged."""
+        if (known := self._strip.stop) is not None and frame.first < known:
+            rest = _behind(frame, known)
+            if rest is None:
+                return
+            frame = rest
         self._expect(frame.first, now)
         self._wave_at = now
         if self._needs is not None and self._needs.saw(frame):
@@ -444,6 +453,19 @@ class Room:
         if not self._outdated_told:
             self._outdated_told = True
             logger.warning("epoch %s of stream %s comes beside a newer one, ignored", epoch, self.stream)
+
+
+def _behind(frame: WaveFrame, index: int) -> WaveFrame | None:
+    """The samples of a frame from `index` on; None where there are none, or where they cannot be read."""
+    if frame.first + frame.count <= index:
+        return None
+    try:
+        samples = codec.decode(frame.payload) if frame.samples is None else frame.samples
+    except ProtocolError:
+        return None
+    rest = samples[:, index - frame.first :]
+    payload = codec.WaveformEncoder().encode(rest)
+    return WaveFrame(frame.kind, index, frame.first + frame.count - index, payload, rest)
 
 
 def _as_it_came(frame: WaveFrame) -> RenderedFrame:

@@ -9,18 +9,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from channels.layers import InMemoryChannelLayer
 
 from streaming import aliases as aliases_module
 from streaming import room as room_module
 from streaming.core import frames
-from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap
+from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.items import Item
 from streaming.core.messages import GapReason
 from streaming.core.profiles import BackpressureProfile, GroupProfile, ProfileSet
 from streaming.core.streams import group_of
+from streaming.ecg import codec
 from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S
 from streaming.hub import LINGER_S, REPORT_EVERY_S, Hub
@@ -334,6 +336,24 @@ class TestHoles:
             hub.publish(frames_of(INFO, 3))
             await viewer.catch_up()
             assert sorted(viewer.gaps) == [(50, 100, "dropped"), (100, 150, "source")]
+
+    @virtual_time
+    async def test_what_an_ingest_that_began_anew_sends_again_is_passed_over(self) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            samples = np.arange(500, dtype=np.int16)[None]
+            payload = codec.WaveformEncoder().encode(samples[:, 120:200])
+            hub.publish(frames_of(INFO, 0, 1, 2))
+            hub.publish(hole_in(INFO, Gap(20, 40, SOURCE)))
+            hub.publish(frames_of(INFO, 1, 2))
+            hub.publish(Bundle(INFO, frames=(WaveFrame(FrameKind.WAVEFORM, 120, 80, payload),)))
+            hub.publish(hole_in(INFO, Gap(180, 250, SOURCE)))
+            hub.publish(frames_of(INFO, 5))
+            await viewer.catch_up()
+            assert viewer.firsts == [0, 50, 100, 150, 250]
+            assert codec.decode(viewer.frames[3].frame.payload).tolist() == samples[:, 150:200].tolist()
+            assert viewer.gaps == [(200, 250, "source")]
 
     @virtual_time
     async def test_a_late_joiner_gets_no_gap_for_what_went_before(self) -> None:
