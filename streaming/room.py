@@ -365,13 +365,16 @@ class Room:
         maker = FrameMaker(channel.rendition, self._known)
         maker.begin(reached)
         try:
-            first, samples = self._strip.since(reached - maker.lead_in)
-        except LookupError:
-            return maker
-        except ProtocolError:
-            first = self._strip.stop or 0
-        else:
+            try:
+                first, samples = self._strip.since(reached - maker.lead_in)
+            except LookupError:
+                return maker
             maker.feed(first, samples)
+        except Exception:  # as where frames are made of it
+            logger.exception("%s of stream %s cannot begin, going on", channel.rendition.quality, self.stream)
+            maker = FrameMaker(channel.rendition, self._known)
+            maker.begin(reached)
+            first = self._strip.stop or 0
         if reached < first:
             self._send(subscriber, channel, [self._gap(Gap(reached, first, GapReason.DROPPED), now)])
             maker.begin(first)

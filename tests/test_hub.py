@@ -19,6 +19,7 @@ from streaming.core import frames
 from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.items import Item
+from streaming.core.ladder import CHOOSE_S
 from streaming.core.messages import GapReason
 from streaming.core.profiles import BackpressureProfile, GroupProfile, ProfileSet
 from streaming.core.streams import group_of
@@ -627,6 +628,87 @@ class TestLinger:
             await asyncio.sleep(LINGER_S + 2 * REPORT_EVERY_S)
             assert "keeping house failed" in caplog.text
             assert hub.viewers_by_group() == {}
+
+
+class TestFaults:
+    """A fault of ours is one stream's or one viewer's."""
+
+    @virtual_time
+    async def test_a_stream_that_cannot_be_delivered_leaves_its_device_and_other_processes_alone(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with place() as at:
+            here, there = await at.hub(), await at.hub("there")
+            await at.watching(here)
+            elsewhere = await at.watching(there)
+            monkeypatch.setattr(here._rooms["a"], "deliver", _fail)
+            here.publish(frames_of(INFO, 0))
+            await elsewhere.catch_up()
+            assert elsewhere.firsts == [0]
+            assert "delivering stream a failed" in caplog.text
+
+    @virtual_time
+    async def test_a_stream_that_cannot_be_tended_keeps_no_viewer_from_its_choice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            chosen: list[bool] = []
+            monkeypatch.setattr(hub._rooms["a"], "tend", _fail)
+            monkeypatch.setattr(viewer.subscriber, "choose", lambda: chosen.append(True))
+            await asyncio.sleep(3 * CHOOSE_S)
+            assert chosen
+
+    @virtual_time
+    @pytest.mark.parametrize("act", ["choose", "report", "take"])
+    async def test_a_viewer_that_fails_has_to_come_again_and_the_others_go_on(
+        self, act: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewers = [await at.watching(hub) for _ in range(3)]
+            for _ in range(2):
+                hub.publish(frames_of(INFO, 0))
+                await turns()
+            went: list[int] = []
+            for number in (0, 2):
+                real = getattr(viewers[number].subscriber, act)
+
+                def acting(*args: Any, number: int = number, real: Callable[..., Any] = real) -> Any:
+                    went.append(number)
+                    return real(*args)
+
+                monkeypatch.setattr(viewers[number].subscriber, act, acting)
+            monkeypatch.setattr(viewers[1].subscriber, act, _fail)
+            hub.publish(frames_of(INFO, 1))
+            await asyncio.sleep(REPORT_EVERY_S + CHOOSE_S)
+            assert {0, 2} <= set(went)
+            assert [bool(viewer.cuts) for viewer in viewers] == [False, True, False]
+            assert viewers[1].cuts[0][0] is CloseCode.INTERNAL
+
+    @virtual_time
+    async def test_whoever_has_just_left_a_stream_is_chosen_for_as_it_is_now(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub, "a", "b")
+            hub.publish(frames_of(INFO, 0))
+            hub.publish(frames_of(stream_info("b"), 0))
+            await viewer.catch_up()
+            real = viewer.subscriber.choose
+            monkeypatch.setattr(viewer.subscriber, "choose", lambda: real() or True)
+            hub.unwatch(viewer.subscriber, "a")
+            hub._adapt()
+            await turns()
+            assert set(viewer.subscriber.renditions) == {"b"}
+            assert viewer.cuts == []
+            assert caplog.text == ""
+
+
+def _fail(*_: Any) -> None:
+    raise KeyError("ours")
 
 
 class TestWatching:
