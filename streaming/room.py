@@ -299,7 +299,10 @@ class Room:
                     logger.exception("late samples of stream %s cannot be rendered", self.stream)
                     continue
             alias = self._announcement(channel).alias
-            channel.items += [self._item(alias, frame.kind, made, now) for made in frames]
+            items = [self._item(alias, frame.kind, made, now) for made in frames]
+            channel.items += items
+            for viewer in channel.joining:
+                self._send(viewer, channel, items)
 
     def _flush(self, now: float) -> None:
         """The signal ends here or has a gap: all renditions come up to it, and whoever joins one does now."""

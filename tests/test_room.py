@@ -86,3 +86,18 @@ async def test_whoever_changes_amid_samples_that_cannot_be_read_is_told_of_a_gap
         assert viewer.frames[-1].announced["rendition"] == "display"
         assert ahead.frames[-1].frame.first == 650
         assert ahead.gaps == [(50, 100, "dropped")]
+
+
+@virtual_time
+async def test_late_samples_reach_whoever_waits_for_its_next_rendition() -> None:
+    async with place() as at:
+        before, viewer = at.viewer(), at.viewer()
+        await at.deliver(live(0))
+        at.room.send_as(before.subscriber, OVERVIEW, at.clock())
+        for first in (50, 150, 200):
+            await at.deliver(live(first))
+        at.room.send_as(viewer.subscriber, OVERVIEW, at.clock())
+        await at.deliver(live(100, kind=FrameKind.BACKFILL))
+        late = [placed.frame.first for placed in viewer.frames if placed.frame.kind is FrameKind.BACKFILL]
+        assert late == [100]
+        assert viewer.gaps == [(100, 150, "dropped")]
