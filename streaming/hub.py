@@ -199,6 +199,8 @@ class Hub:
     def _choose_for_restless(self) -> None:
         restless, self._restless = self._restless, set()
         for subscriber in restless:
+            if subscriber not in self._subscribers:  # it had to go for an alias
+                continue
             with _contained("choosing for a viewer", subscriber):
                 rooms = self._subscribers[subscriber].items()
                 wants = (room.want(focused=stream == subscriber.focus) for stream, room in rooms)
@@ -216,9 +218,9 @@ class Hub:
         for room in self._rooms.values():
             with _contained(f"tending stream {room.stream}"):
                 room.tend(self._clock())
-        for subscriber in self._subscribers.keys() - self._restless:
+        for subscriber in [known for known in self._subscribers if known not in self._restless]:
             with _contained("choosing for a viewer", subscriber):
-                if subscriber.choose():
+                if subscriber in self._subscribers and subscriber.choose():
                     self._switch(subscriber)
 
     async def _every(self, seconds: float, act: Callable[[], None]) -> None:

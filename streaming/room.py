@@ -144,16 +144,21 @@ class Room:
         return self._wants[focused]
 
     def send_as(self, subscriber: Subscriber, rendition: Rendition, now: float) -> None:
-        """From the next frame on, send the stream to this viewer as `rendition`; no sample is left out."""
-        before = self._seats[subscriber]
-        if before.rendition == rendition:
+        """From the next frame on, send the stream to this viewer as `rendition`; no sample is left out.
+
+        Nothing happens where the viewer is gone, which it may be for the alias that this takes.
+        """
+        channel = self._channels.setdefault(rendition, Channel(rendition))
+        if self._info is not None:
+            self._announcement(channel)
+        before = self._seats.get(subscriber)
+        if before is None or before is channel:
             return
         self._fan_out.hand_on(self.stream)
         reached = before.leave(subscriber)
         if reached is None:
             reached = self._reach_of(before)
         self._drop_unused(before)
-        channel = self._channels.setdefault(rendition, Channel(rendition))
         self._seats[subscriber] = channel
         if rendition.quality is Quality.VITALS:
             channel.viewers.add(subscriber)
@@ -186,6 +191,10 @@ class Room:
             return
         if bundle.info != self._info:
             self._begin(bundle.info, now)
+        for channel in self._used():
+            self._announcement(channel)  # It may send viewers away, which is no matter yet.
+        if not self._seats:
+            return
         for gap in bundle.gaps:
             self._skip(gap, now)
         for frame in bundle.frames:
@@ -217,10 +226,11 @@ class Room:
         self._strip.clear(stop)
         self._needs, self._wants = Needs(info), None
         self._on_news(self._seats)
-        for channel in self._channels.values():
+        for channel in self._used():
             if channel.rendition.quality is Quality.VITALS:
+                announcement = self._announcement(channel)
                 for viewer in channel.viewers:
-                    viewer.announce(self._announcement(channel))
+                    viewer.announce(announcement)
 
     def _skip(self, gap: Gap, now: float) -> None:
         """These samples are missing, and perhaps some before them."""

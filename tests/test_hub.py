@@ -19,9 +19,10 @@ from streaming.core import frames
 from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.items import Item
-from streaming.core.ladder import CHOOSE_S
+from streaming.core.ladder import CHOOSE_S, Decision, Reason
 from streaming.core.messages import GapReason
 from streaming.core.profiles import BackpressureProfile, GroupProfile, ProfileSet
+from streaming.core.renditions import LADDER
 from streaming.core.streams import group_of
 from streaming.ecg import codec
 from streaming.exceptions import CloseCode
@@ -537,6 +538,29 @@ class TestEpochs:
             assert [code for code, _ in viewer.cuts] == [CloseCode.GOING_AWAY]
             await viewer.catch_up()
             assert [(placed.epoch, placed.frame.first) for placed in viewer.frames] == [(1, 0)]
+
+    @virtual_time
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_whoever_is_cut_for_an_alias_amid_a_choice_is_cut_for_nothing_else(
+        self, at_once: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aliases_module, "MAX_ALIASES", 1)
+        async with place() as at:
+            hub = await at.hub()
+            viewers = [await at.watching(hub) for _ in range(3)]
+            for epoch in (1, 2):
+                hub.publish(frames_of(replace(INFO, epoch=epoch), 0))
+                for viewer in viewers:
+                    await viewer.catch_up()
+            decision = Decision({"a": LADDER[5]}, Reason.STREAMS, 0.0)
+            for viewer in viewers:
+                monkeypatch.setattr(viewer.subscriber, "choose", lambda: True)
+                monkeypatch.setattr(viewer.subscriber, "_decision", decision)
+                if at_once:
+                    hub.focus(viewer.subscriber, "a")
+            await asyncio.sleep(2 * CHOOSE_S)
+            assert [[code for code, _ in viewer.cuts] for viewer in viewers] == [[CloseCode.GOING_AWAY]] * 3
+            assert hub.viewers_by_group() == {GROUP: set()}
 
 
 class TestLinger:

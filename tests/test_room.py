@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
+import pytest
 
+from streaming import aliases as aliases_module
 from streaming.aliases import Aliases
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
@@ -101,3 +103,45 @@ async def test_late_samples_reach_whoever_waits_for_its_next_rendition() -> None
         late = [placed.frame.first for placed in viewer.frames if placed.frame.kind is FrameKind.BACKFILL]
         assert late == [100]
         assert viewer.gaps == [(100, 150, "dropped")]
+
+
+@virtual_time
+async def test_aliases_that_run_out_cost_those_who_hold_the_oldest_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(aliases_module, "MAX_ALIASES", 3)
+    async with place() as at:
+        ways = (OVERVIEW, VITALS, OVERVIEW, VITALS)
+        for epoch in range(1, 9):
+            info = stream_info(leads=2, epoch=epoch)
+            viewers = [at.viewer() for _ in ways]
+            await at.deliver(live(0), info=info)
+            for viewer, rendition in zip(viewers, ways, strict=True):
+                at.room.send_as(viewer.subscriber, rendition, at.clock())
+            for first in (50, 100, 150):
+                await at.deliver(live(first), info=info)
+            for rendition in (DISPLAY, OVERVIEW):
+                at.room.send_as(viewers[-1].subscriber, rendition, at.clock())
+                await at.deliver(live(200), info=info)
+        assert at.evicted
+        assert at.room.viewers.isdisjoint(at.evicted)
+        assert at.room.is_watched
+        for channel in at.room._channels.values():
+            assert at.room.viewers.issuperset(channel.viewers | channel.joining.keys())
+        assert caplog.text == ""
+
+
+@virtual_time
+async def test_what_comes_after_all_viewers_went_for_an_alias_is_nobodys_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aliases_module, "MAX_ALIASES", 0)
+    async with place() as at:
+        at.viewer()
+        await at.deliver(live(0))
+        await at.deliver(live(0), info=stream_info(leads=2, epoch=2))
+        assert not at.room.is_watched
+        viewer = at.viewer()
+        await at.deliver(live(200), info=stream_info(leads=2, epoch=2))
+        assert viewer.firsts == [200]
+        assert viewer.gaps == []
