@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
@@ -10,7 +11,10 @@ from streaming.core.frames import encode_bundle, pack_json_frame
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
 from streaming.core.window import ClassMessages
+from streaming.exceptions import CloseCode
 from streaming.subscriber import Announcement, Subscriber
+
+logger = logging.getLogger(__name__)
 
 TICK_S = 0.04
 """At most 25 ticks a second: eight patients whose devices send apart would make it 80 messages a viewer."""
@@ -81,14 +85,14 @@ class FanOut:
         batches: dict[tuple[Load, ...], Batch] = {}
         for viewer, seen in watched.items():
             together = tuple(seen)
-            batch = batches.get(together)
-            if batch is None:
-                batch = batches[together] = Batch(together)
-            if viewer.take(batch.message, batch.classes, batch.aliases):
-                batch.takers += 1
-            else:
-                for item, announcement in batch.entries():
-                    viewer.offer(item, announcement)
+            try:
+                batch = batches.get(together)
+                if batch is None:
+                    batch = batches[together] = Batch(together)
+                batch.hand_to(viewer)
+            except Exception:  # a fault of ours; the others must get theirs, and this one come again
+                logger.exception("a viewer could not be given what waits for it, going on")
+                viewer.cut(CloseCode.INTERNAL, "internal error")
         for batch in batches.values():
             batch.count(self._last_at)
 
@@ -119,6 +123,14 @@ class Batch:
     def entries(self) -> Iterator[tuple[Item, Announcement]]:
         """All of them, each stream's in its order."""
         return chain.from_iterable(load.items for load in self._loads)
+
+    def hand_to(self, viewer: Subscriber) -> None:
+        """As it is, or item by item."""
+        if viewer.take(self.message, self.classes, self.aliases):
+            self.takers += 1
+        else:
+            for item, announcement in self.entries():
+                viewer.offer(item, announcement)
 
     def count(self, now: float) -> None:
         """Tell the tallies of the streams what the takers were sent."""

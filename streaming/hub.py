@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
 from streaming.aliases import Aliases
@@ -189,7 +189,8 @@ class Hub:
     def _deliver(self, bundle: Bundle) -> None:
         room = self._rooms.get(bundle.info.stream)
         if room is not None and room.is_watched:
-            room.deliver(bundle, self._clock())
+            with _contained(f"delivering stream {room.stream}"):
+                room.deliver(bundle, self._clock())
 
     def _choose_soon(self, subscribers: Iterable[Subscriber]) -> None:
         """Choose anew for these viewers, once, when all that happens now has happened."""
@@ -200,11 +201,14 @@ class Hub:
     def _choose_for_restless(self) -> None:
         restless, self._restless = self._restless, set()
         for subscriber in restless:
-            rooms = self._subscribers[subscriber].items()
-            wants = (room.want(focused=stream == subscriber.focus) for stream, room in rooms)
-            subscriber.wants = tuple(want for want in wants if want is not None)
-            subscriber.choose()
-            self._switch(subscriber)
+            if subscriber not in self._subscribers:  # it had to go for an alias
+                continue
+            with _contained("choosing for a viewer", subscriber):
+                rooms = self._subscribers[subscriber].items()
+                wants = (room.want(focused=stream == subscriber.focus) for stream, room in rooms)
+                subscriber.wants = tuple(want for want in wants if want is not None)
+                subscriber.choose()
+                self._switch(subscriber)
 
     def _switch(self, subscriber: Subscriber) -> None:
         """Send its streams as it has chosen."""
@@ -214,28 +218,40 @@ class Hub:
 
     def _adapt(self, late_s: float) -> None:
         for room in self._rooms.values():
-            room.tend(self._clock())
-        for subscriber in self._subscribers:
-            if late_s > OWN_DELAY_S:
-                subscriber.overlook()
-            elif subscriber.choose():
-                self._switch(subscriber)
+            with _contained(f"tending stream {room.stream}"):
+                room.tend(self._clock())
+        for subscriber in [known for known in self._subscribers if known not in self._restless]:
+            with _contained("choosing for a viewer", subscriber):
+                if late_s > OWN_DELAY_S:
+                    subscriber.overlook()
+                elif subscriber in self._subscribers and subscriber.choose():
+                    self._switch(subscriber)
 
     async def _every(self, seconds: float, act: Callable[[float], None]) -> None:
         """Call `act` with the seconds by which the turn comes late."""
         while True:
             due = self._clock() + seconds
             await asyncio.sleep(seconds)
-            try:
+            with _contained("keeping house"):
                 act(self._clock() - due)
-            except Exception:  # a fault of ours; the next turn must come for all the others
-                logger.exception("keeping house failed, going on")
 
     def _report_and_tidy(self, _late_s: float) -> None:
         for subscriber in self._subscribers:
-            subscriber.report()
+            with _contained("keeping house", subscriber):
+                subscriber.report()
         for room in list(self._rooms.values()):
             if room.idle_s(self._clock()) > LINGER_S:
                 del self._rooms[room.stream]
                 room.close()
                 self.link.leave(room.group)
+
+
+@contextlib.contextmanager
+def _contained(what: str, subscriber: Subscriber | None = None) -> Iterator[None]:
+    """Log a fault of ours and go on with the others: the viewer that it concerns has to come again."""
+    try:
+        yield
+    except Exception:
+        logger.exception("%s failed, going on", what)
+        if subscriber is not None:
+            subscriber.cut(CloseCode.INTERNAL, "internal error")

@@ -144,16 +144,21 @@ class Room:
         return self._wants[focused]
 
     def send_as(self, subscriber: Subscriber, rendition: Rendition, now: float) -> None:
-        """From the next frame on, send the stream to this viewer as `rendition`; no sample is left out."""
-        before = self._seats[subscriber]
-        if before.rendition == rendition:
+        """From the next frame on, send the stream to this viewer as `rendition`; no sample is left out.
+
+        Nothing happens where the viewer is gone, which it may be for the alias that this takes.
+        """
+        channel = self._channels.setdefault(rendition, Channel(rendition))
+        if self._info is not None:
+            self._announcement(channel)
+        before = self._seats.get(subscriber)
+        if before is None or before is channel:
             return
         self._fan_out.hand_on(self.stream)
         reached = before.leave(subscriber)
         if reached is None:
             reached = self._reach_of(before)
         self._drop_unused(before)
-        channel = self._channels.setdefault(rendition, Channel(rendition))
         self._seats[subscriber] = channel
         if rendition.quality is Quality.VITALS:
             channel.viewers.add(subscriber)
@@ -186,6 +191,10 @@ class Room:
             return
         if bundle.info != self._info:
             self._begin(bundle.info, now)
+        for channel in self._used():
+            self._announcement(channel)  # It may send viewers away, which is no matter yet.
+        if not self._seats:
+            return
         for gap in bundle.gaps:
             self._skip(gap, now)
         for frame in bundle.frames:
@@ -217,15 +226,19 @@ class Room:
         self._strip.clear(stop)
         self._needs, self._wants = Needs(info), None
         self._on_news(self._seats)
-        for channel in self._channels.values():
+        for channel in self._used():
             if channel.rendition.quality is Quality.VITALS:
+                announcement = self._announcement(channel)
                 for viewer in channel.viewers:
-                    viewer.announce(self._announcement(channel))
+                    viewer.announce(announcement)
 
     def _skip(self, gap: Gap, now: float) -> None:
         """These samples are missing, and perhaps some before them."""
         self._expect(gap.first, now)
-        self._pass_over(gap, now)
+        if (known := self._strip.stop) is not None and gap.first < known:
+            gap = Gap(known, gap.stop, gap.reason)
+        if gap.first < gap.stop:
+            self._pass_over(gap, now)
 
     def _expect(self, first: int, now: float) -> None:
         """What comes begins here: a GAP for what lies before and was lost on the way."""
@@ -243,6 +256,12 @@ class Room:
                 channel.maker.begin(gap.stop)
 
     def _wave(self, frame: WaveFrame, now: float) -> None:
+        """Live samples; an ingest that was started anew brings some again that were not acknowledged."""
+        if (known := self._strip.stop) is not None and frame.first < known:
+            rest = _behind(frame, known)
+            if rest is None:
+                return
+            frame = rest
         self._expect(frame.first, now)
         self._wave_at = now
         if self._needs is not None and self._needs.saw(frame):
@@ -290,7 +309,10 @@ class Room:
                     logger.exception("late samples of stream %s cannot be rendered", self.stream)
                     continue
             alias = self._announcement(channel).alias
-            channel.items += [self._item(alias, frame.kind, made, now) for made in frames]
+            items = [self._item(alias, frame.kind, made, now) for made in frames]
+            channel.items += items
+            for viewer in channel.joining:
+                self._send(viewer, channel, items)
 
     def _flush(self, now: float) -> None:
         """The signal ends here or has a gap: all renditions come up to it, and whoever joins one does now."""
@@ -356,13 +378,16 @@ class Room:
         maker = FrameMaker(channel.rendition, self._known)
         maker.begin(reached)
         try:
-            first, samples = self._strip.since(reached - maker.lead_in)
-        except LookupError:
-            return maker
-        except ProtocolError:
-            first = self._strip.stop or 0
-        else:
+            try:
+                first, samples = self._strip.since(reached - maker.lead_in)
+            except LookupError:
+                return maker
             maker.feed(first, samples)
+        except Exception:  # as where frames are made of it
+            logger.exception("%s of stream %s cannot begin, going on", channel.rendition.quality, self.stream)
+            maker = FrameMaker(channel.rendition, self._known)
+            maker.begin(reached)
+            first = self._strip.stop or 0
         if reached < first:
             self._send(subscriber, channel, [self._gap(Gap(reached, first, GapReason.DROPPED), now)])
             maker.begin(first)
@@ -444,6 +469,19 @@ class Room:
         if not self._outdated_told:
             self._outdated_told = True
             logger.warning("epoch %s of stream %s comes beside a newer one, ignored", epoch, self.stream)
+
+
+def _behind(frame: WaveFrame, index: int) -> WaveFrame | None:
+    """The samples of a frame from `index` on; None where there are none, or where they cannot be read."""
+    if frame.first + frame.count <= index:
+        return None
+    try:
+        samples = codec.decode(frame.payload) if frame.samples is None else frame.samples
+    except ProtocolError:
+        return None
+    rest = samples[:, index - frame.first :]
+    payload = codec.WaveformEncoder().encode(rest)
+    return WaveFrame(frame.kind, index, frame.first + frame.count - index, payload, rest)
 
 
 def _as_it_came(frame: WaveFrame) -> RenderedFrame:

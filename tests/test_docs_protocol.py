@@ -6,12 +6,14 @@ import json
 import re
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import pytest
 import yaml
 
 from streaming.core import messages
-from streaming.core.frames import FrameFlag, FrameKind
+from streaming.core.dictionary import DICTIONARY
+from streaming.core.frames import FrameFlag, FrameKind, encode_json_frame, pack_json_frame
 from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason, SignalState
 from streaming.core.priority import MessagePriority
@@ -198,3 +200,14 @@ def test_the_limits_are_the_documented_ones() -> None:
     assert hello["signals"]["maxItems"] == messages.MAX_LEADS
     assert (signal["adc_bits"]["minimum"], signal["adc_bits"]["maximum"]) == messages.ADC_BITS
     assert signal["unit"]["enum"] == list(messages.MICROVOLTS_PER)
+
+
+def test_the_dictionary_is_the_one_that_is_described() -> None:
+    page = (ROOT / "docs" / "compression.md").read_text()
+    assert f"{len(DICTIONARY)} bytes, with the CRC-32 `{crc32(DICTIONARY):08x}`" in page
+    texts = server_messages()
+    for name in ("vitals", "quality", "stats", "stream"):
+        plain, packed = encode_json_frame(texts[name]), pack_json_frame(texts[name])
+        row = re.search(rf"\| {name} \| {len(plain)} \| (\d+) \|", page)
+        assert row is not None
+        assert abs(int(row[1]) - len(packed)) <= 2  # other builds of zlib make it a byte longer or shorter

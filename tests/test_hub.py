@@ -9,18 +9,22 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from channels.layers import InMemoryChannelLayer
 
 from streaming import aliases as aliases_module
 from streaming import room as room_module
 from streaming.core import frames
-from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap
+from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.items import Item
+from streaming.core.ladder import CHOOSE_S, Decision, Reason
 from streaming.core.messages import GapReason
 from streaming.core.profiles import BackpressureProfile, GroupProfile, ProfileSet
+from streaming.core.renditions import LADDER
 from streaming.core.streams import group_of
+from streaming.ecg import codec
 from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S
 from streaming.hub import LINGER_S, REPORT_EVERY_S, Hub
@@ -336,6 +340,24 @@ class TestHoles:
             assert sorted(viewer.gaps) == [(50, 100, "dropped"), (100, 150, "source")]
 
     @virtual_time
+    async def test_what_an_ingest_that_began_anew_sends_again_is_passed_over(self) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            samples = np.arange(500, dtype=np.int16)[None]
+            payload = codec.WaveformEncoder().encode(samples[:, 120:200])
+            hub.publish(frames_of(INFO, 0, 1, 2))
+            hub.publish(hole_in(INFO, Gap(20, 40, SOURCE)))
+            hub.publish(frames_of(INFO, 1, 2))
+            hub.publish(Bundle(INFO, frames=(WaveFrame(FrameKind.WAVEFORM, 120, 80, payload),)))
+            hub.publish(hole_in(INFO, Gap(180, 250, SOURCE)))
+            hub.publish(frames_of(INFO, 5))
+            await viewer.catch_up()
+            assert viewer.firsts == [0, 50, 100, 150, 250]
+            assert codec.decode(viewer.frames[3].frame.payload).tolist() == samples[:, 150:200].tolist()
+            assert viewer.gaps == [(200, 250, "source")]
+
+    @virtual_time
     async def test_a_late_joiner_gets_no_gap_for_what_went_before(self) -> None:
         async with place() as at:
             hub = await at.hub()
@@ -517,6 +539,29 @@ class TestEpochs:
             await viewer.catch_up()
             assert [(placed.epoch, placed.frame.first) for placed in viewer.frames] == [(1, 0)]
 
+    @virtual_time
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_whoever_is_cut_for_an_alias_amid_a_choice_is_cut_for_nothing_else(
+        self, at_once: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aliases_module, "MAX_ALIASES", 1)
+        async with place() as at:
+            hub = await at.hub()
+            viewers = [await at.watching(hub) for _ in range(3)]
+            for epoch in (1, 2):
+                hub.publish(frames_of(replace(INFO, epoch=epoch), 0))
+                for viewer in viewers:
+                    await viewer.catch_up()
+            decision = Decision({"a": LADDER[5]}, Reason.STREAMS, 0.0)
+            for viewer in viewers:
+                monkeypatch.setattr(viewer.subscriber, "choose", lambda: True)
+                monkeypatch.setattr(viewer.subscriber, "_decision", decision)
+                if at_once:
+                    hub.focus(viewer.subscriber, "a")
+            await asyncio.sleep(2 * CHOOSE_S)
+            assert [[code for code, _ in viewer.cuts] for viewer in viewers] == [[CloseCode.GOING_AWAY]] * 3
+            assert hub.viewers_by_group() == {GROUP: set()}
+
 
 class TestLinger:
     @virtual_time
@@ -607,6 +652,87 @@ class TestLinger:
             await asyncio.sleep(LINGER_S + 2 * REPORT_EVERY_S)
             assert "keeping house failed" in caplog.text
             assert hub.viewers_by_group() == {}
+
+
+class TestFaults:
+    """A fault of ours is one stream's or one viewer's."""
+
+    @virtual_time
+    async def test_a_stream_that_cannot_be_delivered_leaves_its_device_and_other_processes_alone(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with place() as at:
+            here, there = await at.hub(), await at.hub("there")
+            await at.watching(here)
+            elsewhere = await at.watching(there)
+            monkeypatch.setattr(here._rooms["a"], "deliver", _fail)
+            here.publish(frames_of(INFO, 0))
+            await elsewhere.catch_up()
+            assert elsewhere.firsts == [0]
+            assert "delivering stream a failed" in caplog.text
+
+    @virtual_time
+    async def test_a_stream_that_cannot_be_tended_keeps_no_viewer_from_its_choice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub)
+            chosen: list[bool] = []
+            monkeypatch.setattr(hub._rooms["a"], "tend", _fail)
+            monkeypatch.setattr(viewer.subscriber, "choose", lambda: chosen.append(True))
+            await asyncio.sleep(3 * CHOOSE_S)
+            assert chosen
+
+    @virtual_time
+    @pytest.mark.parametrize("act", ["choose", "report", "take"])
+    async def test_a_viewer_that_fails_has_to_come_again_and_the_others_go_on(
+        self, act: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewers = [await at.watching(hub) for _ in range(3)]
+            for _ in range(2):
+                hub.publish(frames_of(INFO, 0))
+                await turns()
+            went: list[int] = []
+            for number in (0, 2):
+                real = getattr(viewers[number].subscriber, act)
+
+                def acting(*args: Any, number: int = number, real: Callable[..., Any] = real) -> Any:
+                    went.append(number)
+                    return real(*args)
+
+                monkeypatch.setattr(viewers[number].subscriber, act, acting)
+            monkeypatch.setattr(viewers[1].subscriber, act, _fail)
+            hub.publish(frames_of(INFO, 1))
+            await asyncio.sleep(REPORT_EVERY_S + CHOOSE_S)
+            assert {0, 2} <= set(went)
+            assert [bool(viewer.cuts) for viewer in viewers] == [False, True, False]
+            assert viewers[1].cuts[0][0] is CloseCode.INTERNAL
+
+    @virtual_time
+    async def test_whoever_has_just_left_a_stream_is_chosen_for_as_it_is_now(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            viewer = await at.watching(hub, "a", "b")
+            hub.publish(frames_of(INFO, 0))
+            hub.publish(frames_of(stream_info("b"), 0))
+            await viewer.catch_up()
+            real = viewer.subscriber.choose
+            monkeypatch.setattr(viewer.subscriber, "choose", lambda: real() or True)
+            hub.unwatch(viewer.subscriber, "a")
+            hub._adapt(0.0)
+            await turns()
+            assert set(viewer.subscriber.renditions) == {"b"}
+            assert viewer.cuts == []
+            assert caplog.text == ""
+
+
+def _fail(*_: Any) -> None:
+    raise KeyError("ours")
 
 
 class TestWatching:

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from streaming.core import messages
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.bundle import Event as Told
 from streaming.core.frames import FrameKind
+from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import ProfileSet
@@ -216,6 +218,22 @@ class TestOneStream:
             assert any(isinstance(event, Vitals) and 20 < at_s < 30 for at_s, event in watcher.events())
             assert watcher.holes("a") == []
             assert watcher.cuts == []
+
+    @virtual_time
+    async def test_the_stats_tell_why_it_became_less_and_more(self) -> None:
+        async with ward("a") as at:
+            trace = Trace("widens", 0.04, 3600.0, ((0.0, 14_000.0), (20.0, 1e6)))
+            watcher = await at.watch_over(trace)
+            await at.run(40)
+            stats = [(when, event) for when, event in watcher.events() if isinstance(event, Stats)]
+            down = {Reason.QUEUEING, Reason.EXPIRY, Reason.RATE}
+            assert down & {event.reason for when, event in stats if when < 20}
+            changed = [
+                event for (_, before), (_, event) in pairwise(stats) if before.rendition != event.rendition
+            ]
+            assert changed
+            assert {event.reason for event in changed}.isdisjoint({Reason.STEADY, Reason.QUIET})
+            assert stats[-1][1].reason == Reason.STEADY
 
 
 class TestSeveral:

@@ -121,6 +121,18 @@ class RoomLaws(RuleBasedStateMachine):
         self.at += samples
         self.stretches[self.info.epoch].append((self.at, self.at))
 
+    @rule(back=st.integers(1, 400), samples=st.integers(1, 500), hole=st.booleans())
+    def send_again(self, back: int, samples: int, hole: bool) -> None:
+        """As an ingest does that was started anew, while what it had sent was not acknowledged."""
+        first, stop = max(self.stretches[self.info.epoch][-1][0], self.at - back), self.at - back + samples
+        if self.known != self.at or not first < stop < signal().shape[1]:
+            return
+        if hole:
+            self.deliver(Bundle(self.info, gaps=(Gap(first, min(stop, self.at), GapReason.SOURCE),)))
+        self.deliver(Bundle(self.info, frames=(self.frame(FrameKind.WAVEFORM, first, stop - first),)))
+        self.known = self.at = max(self.at, stop)
+        self.stretches[self.info.epoch][-1] = (self.stretches[self.info.epoch][-1][0], self.at)
+
     @rule(back=st.integers(1, 400), samples=st.integers(1, 200))
     def send_late(self, back: int, samples: int) -> None:
         first = self.at - back

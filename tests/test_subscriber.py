@@ -126,6 +126,22 @@ class TestRenditions:
             assert told == [0, 0, 50, 100, 1, 150]
 
     @virtual_time
+    async def test_numbers_alone_that_begin_again_are_announced_behind_what_came_between(self) -> None:
+        async with connected() as viewer:
+            announcement, numbers = announce(), announce(alias=1)
+            await stuck(viewer, announcement)
+            viewer.subscriber.announce(numbers)
+            viewer.subscriber.offer(frame(2), announcement)
+            viewer.subscriber.announce(numbers)
+            viewer.subscriber.offer(frame(3), announcement)
+            viewer.subscriber.announce(numbers)
+            await viewer.catch_up()
+            told = [
+                part.frame.first if isinstance(part, Placed) else part["alias"] for part in viewer.received
+            ]
+            assert told == [0, 0, 50, 100, 150, 1]
+
+    @virtual_time
     async def test_they_are_announced_each_time_that_they_begin(self) -> None:
         async with connected() as viewer:
             for _ in range(2):

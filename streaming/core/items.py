@@ -53,10 +53,10 @@ class Item:
     """One logical message on its way out. Never changed once offered, so viewers may share it.
 
     `offered_at` is in seconds of the outbox's clock. `key`: a newer item with the same key, class and
-    lane takes its place in the queue. `span`: the samples that it carries (data) or speaks for (a GAP).
-    `control` items are never dropped; one with a span stands where the samples it speaks for would
-    stand, and joins a queued control item of the same key whose span it touches if it has a `render`
-    that writes the payload of a longer span.
+    lane takes its place in the queue, or the one behind all others if it is `control`. `span`: the samples
+    that it carries (data) or speaks for (a GAP). `control` items are never dropped; one with a span stands
+    where the samples it speaks for would stand, and joins a queued control item of the same key whose span
+    it touches if it has a `render` that writes the payload of a longer span.
     """
 
     payload: bytes | str

@@ -131,8 +131,15 @@ class ClassQueue:
         return self._latest.get((item.control, item.key))
 
     def replace(self, old: Item, item: Item) -> None:
-        """Put `item` into the place of `old`, which has the same key."""
+        """Put `item` into the place of `old`, which has the same key.
+
+        Control goes behind all others: what it says holds for what follows it.
+        """
         self._leave(old)
+        if item.control:
+            place = next(queued for queued in self.items if queued.control and queued.key == item.key)
+            self.items.remove(place)
+            self.items.append(item)
         self._latest[item.control, item.key] = item
         self._enter(item)
 

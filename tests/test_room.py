@@ -1,0 +1,147 @@
+"""One stream's renditions where something is amiss: samples that cannot be read, late ones, no alias left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from streaming import aliases as aliases_module
+from streaming.aliases import Aliases
+from streaming.core.bundle import Bundle, WaveFrame
+from streaming.core.frames import FrameKind
+from streaming.core.renditions import LADDER
+from streaming.core.streams import StreamInfo
+from streaming.core.tally import GroupTally
+from streaming.ecg import codec
+from streaming.fanout import FanOut
+from streaming.room import Room
+from streaming.subscriber import Subscriber
+from tests.fakes import virtual_time
+from tests.viewers import Viewer, stream_info
+
+INFO = stream_info(leads=2)
+LOSSLESS, DISPLAY, OVERVIEW, VITALS = LADDER[0], LADDER[4], LADDER[5], LADDER[6]
+
+
+class Place:
+    """A room without a hub, and those who are in it."""
+
+    def __init__(self) -> None:
+        self.clock = asyncio.get_running_loop().time
+        self.aliases = Aliases(self.evict)
+        fan_out = FanOut(tick_s=0.0, clock=self.clock)
+        self.room = Room("a", self.aliases, GroupTally(), fan_out, self.clock(), on_news=lambda _: None)
+        self.viewers: list[Viewer] = []
+        self.evicted: list[Subscriber] = []
+
+    def evict(self, subscriber: Subscriber) -> None:
+        """As the hub does."""
+        self.evicted.append(subscriber)
+        self.room.leave(subscriber, self.clock())
+        self.aliases.release(subscriber)
+
+    def viewer(self) -> Viewer:
+        """One that watches the stream."""
+        viewer = Viewer()
+        self.viewers.append(viewer)
+        self.room.enter(viewer.subscriber)
+        return viewer
+
+    async def deliver(self, *frames: WaveFrame, info: StreamInfo = INFO) -> None:
+        """A bundle of these frames, and the viewers take it."""
+        self.room.deliver(Bundle(info, frames=frames), self.clock())
+        for viewer in self.viewers:
+            await viewer.catch_up()
+
+
+@asynccontextmanager
+async def place() -> AsyncIterator[Place]:
+    made = Place()
+    try:
+        yield made
+    finally:
+        for viewer in made.viewers:
+            await viewer.subscriber.aclose()
+
+
+def live(first: int, *, leads: int = 2, kind: FrameKind = FrameKind.WAVEFORM) -> WaveFrame:
+    """Fifty samples, each of which is its own index."""
+    samples = np.arange(first, first + 50, dtype=np.int16)[None].repeat(leads, axis=0)
+    return WaveFrame(kind, first, 50, codec.WaveformEncoder().encode(samples))
+
+
+@virtual_time
+async def test_whoever_changes_amid_samples_that_cannot_be_read_is_told_of_a_gap() -> None:
+    async with place() as at:
+        ahead, viewer = at.viewer(), at.viewer()
+        await at.deliver(live(0))
+        at.room.send_as(ahead.subscriber, OVERVIEW, at.clock())
+        await at.deliver(live(50, leads=1))
+        at.room.send_as(ahead.subscriber, LOSSLESS, at.clock())
+        at.room.send_as(viewer.subscriber, DISPLAY, at.clock())
+        for first in range(100, 700, 50):
+            await at.deliver(live(first))
+        assert viewer.frames[-1].announced["rendition"] == "display"
+        assert ahead.frames[-1].frame.first == 650
+        assert ahead.gaps == [(50, 100, "dropped")]
+
+
+@virtual_time
+async def test_late_samples_reach_whoever_waits_for_its_next_rendition() -> None:
+    async with place() as at:
+        before, viewer = at.viewer(), at.viewer()
+        await at.deliver(live(0))
+        at.room.send_as(before.subscriber, OVERVIEW, at.clock())
+        for first in (50, 150, 200):
+            await at.deliver(live(first))
+        at.room.send_as(viewer.subscriber, OVERVIEW, at.clock())
+        await at.deliver(live(100, kind=FrameKind.BACKFILL))
+        late = [placed.frame.first for placed in viewer.frames if placed.frame.kind is FrameKind.BACKFILL]
+        assert late == [100]
+        assert viewer.gaps == [(100, 150, "dropped")]
+
+
+@virtual_time
+async def test_aliases_that_run_out_cost_those_who_hold_the_oldest_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(aliases_module, "MAX_ALIASES", 3)
+    async with place() as at:
+        ways = (OVERVIEW, VITALS, OVERVIEW, VITALS)
+        for epoch in range(1, 9):
+            info = stream_info(leads=2, epoch=epoch)
+            viewers = [at.viewer() for _ in ways]
+            await at.deliver(live(0), info=info)
+            for viewer, rendition in zip(viewers, ways, strict=True):
+                at.room.send_as(viewer.subscriber, rendition, at.clock())
+            for first in (50, 100, 150):
+                await at.deliver(live(first), info=info)
+            for rendition in (DISPLAY, OVERVIEW):
+                at.room.send_as(viewers[-1].subscriber, rendition, at.clock())
+                await at.deliver(live(200), info=info)
+        assert at.evicted
+        assert at.room.viewers.isdisjoint(at.evicted)
+        assert at.room.is_watched
+        for channel in at.room._channels.values():
+            assert at.room.viewers.issuperset(channel.viewers | channel.joining.keys())
+        assert caplog.text == ""
+
+
+@virtual_time
+async def test_what_comes_after_all_viewers_went_for_an_alias_is_nobodys_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aliases_module, "MAX_ALIASES", 0)
+    async with place() as at:
+        at.viewer()
+        await at.deliver(live(0))
+        await at.deliver(live(0), info=stream_info(leads=2, epoch=2))
+        assert not at.room.is_watched
+        viewer = at.viewer()
+        await at.deliver(live(200), info=stream_info(leads=2, epoch=2))
+        assert viewer.firsts == [200]
+        assert viewer.gaps == []
