@@ -147,6 +147,11 @@ class NumbersOnly:
 
     info: StreamFormat
 
+    @property
+    def stream(self) -> str:
+        """Whose samples, as of a Frame."""
+        return self.info.stream
+
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
