@@ -104,6 +104,8 @@ class Subscriber:
         self._tallies: dict[str, GroupTally] = {}
         self._ladder = Ladder()
         self._decision = Decision({}, Reason.STREAMS, 0.0)
+        self._changed_for = Reason.STEADY
+        """Why a stream was last sent as something else: decisions go on, and reports are seldom."""
         self._losses = 0
         self._flowing = False
         """Whether a shared bundle left since the last look."""
@@ -183,7 +185,10 @@ class Subscriber:
             lost=self._losses,
         )
         before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
-        return before.renditions is not self._decision.renditions
+        sent = self._decision.renditions
+        if any(before.renditions.get(stream, rendition) != rendition for stream, rendition in sent.items()):
+            self._changed_for = self._decision.reason
+        return before.renditions is not sent
 
     def report(self) -> None:
         """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.
@@ -192,7 +197,8 @@ class Subscriber:
         """
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
-        news = (network.condition, self._losses, self.handler.queued_messages, self._coarsest)
+        queued = self.handler.queued_messages
+        news = (network.condition, self._losses, queued, self._coarsest, self._changed_for)
         self._passed_over += 1
         if news != self._reported or self._passed_over >= QUIET_REPORTS:
             self._reported, self._passed_over = news, 0
@@ -214,7 +220,7 @@ class Subscriber:
             expired=metrics.expired_messages,
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=self._coarsest,
-            reason=self._decision.reason,
+            reason=Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for,
         )
 
     @property

@@ -126,7 +126,7 @@ class Denied:
 class Stats:
     """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk").
 
-    `rendition` is the coarsest that any of its streams is sent as, and `reason` why.
+    `rendition` is the coarsest that any of its streams is sent as, and `reason` why that last changed.
     """
 
     rtt_ms: float | None
