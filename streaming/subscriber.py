@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +26,6 @@ from streaming.exceptions import CloseCode
 
 QUIET_REPORTS = 5
 """How many reports are passed over while they would say nothing new."""
-REASON_S = 10.0
-"""How long the reason of a change is told: the next decision, 0.25 s later, has another."""
 CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
@@ -107,8 +104,8 @@ class Subscriber:
         self._tallies: dict[str, GroupTally] = {}
         self._ladder = Ladder()
         self._decision = Decision({}, Reason.STREAMS, 0.0)
-        self._changed_for, self._changed_at = Reason.STREAMS, -math.inf
-        """Why its streams were last sent as something else, and when."""
+        self._changed_for = Reason.STEADY
+        """Why a stream was last sent as something else: decisions go on, and reports are seldom."""
         self._losses = 0
         self._flowing = False
         """Whether a shared bundle left since the last look."""
@@ -181,9 +178,10 @@ class Subscriber:
         """Look at what the network carries now; whether `renditions` changed."""
         readings, now = self._readings()
         before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
-        if before.renditions != self._decision.renditions:
-            self._changed_for, self._changed_at = self._decision.reason, now
-        return before.renditions is not self._decision.renditions
+        sent = self._decision.renditions
+        if any(before.renditions.get(stream, rendition) != rendition for stream, rendition in sent.items()):
+            self._changed_for = self._decision.reason
+        return before.renditions is not sent
 
     def overlook(self) -> None:
         """Make nothing of how late things are now: the process itself was late."""
@@ -207,13 +205,8 @@ class Subscriber:
         """
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
-        news = (
-            network.condition,
-            self._losses,
-            self.handler.queued_messages,
-            self._coarsest,
-            self._changed_at,
-        )
+        queued = self.handler.queued_messages
+        news = (network.condition, self._losses, queued, self._coarsest, self._changed_for)
         self._passed_over += 1
         if news != self._reported or self._passed_over >= QUIET_REPORTS:
             self._reported, self._passed_over = news, 0
@@ -225,7 +218,6 @@ class Subscriber:
 
     def _stats(self) -> str:
         metrics = self.handler.get_metrics()
-        is_new = self._clock() - self._changed_at < REASON_S
         return messages.stats(
             rtt_ms=None if metrics.rtt_s is None else 1000 * metrics.rtt_s,
             goodput_bps=metrics.goodput_bps,
@@ -236,7 +228,7 @@ class Subscriber:
             expired=metrics.expired_messages,
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=self._coarsest,
-            reason=self._changed_for if is_new else self._decision.reason,
+            reason=Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for,
         )
 
     @property

@@ -18,6 +18,7 @@ from streaming.backpressure import BackpressureMetrics
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_frame
 from streaming.core.items import DropReason, Item, Span
+from streaming.core.ladder import Want
 from streaming.core.messages import Ack, GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import (
@@ -28,6 +29,7 @@ from streaming.core.profiles import (
     GroupProfile,
     ProfileSet,
 )
+from streaming.core.renditions import LADDER
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode, ProtocolError
@@ -507,6 +509,35 @@ class TestConnection:
             viewer.subscriber.report()
             await viewer.catch_up()
             assert viewer.messages("stats")[-1]["rtt_ms"] is not None
+
+    @virtual_time
+    async def test_stats_say_why_less_was_sent_also_when_that_is_decided(self) -> None:
+        async with connected() as viewer:
+            announcement = announce()
+            viewer.subscriber.wants = (
+                Want("a", tuple(1000.0 / place for place in range(1, len(LADDER) + 1))),
+            )
+            viewer.subscriber.choose()
+            await stuck(viewer, announcement)
+            viewer.subscriber.offer(frame(2), announcement)
+            await asyncio.sleep(0.9)
+            assert viewer.subscriber.choose()  # less
+            viewer.subscriber.report()
+            await viewer.catch_up()
+            assert viewer.messages("stats")[-1]["reason"] == "queueing"
+            assert not viewer.subscriber.choose()
+            viewer.subscriber.report()
+            await viewer.catch_up()
+            assert [stats["reason"] for stats in viewer.messages("stats")] == ["queueing"] * 2
+
+    @virtual_time
+    async def test_new_streams_alone_are_no_reason(self) -> None:
+        async with connected() as viewer:
+            viewer.subscriber.wants = (Want("a", (1.0,) * len(LADDER)),)
+            viewer.subscriber.choose()
+            viewer.subscriber.report()
+            await viewer.catch_up()
+            assert viewer.messages("stats")[-1]["reason"] == "steady"
 
     @virtual_time
     async def test_stats_that_say_nothing_new_come_less_often(self) -> None:

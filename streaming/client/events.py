@@ -126,7 +126,7 @@ class Denied:
 class Stats:
     """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk").
 
-    `rendition` is the coarsest that any of its streams is sent as, and `reason` why.
+    `rendition` is the coarsest that any of its streams is sent as, and `reason` why that last changed.
     """
 
     rtt_ms: float | None
@@ -146,6 +146,11 @@ class NumbersOnly:
     """The network is too narrow for samples of this stream; vitals go on, and a Gap tells what is missed."""
 
     info: StreamFormat
+
+    @property
+    def stream(self) -> str:
+        """Whose samples, as of a Frame."""
+        return self.info.stream
 
 
 @dataclass(frozen=True, slots=True)

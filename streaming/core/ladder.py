@@ -369,7 +369,8 @@ class Ladder:
 
     def _known_rate(self, seen: Readings) -> float:
         """What needs no trial. Of one stream's frames, all of one size, only what got through is sure."""
-        known = _USED_RATE * seen.proven_rate
+        # Acks that come together make 2 kB/s look like 8: no more than the busy path carried.
+        known = min(_USED_RATE * seen.proven_rate, seen.path_rate)
         if len(self._stair[0]) > 1 and self._least_rate < math.inf:
             known = max(known, _AMPLE * self._least_rate)
         return known

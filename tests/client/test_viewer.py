@@ -17,6 +17,7 @@ from streaming.client.events import (
     Event,
     Frame,
     Gap,
+    NumbersOnly,
     Quality,
     RosterChanged,
     Stats,
@@ -133,6 +134,13 @@ async def test_events_come_typed() -> None:
     assert isinstance(stats, Stats)
     assert (stats.rtt_ms, stats.goodput_bps, stats.queued["high"], stats.condition) == (12.0, None, 2, "good")
     assert (stats.rendition, stats.reason) == ("display", "trial")
+
+
+async def test_numbers_only_names_its_stream() -> None:
+    async with server(saying(messages.stream(INFO, 7, rendition="vitals"))) as url:
+        (told,) = await heard(url, 1)
+    assert isinstance(told, NumbersOnly)
+    assert (told.stream, told.info.rendition) == ("s1", "vitals")
 
 
 @pytest.mark.parametrize("deflated", [True, False])

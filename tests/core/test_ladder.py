@@ -220,6 +220,13 @@ class TestUp:
         assert reasons == [Reason.KNOWN]
         assert viewer.places() == [0]
 
+    def test_of_acks_that_come_together_only_what_the_busy_path_carried(self) -> None:
+        viewer = Viewer()
+        viewer.fall_to(3)
+        together = replace(CALM, proven_rate=2 * NEEDS[0], path_rate=NEEDS[2] + 1)
+        assert viewer.pass_by(KNOWN_AFTER_S, together) == [Reason.KNOWN]
+        assert viewer.places() == [2]
+
     def test_nothing_is_above_the_top(self) -> None:
         viewer = Viewer()
         assert viewer.pass_by(100) == []

@@ -69,7 +69,7 @@ test("of many leads that are left out two are named", () => {
 
 test("a bed that is sent as numbers alone says why there is no trace, and is no alarm", () => {
   const numbers = { ...partly({}), numbersOnly: true };
-  const note = "Numbers only: the network is too narrow for a trace";
+  const note = "Numbers only: narrow network";
   assert.deepEqual(fault(numbers, ["II"], 20), { what: "", note, since: null, alarm: false });
   assert.equal(fault({ ...numbers, freshness: () => "stale", age: () => 4 }, ["II"], 20)?.what, "No data 4 s");
 });

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { RoundTrips, reasonText, troubleOf } from "../../static/js/ui/network.js";
+import { RoundTrips, isOutdated, reasonText, troubleOf } from "../../static/js/ui/network.js";
 
 /** @param {string} phase @param {number} since @param {number} silentS */
 const connection = (phase, since, silentS) => /** @type {any} */ ({ phase, since, silentS });
@@ -53,4 +53,14 @@ test("each reason to send more or less is told in words, and what is unknown is 
   for (const reason of ["queueing", "expiry", "rate"]) assert.match(reasonText(reason), /^Less is sent: /);
   for (const reason of ["trial", "known"]) assert.match(reasonText(reason), /^More is /);
   for (const reason of ["steady", "quiet", "toString", "new", null]) assert.equal(reasonText(reason), "");
+});
+
+test("figures that know only better renditions than one that is shown are of before", () => {
+  const rungs = ["vitals", "overview", "display", "diagnostic", "lossless"];
+  for (const [at, rendition] of rungs.entries()) {
+    for (const [then, coarsest] of rungs.entries()) {
+      assert.equal(isOutdated({ rendition: coarsest }, rendition), at < then, `${coarsest}, then ${rendition}`);
+    }
+  }
+  assert.equal(isOutdated({ rendition: "lossless" }, undefined), false);
 });

@@ -65,6 +65,8 @@ async def test_data_that_stops_is_late_then_stale_then_lost_and_no_rate_is_held(
         await expect(tile.locator(".age")).to_have_attribute("data-late", "")
         await expect(tile).to_have_attribute("data-state", "stale")
         await expect(tile.locator(".what")).to_have_text(re.compile(r"^No data \d+ s$"))
+        await expect(tile.locator(".rend")).to_have_text("")
+        await expect(tile.locator(".rend")).to_have_attribute("data-level", "0")
         await expect(tile.locator(".wave-note")).to_have_text("no data")
         await expect(tile.locator(".hr-val")).to_have_text("--")
         assert await traced(page, ".tile") == 0, "the trace is dim"

@@ -47,7 +47,7 @@ export function fault(feed, shown, now) {
  * @param {readonly string[]} shown
  */
 function unsentNote(feed, shown) {
-  if (feed.numbersOnly) return "Numbers only: the network is too narrow for a trace";
+  if (feed.numbersOnly) return "Numbers only: narrow network";
   const unsent = shown.filter((name) => feed.unsent.includes(name));
   if (unsent.length === 0) return "";
   const named = unsent.length > NAMED ? unsent.slice(0, NAMED - 1) : unsent;

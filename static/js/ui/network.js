@@ -58,9 +58,10 @@ export class NetworkPanel {
     const rendition = trouble ? undefined : feed.rendition;
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
     write(parts.word, trouble?.what ?? rendition ?? "--");
-    const condition = stats ? `Network ${stats.condition}, as the server sees it` : "Waiting for the server's figures";
+    const told = stats && !isOutdated(stats, rendition) ? stats : null;
+    const condition = told ? `Network ${told.condition}, as the server sees it` : "Waiting for the server's figures";
     write(parts.condition, trouble?.note ?? condition);
-    write(parts.reason, stats ? reasonText(this.#feeds.reason) : "");
+    write(parts.reason, told ? reasonText(this.#feeds.reason) : "");
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
     write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
     write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
@@ -75,6 +76,15 @@ export class NetworkPanel {
     mark(parts.spark, "d", this.#rtts.path(Math.max(LEAST_SCALE_MS, top) * 1.1));
     write(parts.top, top > 0 ? `${Math.round(Math.max(LEAST_SCALE_MS, top) * 1.1)} ms` : "--");
   }
+}
+
+/**
+ * Whether figures are of before a step down: on a narrow path they come seconds behind the samples.
+ * @param {{rendition: string}} stats their rendition is the coarsest of all streams then
+ * @param {string | undefined} rendition of one stream now
+ */
+export function isOutdated(stats, rendition) {
+  return rendition !== undefined && levelOf(rendition) < levelOf(stats.rendition);
 }
 
 /** @type {Record<string, string>} */

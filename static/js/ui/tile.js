@@ -57,9 +57,11 @@ export class Tile {
    */
   update(now, named) {
     const feed = this.#feed;
-    const { entry, rendition } = feed;
+    const { entry } = feed;
     const parts = this.#parts;
     const state = feed.freshness(now);
+    // Bars that stay full would praise what does not come.
+    const rendition = state === "live" || state === "late" ? feed.rendition : undefined;
     const lead = feed.leads[feed.shownLead] ?? "";
     const wrong = fault(feed, [lead], now);
     const { hr, source } = feed.heartRate(now);
