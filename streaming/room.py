@@ -281,18 +281,21 @@ class Room:
         maker, spoken = channel.maker, channel.maker.spoken
         try:
             frames = maker.push(frame.first, self._strip.newest())
-        except (
-            Exception
-        ):  # bytes of another process, or a fault of ours: this rendition has a gap, and goes on
+        except Exception:  # bytes of another process, or a fault of ours
             logger.exception("%s of stream %s failed, going on", channel.rendition.quality, self.stream)
-            channel.maker = FrameMaker(channel.rendition, self._known)
-            first, stop = frame.first if spoken is None else spoken, frame.first + frame.count
-            channel.items.append(self._gap(Gap(first, stop, GapReason.DROPPED), now))
-            channel.maker.begin(stop)
+            self._start_again(channel, frame.first if spoken is None else spoken, now)
         else:
             alias = self._announcement(channel).alias
             channel.items += [self._item(alias, frame.kind, made, now) for made in frames]
         self._let_in(channel, now)
+
+    def _start_again(self, channel: Channel, since: int | None, now: float) -> None:
+        """A rendition failed: it has a gap up to what came, and goes on."""
+        channel.maker = FrameMaker(channel.rendition, self._known)
+        if (stop := self._strip.stop) is not None:
+            if since is not None and since < stop:
+                channel.items.append(self._gap(Gap(since, stop, GapReason.DROPPED), now))
+            channel.maker.begin(stop)
 
     def _late(self, frame: WaveFrame, now: float) -> None:
         """Samples that fill a gap: made for each rendition by themselves."""
@@ -318,10 +321,18 @@ class Room:
         """The signal ends here or has a gap: all renditions come up to it, and whoever joins one does now."""
         for channel in self._used():
             if channel.maker is not None:
+                spoken = channel.maker.spoken
                 alias = self._announcement(channel).alias
-                channel.items += [
-                    self._item(alias, FrameKind.WAVEFORM, made, now) for made in channel.maker.flush()
-                ]
+                try:
+                    frames = channel.maker.flush()
+                except Exception:  # as above
+                    logger.exception(
+                        "%s of stream %s failed, going on", channel.rendition.quality, self.stream
+                    )
+                    self._start_again(channel, spoken, now)
+                else:
+                    items = (self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames)
+                    channel.items += items
             self._let_in(channel, now, ended=True)
 
     # -- who joins

@@ -17,6 +17,7 @@ from streaming.core.renditions import LADDER
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
 from streaming.ecg import codec
+from streaming.ecg.frame_maker import FrameMaker
 from streaming.fanout import FanOut
 from streaming.room import Room
 from streaming.subscriber import Subscriber
@@ -145,3 +146,27 @@ async def test_what_comes_after_all_viewers_went_for_an_alias_is_nobodys_gap(
         await at.deliver(live(200), info=stream_info(leads=2, epoch=2))
         assert viewer.firsts == [200]
         assert viewer.gaps == []
+
+
+@virtual_time
+async def test_a_rendition_that_cannot_be_ended_has_a_gap_and_takes_nothing_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with place() as at:
+        thinned, whole = at.viewer(), at.viewer()
+        await at.deliver(live(0))
+        at.room.send_as(thinned.subscriber, OVERVIEW, at.clock())
+        await at.deliver(live(50))
+        with monkeypatch.context() as broken:
+            broken.setattr(FrameMaker, "flush", _fail)
+            await at.deliver(live(200))
+        for first in range(250, 900, 50):
+            await at.deliver(live(first))
+        assert whole.firsts == [0, 50, *range(200, 900, 50)]
+        assert whole.gaps == [(100, 200, "dropped")]
+        assert thinned.gaps == [(50, 200, "dropped")]
+        assert thinned.firsts[1] == 200
+
+
+def _fail(*_: object) -> None:
+    raise KeyError("ours")

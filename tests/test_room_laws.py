@@ -192,11 +192,14 @@ class RoomLaws(RuleBasedStateMachine):
         epoch, owed_from = self.owed_from[viewer]
         # What waited for a tick when it came in reaches it too.
         reached: dict[int, int | None] = {epoch: owed_from}
+        named: dict[int, int] = {}
         is_new = True
         numbers_only = False
         for part in viewer.received:
             if isinstance(part, Placed):
                 if part.frame.kind is FrameKind.WAVEFORM:
+                    if part.frame.first >= named.get(part.epoch, part.frame.first + 1):
+                        reached[part.epoch] = max(reached[part.epoch] or 0, named.pop(part.epoch))
                     before = is_new and part.frame.first < (owed_from or 0)
                     reached[part.epoch] = self.read_frame(part, None if before else reached.get(part.epoch))
                     numbers_only = is_new = False
@@ -212,6 +215,9 @@ class RoomLaws(RuleBasedStateMachine):
                     assert part["reason"] != GapReason.RENDITION or part["from"] == at
                 reached[part["epoch"]] = part["to"]
                 is_new = False
+            elif part["type"] == "gap" and reached.get(part["epoch"]) == part["from"]:
+                # All that is missing, where numbers alone were sent for no longer than that.
+                named[part["epoch"]] = part["to"]
         if whole and not numbers_only and self.info.epoch in reached:
             assert reached[self.info.epoch] == self.at
 
