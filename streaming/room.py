@@ -6,60 +6,33 @@ import logging
 from collections.abc import Callable, Iterable
 
 from streaming.aliases import Aliases
-from streaming.core import messages
+from streaming.channel import (
+    CANONICAL,
+    Channel,
+    announcement_text,
+    as_it_came,
+    frame_item,
+    rest_of,
+)
 from streaming.core.bundle import Bundle, Gap, WaveFrame
-from streaming.core.frames import HEADER, FrameKind, encode_frame
+from streaming.core.frames import FrameKind
 from streaming.core.items import Item, Span
 from streaming.core.ladder import Want
 from streaming.core.messages import MAX_CHUNK_S, GapReason
-from streaming.core.priority import MessagePriority
-from streaming.core.renditions import LADDER, Quality, Rendition
+from streaming.core.renditions import Quality, Rendition
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
 from streaming.ecg import codec
 from streaming.ecg.frame_maker import FrameMaker, RenderedFrame, late_frames
 from streaming.ecg.needs import Needs
-from streaming.ecg.renditions import Renderer
 from streaming.ecg.strip import Strip
-from streaming.exceptions import ProtocolError
 from streaming.fanout import FanOut
 from streaming.subscriber import Announcement, Subscriber, gap_item
 
 logger = logging.getLogger(__name__)
 
-CANONICAL = LADDER[0]
-"""Frames as the ingest made them: nothing is left to do but to forward them."""
 QUIET_S = MAX_CHUNK_S + 0.5
 """A stream from which nothing came for so long has stopped: what its renditions hold back is due."""
-
-
-class Channel:
-    """One rendition of a stream: who is sent it, under which alias, and how its frames are made.
-
-    Whoever changes to it joins where it stands. `joining` are those who have been sent later samples of
-    another rendition than are in a frame of this one yet, up to the index there; `items` is what the bundle
-    at hand has for `viewers`.
-    """
-
-    __slots__ = ("announcement", "items", "joining", "maker", "rendition", "viewers")
-
-    def __init__(self, rendition: Rendition) -> None:
-        self.rendition = rendition
-        self.viewers: set[Subscriber] = set()
-        self.joining: dict[Subscriber, int] = {}
-        self.announcement: Announcement | None = None
-        self.maker: FrameMaker | None = None
-        self.items: list[Item] = []
-
-    @property
-    def is_used(self) -> bool:
-        """Whether anybody is sent it, or about to be."""
-        return bool(self.viewers or self.joining)
-
-    def leave(self, subscriber: Subscriber) -> int | None:
-        """Send it no more; up to where it was sent what came before, where that is another index."""
-        self.viewers.discard(subscriber)
-        return self.joining.pop(subscriber, None)
 
 
 class Room:
@@ -258,7 +231,7 @@ class Room:
     def _wave(self, frame: WaveFrame, now: float) -> None:
         """Live samples; an ingest that was started anew brings some again that were not acknowledged."""
         if (known := self._strip.stop) is not None and frame.first < known:
-            rest = _behind(frame, known)
+            rest = rest_of(frame, known)
             if rest is None:
                 return
             frame = rest
@@ -271,7 +244,7 @@ class Room:
         for channel in self._used():
             if channel.rendition == CANONICAL:
                 alias = self._announcement(channel).alias
-                channel.items.append(self._item(alias, frame.kind, _as_it_came(frame), now))
+                channel.items.append(self._item(alias, frame.kind, as_it_came(frame), now))
             elif channel.rendition.quality is not Quality.VITALS:
                 self._render(channel, frame, now)
 
@@ -303,7 +276,7 @@ class Room:
         for channel in self._used():
             if channel.rendition.quality is Quality.VITALS:
                 continue
-            frames = [_as_it_came(frame)]
+            frames = [as_it_came(frame)]
             if channel.rendition.quality is not Quality.LOSSLESS:
                 try:
                     samples = codec.decode(frame.payload) if samples is None else samples
@@ -433,16 +406,7 @@ class Room:
             subscriber.offer(item, self._announcement(channel))
 
     def _item(self, alias: int, kind: FrameKind, frame: RenderedFrame, now: float) -> Item:
-        """The one queue item that all viewers of a channel share; its bytes are never copied again."""
-        payload = encode_frame(kind, alias, frame.first, frame.payload)
-        live = kind is FrameKind.WAVEFORM
-        return Item(
-            payload,
-            MessagePriority.HIGH if live else MessagePriority.BULK,
-            now,
-            HEADER.size + len(frame.payload),
-            span=Span(self.stream, self._known.epoch, frame.after, frame.stop),
-        )
+        return frame_item(self._known, alias, kind, frame, now)
 
     def _gap(self, gap: Gap, now: float) -> Item:
         return gap_item(Span(self.stream, self._known.epoch, gap.first, gap.stop), gap.reason, now)
@@ -451,16 +415,7 @@ class Room:
         """What a channel's alias means: one for as long as the facts of the stream are the same."""
         if channel.announcement is None:
             alias, info, rendition = self._aliases.take(), self._known, channel.rendition
-            numbers_only = rendition.quality is Quality.VITALS
-            made = Renderer(Quality.LOSSLESS if numbers_only else rendition.quality, info.rate_hz, info.leads)
-            text = messages.stream(
-                info,
-                alias,
-                rendition=rendition.quality,
-                leads=made.leads,
-                factor=made.factor,
-                frame_ms=round(1000 * rendition.frame_s),
-            )
+            text = announcement_text(info, alias, rendition)
             channel.announcement = Announcement(alias, info, text, self.tally, self._aliases.hold)
         return channel.announcement
 
@@ -480,20 +435,3 @@ class Room:
         if not self._outdated_told:
             self._outdated_told = True
             logger.warning("epoch %s of stream %s comes beside a newer one, ignored", epoch, self.stream)
-
-
-def _behind(frame: WaveFrame, index: int) -> WaveFrame | None:
-    """The samples of a frame from `index` on; None where there are none, or where they cannot be read."""
-    if frame.first + frame.count <= index:
-        return None
-    try:
-        samples = codec.decode(frame.payload) if frame.samples is None else frame.samples
-    except ProtocolError:
-        return None
-    rest = samples[:, index - frame.first :]
-    payload = codec.WaveformEncoder().encode(rest)
-    return WaveFrame(frame.kind, index, frame.first + frame.count - index, payload, rest)
-
-
-def _as_it_came(frame: WaveFrame) -> RenderedFrame:
-    return RenderedFrame(frame.first, frame.first, frame.first + frame.count, frame.payload)

@@ -14,7 +14,7 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 
 from streaming import aliases as aliases_module
-from streaming import room as room_module
+from streaming import channel as channel_module
 from streaming.core import frames
 from streaming.core.bundle import MESSAGE_TYPE, Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
@@ -222,7 +222,7 @@ class TestFanOut:
             made += 1
             return frames.encode_frame(*args)
 
-        monkeypatch.setattr(room_module, "encode_frame", counting)
+        monkeypatch.setattr(channel_module, "encode_frame", counting)
         async with place() as at:
             hub = await at.hub()
             viewers = [await at.watching(hub) for _ in range(3)]

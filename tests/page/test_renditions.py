@@ -169,9 +169,7 @@ async def test_numbers_alone_keep_a_bed_live_until_they_stop(ward: Scene) -> Non
     line.announce(NUMBERS, "vitals")
     await line.numbers(5)
     await expect(tile).to_have_attribute("data-state", re.compile("live|late"))
-    await expect(tile.locator(".wave-note")).to_have_text(
-        "Numbers only: narrow network"
-    )
+    await expect(tile.locator(".wave-note")).to_have_text("Numbers only: narrow network")
     await expect(tile.locator(".hr-val")).to_have_text("72")
     await expect(tile.locator(".what")).to_have_text("")
     await expect(tile.locator(".rend")).to_have_text("vitals")
