@@ -24,10 +24,11 @@ class Channel:
 
     Whoever changes to it joins where it stands. `joining` are those who have been sent later samples of
     another rendition than are in a frame of this one yet, up to the index there; `items` is what the bundle
-    at hand has for `viewers`.
+    at hand has for `viewers`. `fills` is what those who came since the last samples were sent to catch up, by
+    where they and the channel stood: viewers who share a network change together.
     """
 
-    __slots__ = ("announcement", "items", "joining", "maker", "rendition", "viewers")
+    __slots__ = ("announcement", "fills", "items", "joining", "maker", "rendition", "viewers")
 
     def __init__(self, rendition: Rendition) -> None:
         self.rendition = rendition
@@ -36,6 +37,7 @@ class Channel:
         self.announcement: Announcement | None = None
         self.maker: FrameMaker | None = None
         self.items: list[Item] = []
+        self.fills: dict[tuple[int, int], list[Item]] = {}
 
     @property
     def is_used(self) -> bool:

@@ -63,6 +63,8 @@ class Room:
         """The first sample that a viewer of `vitals` has not been sent."""
         self._info: StreamInfo | None = None
         self._strip = Strip(0.0)
+        self._has_ended = False
+        """Whether nothing has come since all renditions were brought up to the newest sample."""
         self._needs: Needs | None = None
         self._wants: tuple[Want, Want] | None = None
         self._outdated_told = False
@@ -241,6 +243,9 @@ class Room:
             self._wants = None
             self._on_news(self._seats)
         self._strip.append(frame)
+        self._has_ended = False
+        for channel in self._channels.values():
+            channel.fills.clear()
         for channel in self._used():
             if channel.rendition == CANONICAL:
                 alias = self._announcement(channel).alias
@@ -292,6 +297,7 @@ class Room:
 
     def _flush(self, now: float) -> None:
         """The signal ends here or has a gap: all renditions come up to it, and whoever joins one does now."""
+        self._has_ended = True
         for channel in self._used():
             if channel.maker is not None:
                 spoken = channel.maker.spoken
@@ -306,7 +312,7 @@ class Room:
                 else:
                     items = (self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames)
                     channel.items += items
-            self._let_in(channel, now, ended=True)
+            self._let_in(channel, now)
 
     # -- who joins
 
@@ -320,7 +326,8 @@ class Room:
         """Let a viewer in who has been sent all before index `reached`."""
         if reached is not None:
             if channel.rendition != CANONICAL and channel.maker is None:
-                channel.maker = self._maker_from(subscriber, channel, reached, now)
+                channel.maker, missing = self._maker_from(channel, reached, now)
+                self._send(subscriber, channel, missing)
             elif (stands_at := self._reach_of(channel)) is not None and stands_at < reached:
                 channel.joining[subscriber] = reached
                 return
@@ -328,54 +335,55 @@ class Room:
                 self._fill(subscriber, channel, reached, now)
         channel.viewers.add(subscriber)
 
-    def _let_in(self, channel: Channel, now: float, *, ended: bool = False) -> None:
-        """Those whom the channel has caught up with are viewers of it like any other; all, where it ended."""
+    def _let_in(self, channel: Channel, now: float) -> None:
+        """Those whom the channel has caught up with are viewers of it like any other; all, at an end."""
         stands_at = self._reach_of(channel)
         ready = {
             viewer: reached
             for viewer, reached in channel.joining.items()
-            if ended or (stands_at is not None and reached <= stands_at)
+            if self._has_ended or (stands_at is not None and reached <= stands_at)
         }
         if ready:
             self._hand_out()
             self._fan_out.hand_on(self.stream)
         for viewer, reached in ready.items():
             del channel.joining[viewer]
-            self._fill(viewer, channel, reached, now, ended=ended)
+            self._fill(viewer, channel, reached, now)
             channel.viewers.add(viewer)
 
-    def _fill(
-        self, subscriber: Subscriber, channel: Channel, reached: int, now: float, *, ended: bool = False
-    ) -> None:
+    def _fill(self, subscriber: Subscriber, channel: Channel, reached: int, now: float) -> None:
         """Send one viewer what lies between what it was sent and where its new channel stands."""
         stop = self._reach_of(channel)
-        if stop is not None and reached < stop:
-            maker = self._maker_from(subscriber, channel, reached, now)
+        if stop is None or reached >= stop:
+            return
+        items = channel.fills.get((reached, stop))
+        if items is None:
+            maker, items = self._maker_from(channel, reached, now)
             alias = self._announcement(channel).alias
-            frames = maker.flush() if ended else maker.made_until(stop)
-            self._send(
-                subscriber, channel, [self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames]
-            )
+            frames = maker.flush() if self._has_ended else maker.made_until(stop)
+            items += [self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames]
+            channel.fills[reached, stop] = items
+        self._send(subscriber, channel, items)
 
-    def _maker_from(self, subscriber: Subscriber, channel: Channel, reached: int, now: float) -> FrameMaker:
-        """A maker that has seen what came since index `reached`; what is not kept any more is a GAP."""
+    def _maker_from(self, channel: Channel, reached: int, now: float) -> tuple[FrameMaker, list[Item]]:
+        """A maker that has seen what came since index `reached`, and a GAP for what is not kept any more."""
         maker = FrameMaker(channel.rendition, self._known)
         maker.begin(reached)
         try:
             try:
                 first, samples = self._strip.since(reached - maker.lead_in)
             except LookupError:
-                return maker
+                return maker, []
             maker.feed(first, samples)
         except Exception:  # as where frames are made of it
             logger.exception("%s of stream %s cannot begin, going on", channel.rendition.quality, self.stream)
             maker = FrameMaker(channel.rendition, self._known)
             maker.begin(reached)
             first = self._strip.stop or 0
-        if reached < first:
-            self._send(subscriber, channel, [self._gap(Gap(reached, first, GapReason.DROPPED), now)])
-            maker.begin(first)
-        return maker
+        if reached >= first:
+            return maker, []
+        maker.begin(first)
+        return maker, [self._gap(Gap(reached, first, GapReason.DROPPED), now)]
 
     # -- what goes out
 
@@ -422,6 +430,7 @@ class Room:
     def _retire(self, channel: Channel) -> None:
         """What this channel's alias stands for has ended."""
         channel.maker = None
+        channel.fills.clear()
         announcement, channel.announcement = channel.announcement, None
         if announcement is not None:
             self._aliases.retire(announcement)

@@ -19,7 +19,7 @@ from streaming.core.tally import GroupTally
 from streaming.ecg import codec
 from streaming.ecg.frame_maker import FrameMaker
 from streaming.fanout import FanOut
-from streaming.room import Room
+from streaming.room import QUIET_S, Room
 from streaming.subscriber import Subscriber
 from tests.fakes import virtual_time
 from tests.viewers import Viewer, stream_info
@@ -89,6 +89,55 @@ async def test_whoever_changes_amid_samples_that_cannot_be_read_is_told_of_a_gap
         assert viewer.frames[-1].announced["rendition"] == "display"
         assert ahead.frames[-1].frame.first == 650
         assert ahead.gaps == [(50, 100, "dropped")]
+
+
+@virtual_time
+async def test_whoever_changes_together_costs_one_frame_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with place() as at:
+        viewers = [at.viewer() for _ in range(5)]
+        await at.deliver(live(0))
+        for viewer in viewers:
+            at.room.send_as(viewer.subscriber, OVERVIEW, at.clock())
+        for first in range(50, 250, 50):
+            await at.deliver(live(first))
+        made = []
+        encode = codec.WaveformEncoder.encode
+
+        def counting(encoder: codec.WaveformEncoder, samples: codec.Samples, **settings: int) -> bytes:
+            made.append(samples.shape)
+            return encode(encoder, samples, **settings)
+
+        monkeypatch.setattr(codec.WaveformEncoder, "encode", counting)
+        for viewer in viewers:
+            at.room.send_as(viewer.subscriber, LOSSLESS, at.clock())
+        assert len(made) == 1
+        await at.deliver(live(250))
+        between = {(viewer.frames[-2].frame.first, viewer.frames[-2].frame.payload) for viewer in viewers}
+        assert len(between) == 1
+        assert [viewer.firsts[-1] for viewer in viewers] == [250] * 5
+
+
+@virtual_time
+async def test_a_change_of_a_stream_that_has_stopped_leaves_no_sample_out() -> None:
+    async with place() as at:
+        coarse, finer, viewer = at.viewer(), at.viewer(), at.viewer()
+        at.room.send_as(coarse.subscriber, OVERVIEW, at.clock())
+        at.room.send_as(finer.subscriber, DISPLAY, at.clock())
+        at.room.send_as(viewer.subscriber, OVERVIEW, at.clock())
+        for first in range(49, 199, 50):
+            await at.deliver(live(first))
+        await asyncio.sleep(QUIET_S + 0.1)
+        at.room.tend(at.clock())
+        at.room.send_as(viewer.subscriber, DISPLAY, at.clock())
+        await viewer.catch_up()
+        for first in range(199, 600, 50):
+            await at.deliver(live(first))
+        reached = 0
+        for placed in viewer.frames:
+            assert placed.frame.first < reached + placed.announced["factor"] or not reached
+            count = codec.decode(placed.frame.payload).shape[1]
+            reached = placed.frame.first + (count - 1) * placed.announced["factor"] + 1
+        assert viewer.frames[-1].announced["rendition"] == "display"
 
 
 @virtual_time
