@@ -30,6 +30,7 @@ CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
 _LOW = MessagePriority.LOW - 1
+_BEST_FIRST = tuple(Quality)
 _GAP_REASONS = {
     DropReason.EXPIRED: GapReason.EXPIRED,
     DropReason.DROPPED: GapReason.DROPPED,
@@ -176,6 +177,12 @@ class Subscriber:
 
     def choose(self) -> bool:
         """Look at what the network carries now; whether `renditions` changed."""
+        if (
+            not self.handler.queued_messages
+            and self.window.is_prompt(now := self._clock())
+            and self._ladder.rests(self.wants, self._losses, now)
+        ):
+            return False
         readings, now = self._readings()
         before, self._decision = self._decision, self._ladder.decide(self.wants, readings, now)
         sent = self._decision.renditions
@@ -235,7 +242,7 @@ class Subscriber:
     def _coarsest(self) -> Quality:
         """Of all that it is sent."""
         qualities = {rendition.quality for rendition in self._decision.renditions.values()}
-        return max(qualities, key=list(Quality).index, default=Quality.LOSSLESS)
+        return max(qualities, key=_BEST_FIRST.index, default=Quality.LOSSLESS)
 
     async def aclose(self) -> None:
         """End the writer; what is queued or unacked counts as abandoned."""

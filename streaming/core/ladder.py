@@ -228,6 +228,21 @@ class Ladder:
             self._decision = Decision(self._renditions, reason, self._needs[self._step])
         return self._decision
 
+    def rests(self, wants: tuple[Want, ...], lost: int, now: float) -> bool:
+        """Whether `decide` would change nothing, where nothing waits and acks are prompt, as mostly."""
+        if (
+            wants is not self._wants
+            or self._step < len(self._needs) - 1
+            or lost != self._lost
+            or self._quiet
+            or self._resumed
+            or self._sample is not None
+            or self._waits_s
+        ):
+            return False
+        self._drained_at = now
+        return True
+
     def overlook(self, readings: Readings, now: float) -> None:
         """Judge nothing by what is seen now, nor by what is on its way: it was this process that was late."""
         self._lost = readings.lost

@@ -20,6 +20,8 @@ CRITICAL_CREDIT_BYTES = 8 * KIB
 MAX_BUNDLE_BYTES = 16 * KIB
 KEEPALIVE_S = 3.0
 SILENCE_S = 8.0
+PROMPT_S = 0.2
+"""An ack that is held for its 100 ms, and the way there and back, with some to spare."""
 _BUNDLE_S = 0.05
 """A bundle is at most this much of the delivery rate, so that an alarm waits for no longer behind one."""
 _GAIN = 1.5
@@ -199,6 +201,10 @@ class SendWindow:
     def oldest_age(self, now: float) -> float:
         """For how long the oldest unacked message has been on its way; 0 when there is none."""
         return now - self._flight[0].sent_at if self._flight else 0.0
+
+    def is_prompt(self, now: float) -> bool:
+        """Whether the last ack came at once, and the next is not late."""
+        return self.network.latest_rtt_s < PROMPT_S and self.oldest_age(now) < PROMPT_S
 
     def quiet_s(self, now: float) -> float:
         """For how long there has been something to ack and no ack came; 0 when nothing is in flight."""

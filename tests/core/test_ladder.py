@@ -509,3 +509,45 @@ class TestReadings:
         assert readings.saturated
         assert readings.path_rate == pytest.approx(2000, rel=0.01)
         assert readings.ahead_s == pytest.approx(2000 / readings.path_rate - 1.0, abs=0.01)
+
+
+class TestRest:
+    """At the top of a prompt network there is nothing to decide."""
+
+    WANTS = (Want("a", NEEDS),)
+
+    def at_the_top(self) -> Viewer:
+        viewer = Viewer(self.WANTS)
+        viewer.pass_by(60)
+        assert viewer.places() == [0]
+        return viewer
+
+    def test_nothing_would_change(self) -> None:
+        viewer = self.at_the_top()
+        assert viewer.ladder.rests(self.WANTS, 0, viewer.now)
+        assert viewer.see() is Reason.STEADY
+
+    def test_not_below_the_top(self) -> None:
+        viewer = self.at_the_top()
+        viewer.pass_by(2, LATE)
+        assert viewer.places() != [0]
+        assert not viewer.ladder.rests(self.WANTS, 0, viewer.now)
+
+    @pytest.mark.parametrize(("lost", "wants"), [(1, WANTS), (0, (Want("a", NEEDS), Want("b", NEEDS)))])
+    def test_not_where_something_was_lost_or_other_streams_are_watched(
+        self, lost: int, wants: tuple[Want, ...]
+    ) -> None:
+        viewer = self.at_the_top()
+        assert not viewer.ladder.rests(wants, lost, viewer.now)
+
+    def test_not_before_a_silence_is_looked_at(self) -> None:
+        viewer = self.at_the_top()
+        assert viewer.see(replace(CALM, quiet_s=5.0)) is Reason.QUIET
+        assert not viewer.ladder.rests(self.WANTS, 0, viewer.now)
+
+    def test_what_waits_after_a_rest_has_not_waited_all_the_time(self) -> None:
+        viewer = self.at_the_top()
+        for _ in range(100):
+            viewer.now += CHOOSE_S
+            assert viewer.ladder.rests(self.WANTS, 0, viewer.now)
+        assert viewer.see(replace(CALM, queued_s=0.5)) is Reason.STEADY
