@@ -155,7 +155,7 @@ def vitals(draw: np.random.Generator) -> str:
     texts = []
     for _ in range(draw.integers(8, 65)):
         stream, epoch, sample = stream_id(draw), int(draw.integers(1, 400)), int(draw.integers(10**8))
-        rate = float(round(draw.normal(75, 15), 1))
+        rate = round(draw.normal(75, 15))
         texts.append(messages.vitals(stream, epoch=epoch, sample=sample, hr=rate, hr_source="II"))
         texts.append(
             messages.quality(stream, epoch=epoch, sample=sample, state=SignalState.LIVE, rate_hz=250.0)

@@ -248,8 +248,7 @@ class Room:
             channel.fills.clear()
         for channel in self._used():
             if channel.rendition == CANONICAL:
-                alias = self._announcement(channel).alias
-                channel.items.append(self._item(alias, frame.kind, as_it_came(frame), now))
+                channel.items += self._items(channel, frame.kind, [as_it_came(frame)], now)
             elif channel.rendition.quality is not Quality.VITALS:
                 self._render(channel, frame, now)
 
@@ -263,8 +262,7 @@ class Room:
             logger.exception("%s of stream %s failed, going on", channel.rendition.quality, self.stream)
             self._start_again(channel, frame.first if spoken is None else spoken, now)
         else:
-            alias = self._announcement(channel).alias
-            channel.items += [self._item(alias, frame.kind, made, now) for made in frames]
+            channel.items += self._items(channel, frame.kind, frames, now)
         self._let_in(channel, now)
 
     def _start_again(self, channel: Channel, since: int | None, now: float) -> None:
@@ -289,8 +287,7 @@ class Room:
                 except Exception:  # as above; the gap stays
                     logger.exception("late samples of stream %s cannot be rendered", self.stream)
                     continue
-            alias = self._announcement(channel).alias
-            items = [self._item(alias, frame.kind, made, now) for made in frames]
+            items = self._items(channel, frame.kind, frames, now)
             channel.items += items
             for viewer in channel.joining:
                 self._send(viewer, channel, items)
@@ -301,7 +298,6 @@ class Room:
         for channel in self._used():
             if channel.maker is not None:
                 spoken = channel.maker.spoken
-                alias = self._announcement(channel).alias
                 try:
                     frames = channel.maker.flush()
                 except Exception:  # as above
@@ -310,8 +306,7 @@ class Room:
                     )
                     self._start_again(channel, spoken, now)
                 else:
-                    items = (self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames)
-                    channel.items += items
+                    channel.items += self._items(channel, FrameKind.WAVEFORM, frames, now)
             self._let_in(channel, now)
 
     # -- who joins
@@ -359,9 +354,8 @@ class Room:
         items = channel.fills.get((reached, stop))
         if items is None:
             maker, items = self._maker_from(channel, reached, now)
-            alias = self._announcement(channel).alias
             frames = maker.flush() if self._has_ended else maker.made_until(stop)
-            items += [self._item(alias, FrameKind.WAVEFORM, made, now) for made in frames]
+            items += self._items(channel, FrameKind.WAVEFORM, frames, now)
             channel.fills[reached, stop] = items
         self._send(subscriber, channel, items)
 
@@ -413,8 +407,11 @@ class Room:
         for item in items:
             subscriber.offer(item, self._announcement(channel))
 
-    def _item(self, alias: int, kind: FrameKind, frame: RenderedFrame, now: float) -> Item:
-        return frame_item(self._known, alias, kind, frame, now)
+    def _items(
+        self, channel: Channel, kind: FrameKind, frames: Iterable[RenderedFrame], now: float
+    ) -> list[Item]:
+        alias = self._announcement(channel).alias
+        return [frame_item(self._known, alias, kind, frame, now) for frame in frames]
 
     def _gap(self, gap: Gap, now: float) -> Item:
         return gap_item(Span(self.stream, self._known.epoch, gap.first, gap.stop), gap.reason, now)

@@ -38,8 +38,6 @@ class FrameMaker:
     """
 
     def __init__(self, rendition: Rendition, info: StreamInfo) -> None:
-        self.rendition = rendition
-        self._info = info
         self._renderer = Renderer(rendition.quality, info.rate_hz, info.leads)
         self._length = max(1, round(rendition.frame_s * info.rate_hz))
         self._phase = crc32(info.stream.encode()) % self._length

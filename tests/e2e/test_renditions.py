@@ -105,6 +105,8 @@ async def test_a_path_that_is_narrow_for_a_while(daphne: StartServer) -> None:
     ):
         playing = asyncio.create_task(play(device, simulated(patient), Pacer()))
         try:
+            await wide.until(lambda seen: seen.rendition == "lossless")
+            began = len(wide.frames)
             await narrow.until(lambda seen: seen.rendition in {"display", "overview"})
             settled = len(narrow.frames)
             await narrow.until(lambda seen: len(seen.frames) > settled + 20)
@@ -123,7 +125,7 @@ async def test_a_path_that_is_narrow_for_a_while(daphne: StartServer) -> None:
             assert wide.gaps == []
             reasons = {gap.reason for gap in narrow.gaps}
             assert reasons <= {GapReason.EXPIRED, GapReason.DROPPED, GapReason.RENDITION}
-            assert {frame.info.rendition for frame in wide.frames[20:]} == {"lossless"}
+            assert {frame.info.rendition for frame in wide.frames[began:]} == {"lossless"}
         finally:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
