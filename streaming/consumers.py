@@ -20,6 +20,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import parse_cookie
 
+from streaming.backfill import MAX_SPANS
 from streaming.core import messages
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
 from streaming.exceptions import (
@@ -174,7 +175,7 @@ class VitalConsumer(AsyncWebsocketConsumer):
         try:
             await work
         except ProtocolError as error:
-            await self._end(error.close_code, error.reason)
+            await self._end(error.close_code, error.reason, retry_after_ms=error.retry_after_ms)
         except Exception:  # our fault: logged whole, told shortly, and only this connection pays
             logger.exception("connection failed")
             await self._end(CloseCode.INTERNAL, "internal error")
@@ -188,11 +189,11 @@ class VitalConsumer(AsyncWebsocketConsumer):
             # uvicorn's and Autobahn's word for a peer that left; its `websocket.disconnect` is on the way.
             self._open = False
 
-    async def _end(self, code: CloseCode, reason: str) -> None:
+    async def _end(self, code: CloseCode, reason: str, *, retry_after_ms: int | None = None) -> None:
         if not self._open or self._ending:
             return
         self._ending = True
-        retry = RETRY_AFTER_MS.get(code)
+        retry = RETRY_AFTER_MS.get(code) if retry_after_ms is None else retry_after_ms
         # A peer that takes nothing any more must not keep what its connection holds (uvicorn's send waits).
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_DEADLINE_S):
@@ -223,6 +224,7 @@ class ViewerConsumer(VitalConsumer):
         super().__init__(*args, **kwargs)
         self._subscriber: Subscriber | None = None
         self._wanted: messages.Subscribe | None = None
+        self._resumes: list[messages.Resume] = []
         self._following = False
         self._visible: frozenset[str] = frozenset()
         self._roster = ""
@@ -240,9 +242,12 @@ class ViewerConsumer(VitalConsumer):
             subscriber.acked(message)
         elif isinstance(message, messages.Subscribe):
             self._wanted = message
-            if not self._following:
-                self._following = True
-                self.spawn(self._follow_wanted(subscriber))
+            self._follow_soon(subscriber)
+        elif isinstance(message, messages.Resume):
+            if len(self._resumes) >= MAX_SPANS or self.runtime.hub.recovery.is_full(subscriber):
+                raise RateLimitError(f"more than {MAX_SPANS} spans are being resumed")
+            self._resumes.append(message)
+            self._follow_soon(subscriber)
         elif isinstance(message, messages.TimeRequest):
             subscriber.tell(messages.time(time.time() * 1000, t0=message.t0), key="time")
         elif isinstance(message, messages.Bye):
@@ -274,6 +279,7 @@ class ViewerConsumer(VitalConsumer):
             await subscriber.aclose()
 
     async def _greet(self, hello: messages.ViewerHello) -> None:
+        self.runtime.admit_viewer()
         self.principal = await self._authenticate(hello)
         if self.runtime.connections_of(self.principal) >= CONNECTIONS_PER_PRINCIPAL:
             raise RateLimitError(f"more than {CONNECTIONS_PER_PRINCIPAL} connections")
@@ -311,29 +317,46 @@ class ViewerConsumer(VitalConsumer):
             self._roster = roster
             subscriber.tell(roster, key="roster")
 
+    def _follow_soon(self, subscriber: Subscriber) -> None:
+        if not self._following:
+            self._following = True
+            self.spawn(self._follow_wanted(subscriber))
+
     async def _follow_wanted(self, subscriber: Subscriber) -> None:
         """Bring what is watched to what was asked for last; a newer wish replaces one that still waits."""
         try:
-            while (wanted := self._wanted) is not None:
+            while (wanted := self._wanted) is not None or self._resumes:
                 self._wanted = None
-                await self._watch_only(subscriber, frozenset(wanted.streams))
-                self.runtime.hub.focus(subscriber, wanted.focus)
+                resumes, self._resumes = self._resumes, []
+                streams = self.watched if wanted is None else frozenset(wanted.streams)
+                await self._watch_only(subscriber, streams, frozenset(resume.stream for resume in resumes))
+                if wanted is not None:
+                    self.runtime.hub.focus(subscriber, wanted.focus)
+                for resume in resumes:
+                    self.runtime.hub.resume(subscriber, resume)
         finally:
             self._following = False
 
-    async def _watch_only(self, subscriber: Subscriber, wanted: frozenset[str]) -> None:
+    async def _watch_only(
+        self, subscriber: Subscriber, wanted: frozenset[str], resumed: frozenset[str]
+    ) -> None:
+        """Watch what is wanted and allowed; also what is resumed has to be both."""
         hub = self.runtime.hub
         for stream in self.watched - wanted:
             hub.unwatch(subscriber, stream)
         self.watched &= wanted
-        new = wanted - self.watched
-        if not new:
+        asked = (wanted - self.watched) | resumed
+        if not asked:
             return
-        allowed, denied = await database_sync_to_async(access.authorize_streams)(self.principal, new)
-        for stream in denied:
+        allowed, denied = await database_sync_to_async(access.authorize_streams)(self.principal, asked)
+        allowed &= wanted
+        for stream in asked - allowed:
             subscriber.tell(messages.denied(stream), key=f"denied.{stream}")
-        self.watched |= allowed
-        for stream in allowed:
+        for stream in self.watched & denied:
+            hub.unwatch(subscriber, stream)
+        new = allowed - self.watched
+        self.watched = (self.watched - denied) | new
+        for stream in new:
             await hub.watch(subscriber, stream)
 
 

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
+CONTROL_GROUP = "vital.control"
+"""Every process joins it: notices of changes, and questions for samples."""
 PUBLISH_DEADLINE_S = 1.0
 """One stalled Redis blocks every publisher of its layer; a second is what a tick may wait."""
 START_DEADLINE_S = 5.0
@@ -30,6 +32,7 @@ CLOSE_DEADLINE_S = 1.0
 """For ending the tasks and leaving all groups: the layer may hang, and the process has 5 s for its end."""
 
 LayerMessage = dict[str, Any]
+_Send = Callable[[str, LayerMessage], Awaitable[None]]
 
 
 class LayerLink:
@@ -49,7 +52,7 @@ class LayerLink:
         self._attempts: dict[str, asyncio.Future[None]] = {}
         """Set when the membership has been tried, whatever came of it."""
         self._membership_due = asyncio.Event()
-        self._outbound: deque[tuple[str, LayerMessage, int]] = deque()
+        self._outbound: deque[tuple[_Send, str, LayerMessage, int]] = deque()
         self._outbound_bytes = 0
         self._outbound_ready = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,28 +106,40 @@ class LayerLink:
         self._wanted.discard(group)
         self._unsettle((group,))
 
+    @property
+    def channel(self) -> str:
+        """Where `reply` of another process reaches this one."""
+        return self._channel
+
     def publish(self, group: str, message: LayerMessage, size_bytes: int = 0) -> None:
         """Queue `message` for every process that joined `group`; `size_bytes` is that of its payloads."""
+        self._queue(self._layer.group_send, group, message, size_bytes)
+
+    def reply(self, channel: str, message: LayerMessage, size_bytes: int = 0) -> None:
+        """Queue `message` for the one process whose `channel` this is."""
+        self._queue(self._layer.send, channel, message, size_bytes)
+
+    def _queue(self, send: _Send, target: str, message: LayerMessage, size_bytes: int) -> None:
         while self._outbound and (
             len(self._outbound) >= MAX_OUTBOUND or self._outbound_bytes + size_bytes > MAX_OUTBOUND_BYTES
         ):
             self._take_outbound()
             self.lost_messages += 1
-        self._outbound.append((group, message, size_bytes))
+        self._outbound.append((send, target, message, size_bytes))
         self._outbound_bytes += size_bytes
         self._outbound_ready.set()
 
-    def _take_outbound(self) -> tuple[str, LayerMessage]:
-        group, message, size_bytes = self._outbound.popleft()
+    def _take_outbound(self) -> tuple[_Send, str, LayerMessage]:
+        send, target, message, size_bytes = self._outbound.popleft()
         self._outbound_bytes -= size_bytes
-        return group, message
+        return send, target, message
 
     async def _publish(self) -> None:
         while True:
             await self._outbound_ready.wait()
             while self._outbound:
-                group, message = self._take_outbound()
-                if not await self._attempt(self._layer.group_send(group, message)):
+                send, target, message = self._take_outbound()
+                if not await self._attempt(send(target, message)):
                     self.lost_messages += 1
             self._outbound_ready.clear()
 

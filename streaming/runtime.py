@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -16,23 +17,24 @@ from django.db import Error as DatabaseFault
 
 from streaming.adaptive_compression import SAMPLE_S, AdaptiveCompression
 from streaming.compression import CompressionHandler
+from streaming.core.admission import Admission
 from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S
 from streaming.core.network import NetworkEstimator
 from streaming.core.profiles import ProfileSet
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
 from streaming.core.token_bucket import TokenBucket
-from streaming.exceptions import CloseCode, ProfileError
+from streaming.exceptions import BusyError, CloseCode, ProfileError
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
+from streaming.layer_link import CONTROL_GROUP
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
 
 logger = logging.getLogger(__name__)
 
-CONTROL_GROUP = "vital.control"
 ACCESS_NOTICE = "vital.access"
 PROFILES_NOTICE = "vital.profiles"
 POLL_S = 2.0
@@ -79,6 +81,7 @@ class Runtime:
         )
         self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
         self.stopping = False
+        self._admission = Admission(now=clock(), rng=random.Random())  # nosec B311
         self._clock = clock
         self._adaptive: dict[str, AdaptiveCompression] = {}
         self._cpu_budget = TokenBucket(CPU_S_PER_S, CPU_BURST_S, clock())
@@ -151,6 +154,12 @@ class Runtime:
         if self._tasks:
             await self._log_audit_head()
         await self.hub.aclose()
+
+    def admit_viewer(self) -> None:
+        """A viewer says hello. Raises BusyError when too many do at once; devices are always taken in."""
+        retry_after_s = self._admission.retry_after_s(self._clock())
+        if retry_after_s is not None:
+            raise BusyError("too many viewers come at once", round(1000 * retry_after_s))
 
     def add(self, connection: Connection) -> None:
         """Watch over an authenticated socket."""

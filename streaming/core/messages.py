@@ -52,6 +52,8 @@ class GapReason(StrEnum):
     SOURCE = "source"
     RENDITION = "rendition"
     """The viewer was sent numbers only."""
+    AWAY = "away"
+    """The viewer had no connection."""
 
 
 class SignalState(StrEnum):
@@ -88,6 +90,19 @@ class Ack:
     decoded_ms: float
     backlog: int
     held_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The viewer has all samples of the epoch before `next_sample`, and lacks what follows.
+
+    With `stop` it asks for the samples up to that index, of which it was told that they are missing.
+    """
+
+    stream: str
+    epoch: int
+    next_sample: int
+    stop: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +151,10 @@ class RosterEntry:
     online: bool
 
 
-def parse_viewer_message(text: str) -> ViewerHello | Subscribe | Ack | TimeRequest | Bye | None:
+ViewerMessage = ViewerHello | Subscribe | Ack | Resume | TimeRequest | Bye
+
+
+def parse_viewer_message(text: str) -> ViewerMessage | None:
     """What a viewer says in one text message; None for an unknown type, which is skipped."""
     return _parse(text, _VIEWER_MESSAGES)
 
@@ -177,6 +195,16 @@ def _ack(fields: Fields) -> Ack:
         fields.number("decoded_ms", 0),
         fields.integer("backlog", 0, MAX_SAFE_INTEGER),
         fields.number("held_ms", 0) if fields.has("held_ms") else 0.0,
+    )
+
+
+def _resume(fields: Fields) -> Resume:
+    next_sample = fields.integer("next_sample", 0, SAMPLE_LIMIT)
+    return Resume(
+        fields.text("stream", longest=64, pattern=STREAM_ID),
+        fields.integer("epoch", 0, MAX_SAFE_INTEGER),
+        next_sample,
+        fields.integer("to", next_sample + 1, SAMPLE_LIMIT) if fields.has("to") else None,
     )
 
 
@@ -227,10 +255,11 @@ def _check_protocol(fields: Fields) -> None:
         raise fields.refusal("protocol", f"is not {SUBPROTOCOL}")
 
 
-_VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerHello | Subscribe | Ack | TimeRequest | Bye]] = {
+_VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerMessage]] = {
     "hello": _viewer_hello,
     "subscribe": _subscribe,
     "ack": _ack,
+    "resume": _resume,
     "time": _time_request,
     "bye": lambda _: Bye(),
 }
