@@ -21,13 +21,13 @@ class _Start(NamedTuple):
 
 
 class Returning:
-    """Knows where each viewer of one stream began, and calls `lacks(viewer, span, now)` for what it lacks.
+    """Knows where each viewer of one stream began, and calls `lacks(viewer, span, newest_s, now)`.
 
     A viewer begins where the stream stands when it comes; where nothing is known of that, it begins with
     what comes first.
     """
 
-    def __init__(self, stream: str, lacks: Callable[[Subscriber, Span, float], None]) -> None:
+    def __init__(self, stream: str, lacks: Callable[[Subscriber, Span, float | None, float], None]) -> None:
         self._stream = stream
         self._lacks = lacks
         self._starts: dict[Subscriber, _Start] = {}
@@ -60,7 +60,7 @@ class Returning:
         if viewer in self._newcomers:
             self._resumes[viewer] = (resume, now + LIVE_WAIT_S)
         elif (start := self._starts.get(viewer)) is not None:
-            self._return(viewer, _Start(resume.epoch, resume.next_sample), start, now)
+            self._return(viewer, _Start(resume.epoch, resume.next_sample), start, resume.newest_s, now)
 
     def begins(self, epoch: int, first: int, now: float) -> None:
         """The next samples are those from `first` on."""
@@ -68,7 +68,7 @@ class Returning:
         unseen, self._unseen = self._unseen, {}
         for viewer, had in unseen.items():
             if had.epoch < epoch:
-                self._return(viewer, had, start, now)
+                self._return(viewer, had, start, None, now)
         self._settle(start, now)
 
     def stands(self, epoch: int, stop: int, now: float) -> None:
@@ -90,9 +90,11 @@ class Returning:
             if (waiting := self._resumes.pop(viewer, None)) is not None:
                 resume = waiting[0]
                 has = _Start(resume.epoch, resume.next_sample)
-                self._return(viewer, has, start, now)
+                self._return(viewer, has, start, resume.newest_s, now)
 
-    def _return(self, viewer: Subscriber, has: _Start, start: _Start, now: float) -> None:
+    def _return(
+        self, viewer: Subscriber, has: _Start, start: _Start, newest_s: float | None, now: float
+    ) -> None:
         """A viewer that has all before `has` is sent what comes from `start` on; the newest first."""
         spans: list[tuple[int, int, int]] = []
         if has.epoch == start.epoch:
@@ -106,4 +108,4 @@ class Returning:
             ]
         for epoch, first, stop in spans:
             if first < stop:
-                self._lacks(viewer, Span(self._stream, epoch, first, stop), now)
+                self._lacks(viewer, Span(self._stream, epoch, first, stop), newest_s, now)

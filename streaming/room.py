@@ -304,9 +304,14 @@ class Room:
             for span in holes:
                 self._on_missing(self, viewer, span, GapReason.DROPPED)
 
-    def _lacks(self, subscriber: Subscriber, span: Span, now: float) -> None:
-        """This viewer alone has not been sent these samples."""
+    def _lacks(self, subscriber: Subscriber, span: Span, newest_s: float | None, now: float) -> None:
+        """This viewer alone has not been sent these samples, and wants them all, or the newest of them."""
         subscriber.say(gap_item(span, GapReason.AWAY, now), self.group)
+        if newest_s is not None:
+            first = max(span.first, span.stop - int(newest_s * self._known.rate_hz))
+            if span.epoch != self._known.epoch or first >= span.stop:
+                return
+            span = Span(span.stream, span.epoch, first, span.stop)
         self._on_missing(self, subscriber, span, GapReason.AWAY)
 
     def _pass_over(self, gap: Gap, now: float) -> None:

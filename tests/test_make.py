@@ -197,6 +197,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.latency",
         "bench.levels",
         "bench.renditions",
+        "bench.resume",
     ]
     ran.clear()
     assert make.main(["bench", "--", "fanout"]) == 0

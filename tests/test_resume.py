@@ -369,3 +369,22 @@ def test_a_thousand_random_cuts(seed: int) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         had, _ = runner.run(_random_cuts(seed, 10))
         assert had
+
+
+@virtual_time
+async def test_who_wants_the_newest_seconds_alone_gets_no_more_and_is_told_of_all() -> None:
+    async with world() as at:
+        here, _ = at.hubs
+        await at.run(here, 1.0)
+        at.begin_epoch()
+        await at.run(here, 6.0)
+        client = Client()
+        await client.connect(here)
+        here.resume(client.subscriber, Resume("a", 1, 100, newest_s=2.0))
+        await at.run(here, 1.0)
+        client.read()
+        assert client.epochs[2].had.overlap(0, 1500) == [(1000, 1500)]
+        assert list(client.epochs[2].missing) == [(0, 1000)]
+        assert list(client.epochs[1].missing) == [(100, SAMPLE_LIMIT)]
+        assert here.recovery.spans == 0
+        await client.cut()

@@ -96,13 +96,15 @@ class Ack:
 class Resume:
     """The viewer has all samples of the epoch before `next_sample`, and lacks what follows.
 
-    With `stop` it asks for the samples up to that index, of which it was told that they are missing.
+    With `stop` it asks for the samples up to that index, of which it was told that they are missing. With
+    `newest_s` it wants no more than the last so many seconds before the first live sample.
     """
 
     stream: str
     epoch: int
     next_sample: int
     stop: int | None = None
+    newest_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _resume(fields: Fields) -> Resume:
         fields.integer("epoch", 0, MAX_SAFE_INTEGER),
         next_sample,
         fields.integer("to", next_sample + 1, SAMPLE_LIMIT) if fields.has("to") else None,
+        fields.number("newest_s", 0) if fields.has("newest_s") else None,
     )
 
 

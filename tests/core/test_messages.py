@@ -74,6 +74,9 @@ def test_viewer_messages_become_values() -> None:
     assert viewer(type="ack", n=7, decoded_ms=0.5, backlog=2) == Ack(7, 0.5, 2)
     assert viewer(type="resume", stream="a", epoch=3, next_sample=0) == Resume("a", 3, 0)
     assert viewer(type="resume", stream="a", epoch=3, next_sample=5, to=2**32) == Resume("a", 3, 5, 2**32)
+    assert viewer(type="resume", stream="a", epoch=3, next_sample=5, newest_s=64) == Resume(
+        "a", 3, 5, newest_s=64.0
+    )
     assert viewer(type="time", t0=-1) == TimeRequest(-1.0)
     assert viewer(type="bye") == Bye()
 
