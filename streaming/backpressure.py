@@ -413,7 +413,7 @@ class BackpressureHandler:
             window.on_sent(len(message), self._clock(), classes)
         try:
             begun = self._sender.begin(message, max_retries=self.profile.max_retries)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
             return
         if begun is not None:
@@ -430,7 +430,7 @@ class BackpressureHandler:
     async def _go_on_with(self, begun: Begun, classes: ClassMessages) -> None:
         try:
             await begun
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
         else:
             self._count_written(classes)
@@ -447,7 +447,7 @@ class BackpressureHandler:
                     held = classes if index == last else ()
                     window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
                 await self._sender.send(message, max_retries=self.profile.max_retries)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
         else:
             self._count_written(classes)

@@ -78,6 +78,8 @@ class Subscriber:
         rng: random.Random | None = None,
     ) -> None:
         self.cut = on_cut
+        self.watches = 0
+        """How many streams it watches."""
         self.focus: str | None = None
         """The stream that the user looks at."""
         self.wants: tuple[Want, ...] = ()
