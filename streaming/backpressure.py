@@ -260,7 +260,7 @@ class BackpressureHandler:
         dropped = sum(c.dropped + c.quota + c.emergency for c in counts)
         lost = sum(self._lost_in_flight)
         if window:
-            window.network.assess(now, waiting_s=window.oldest_age(now))
+            window.network.assess(now, waiting_s=window.waits_s(now))
         return BackpressureMetrics(
             buffer_size=len(self._outbox),
             buffer_bytes=self._outbox.size_bytes,

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import struct
 import sys
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 ACK_MESSAGES = 4
 ACK_S = 0.1
+CADENCE = re.compile(rb'"type":"cadence","messages":(\d+),"ms":(\d+)')
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Viewer(asyncio.Protocol):
         self._received = 0
         self._received_at = 0.0
         self._acked = 0
+        self._ack_messages = ACK_MESSAGES
+        self._ack_s = ACK_S
         self._timer: asyncio.TimerHandle | None = None
         self.connected = asyncio.get_running_loop().create_future()
         self.ready = asyncio.get_running_loop().create_future()
@@ -115,6 +119,8 @@ class Viewer(asyncio.Protocol):
             self._send({"type": "subscribe", "streams": self._streams, "focus": None})
             self.connected.set_result(None)
             return
+        if opcode == TEXT and (asked := CADENCE.search(buffer, at, at + size)):
+            self._ack_messages, self._ack_s = int(asked[1]), int(asked[2]) / 1000
         counts.messages += 1
         counts.payload_bytes += size
         if opcode == BINARY:
@@ -124,10 +130,10 @@ class Viewer(asyncio.Protocol):
         if self._token:
             self._received += 1
             self._received_at = asyncio.get_running_loop().time()
-            if self._received - self._acked >= ACK_MESSAGES:
+            if self._received - self._acked >= self._ack_messages:
                 self._ack()
             elif self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(ACK_S, self._ack)
+                self._timer = asyncio.get_running_loop().call_later(self._ack_s, self._ack)
 
     def _ack(self) -> None:
         if self._timer is not None:
