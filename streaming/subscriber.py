@@ -31,6 +31,8 @@ CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
 _LOW = MessagePriority.LOW - 1
+_GAP_BYTES = 110
+"""Of a gap without the name of its stream, about."""
 _BEST_FIRST = tuple(Quality)
 _GAP_REASONS = {
     DropReason.EXPIRED: GapReason.EXPIRED,
@@ -341,7 +343,14 @@ def gap_item(span: Span, reason: GapReason, now: float) -> Item:
             recoverable=reason is GapReason.SOURCE,
         )
 
-    text = render(span)
     return Item(
-        text, MessagePriority.HIGH, now, len(text), ("gap", reason), span, control=True, render=render
+        "",
+        MessagePriority.HIGH,
+        now,
+        _GAP_BYTES + len(span.stream),
+        ("gap", reason),
+        span,
+        control=True,
+        render=render,
+        unwritten=True,
     )
