@@ -152,7 +152,9 @@ class Hub:
                 on_news=self._choose_soon,
                 on_missing=self.recovery.fill,
             )
-        self._subscribers[subscriber][stream] = room
+        rooms = self._subscribers[subscriber]
+        rooms[stream] = room
+        subscriber.watches = len(rooms)
         room.enter(subscriber)
         self._choose_soon([subscriber])
         if is_new:
@@ -160,8 +162,10 @@ class Hub:
 
     def unwatch(self, subscriber: Subscriber, stream: str) -> None:
         """Stop delivering `stream`; what is queued for it is abandoned."""
-        room = self._subscribers.get(subscriber, {}).pop(stream, None)
+        rooms = self._subscribers.get(subscriber, {})
+        room = rooms.pop(stream, None)
         if room is not None:
+            subscriber.watches = len(rooms)
             room.leave(subscriber, self._clock())
             self.recovery.forget(subscriber, stream)
             subscriber.forget(room.group)

@@ -198,6 +198,9 @@ export class Connection {
         this.#send({ type: "time", t0: now });
         if (this.#wanted) this.#follow(this.#wanted.streams);
         return;
+      case "cadence":
+        this.#acks?.change(message);
+        return;
       case "time":
         if (message.t0 !== undefined) this.#clock.answered(message.t0, now, message.server_ms);
         return;
