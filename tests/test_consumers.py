@@ -13,9 +13,15 @@ import pytest
 
 from streaming import consumers
 from streaming.compression import CompressionHandler
-from streaming.consumers import CLOSE_DEADLINE_S, DEVICE_SILENCE_S, HELLO_DEADLINE_S, DeviceConsumer
+from streaming.consumers import (
+    CLOSE_DEADLINE_S,
+    DEVICE_SILENCE_S,
+    HELLO_DEADLINE_S,
+    DeviceConsumer,
+    ViewerConsumer,
+)
 from streaming.core.streams import Source
-from streaming.exceptions import CloseCode
+from streaming.exceptions import BusyError, CloseCode
 from streaming.ingest import Ingest
 from streaming.store import access
 from streaming.store.access import DeviceAccess
@@ -158,3 +164,22 @@ def test_a_slow_database_is_not_the_fault_of_who_said_hello_in_time(monkeypatch:
             assert connection.codes == []
 
     greeted()
+
+
+@virtual_time
+async def test_a_viewer_that_is_not_let_in_is_told_of_a_time_of_its_own() -> None:
+    def admit_viewer() -> None:
+        raise BusyError("too many viewers come at once", 2345)
+
+    runtime = SimpleNamespace(stopping=False, admit_viewer=admit_viewer, remove=lambda connection: None)
+    connection = Connection()
+    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
+    serving = asyncio.create_task(ViewerConsumer()(scope, connection.receive, connection.send))
+    connection.begin()
+    await connection.say({"type": "hello", "protocol": "vital.v1", "token": "T"})
+    assert connection.codes == [CloseCode.BUSY]
+    assert connection.heard == [
+        {"type": "bye", "code": 4013, "reason": "too many viewers come at once", "retry_after_ms": 2345}
+    ]
+    connection.end()
+    await serving

@@ -17,14 +17,14 @@ from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
 from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
-from streaming.exceptions import CloseCode, ProfileError
+from streaming.exceptions import BusyError, CloseCode, ProfileError
 from streaming.hub import LINGER_S
 from streaming.ingest import FORGET_S
 from streaming.layer_link import CONTROL_GROUP
 from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, KEEP_EVERY_S, POLL_S, Runtime
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind, Verdict
-from tests.fakes import virtual_time
+from tests.fakes import FakeClock, virtual_time
 from tests.viewers import Viewer, frames_of, stream_info, turns
 
 NURSE, OTHER = (Principal(PrincipalKind.SESSION, user_id=n, session_key=f"s{n}") for n in (1, 2))
@@ -561,3 +561,15 @@ async def test_counted_refusals_are_written_each_minute_and_at_the_end(store: St
         assert store.repeats == [(began + audit.REPEAT_S, False), (began + 2 * audit.REPEAT_S, False)]
         store.repeats.clear()
     assert [ending for _, ending in store.repeats] == [True]
+
+
+async def test_viewers_are_let_in_up_to_a_burst_and_then_told_when_to_come() -> None:
+    clock = FakeClock()
+    here = Runtime(InMemoryChannelLayer(), clock=clock)
+    for _ in range(200):
+        here.admit_viewer()
+    with pytest.raises(BusyError) as refused:
+        here.admit_viewer()
+    assert 10 <= (refused.value.retry_after_ms or 0) <= 510
+    clock.advance(0.011)
+    here.admit_viewer()
