@@ -11,6 +11,7 @@ from streaming.backfill import Backfill
 from streaming.core.items import Span
 from streaming.core.messages import SAMPLE_LIMIT, GapReason, Resume
 from streaming.core.ring import Rings
+from streaming.core.streams import StreamInfo
 from streaming.room import Room
 from streaming.sources import FrameSource
 from streaming.subscriber import Subscriber
@@ -33,10 +34,22 @@ class Recovery:
     ) -> None:
         self.rings = rings
         self.sources: list[FrameSource] = list(sources)
-        self.paused = False
+        self._paused = False
         self._clock = clock
         self._backfills: dict[Subscriber, Backfill] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether all that is late is held back."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._paused = paused
+        if not paused:
+            for subscriber in self._backfills:
+                subscriber.handler.wake_to_pull()
 
     @property
     def spans(self) -> int:
@@ -51,7 +64,7 @@ class Recovery:
         backfill = self._backfills.get(subscriber)
         if backfill is None:
             backfill = self._backfills[subscriber] = Backfill(
-                subscriber, self.sources, clock=self._clock, may_send=lambda: not self.paused
+                subscriber, self.sources, clock=self._clock, may_send=lambda: not self._paused
             )
         if not backfill.is_full:
             backfill.add(room, span, reason)
@@ -64,8 +77,8 @@ class Recovery:
     def resume(self, room: Room, subscriber: Subscriber, resume: Resume) -> None:
         """A viewer of a room says what it has; where nothing has come yet, the rings say where it stands."""
         now = self._clock()
-        if not room.is_placed and (newest := self.rings.newest(room.stream, now)) is not None:
-            room.place(*newest, now)
+        if not room.is_placed and (stands_at := self.rings.stands_at(room.stream, now)) is not None:
+            room.place(*stands_at, now)
         room.resume(subscriber, resume, now)
 
     def tend(self, room: Room) -> None:
@@ -97,6 +110,8 @@ class Recovery:
         task.add_done_callback(self._tasks.discard)
 
     async def _look_up(self, room: Room, resume: Resume) -> None:
+        """Let the room go on behind the newest sample that any source has."""
+        found: tuple[int, StreamInfo] | None = None
         for source in self.sources:
             try:
                 page = await source.read(
@@ -106,6 +121,8 @@ class Recovery:
                 logger.exception("%s failed to read stream %s", type(source).__name__, resume.stream)
                 continue
             if page.info is not None and page.frames:
-                newest = page.frames[0]
-                room.place(page.info, newest.first + newest.count, self._clock())
-                return
+                stop = page.frames[0].first + page.frames[0].count
+                if found is None or stop > found[0]:
+                    found = stop, page.info
+        if found is not None:
+            room.place(found[1], found[0], self._clock())

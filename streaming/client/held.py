@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streaming.client.events import Event, Frame, Gap
 from streaming.core.client_messages import resume
-from streaming.core.messages import SAMPLE_LIMIT
+from streaming.core.messages import SAMPLE_LIMIT, GapReason
 from streaming.core.spans import SpanSet
 
 MAX_ASKED = 8
@@ -54,7 +54,10 @@ class Held:
                 epoch.missing.remove(event.first, event.stop)
                 return
             epoch.missing.add(event.first, event.stop)
-            epoch.told.add(event.first, event.stop)
+            if (
+                event.reason is not GapReason.SOURCE
+            ):  # the device may still send them, and nobody else has them
+                epoch.told.add(event.first, event.stop)
             while len(epoch.missing) > MAX_MISSING:
                 epoch.missing.remove(*next(iter(epoch.missing)))
 

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streaming.core.bundle import Bundle, WaveFrame
+from streaming.core.frames import FrameKind
 from streaming.core.streams import StreamInfo
 
 KEPT_S = 60.0
 MAX_RING_BYTES = 1024 * 1024
 """Of one stream. Sixteen leads at 2 kHz, lossless, are 0.8 MB a minute; twelve at 500 Hz 0.15 MB."""
+LATELY_S = 3.0
+"""A chunk of a device has at most two seconds."""
 _FRAME_COST_BYTES = 200
 """Of a frame besides its payload: the objects that hold it."""
 
@@ -66,6 +69,8 @@ class Ring:
     def __init__(self, *, kept_s: float = KEPT_S, max_bytes: int = MAX_RING_BYTES) -> None:
         self.is_own = False
         """Whether a device of this process wrote what is kept."""
+        self.came: tuple[float, StreamInfo, int] | None = None
+        """When the last live frame came, of which epoch, and the index behind it."""
         self.size_bytes = 0
         self._kept_s = kept_s
         self._max_bytes = max_bytes
@@ -98,14 +103,6 @@ class Ring:
             if not epoch.frames:
                 del self._epochs[number]
 
-    def newest(self) -> tuple[StreamInfo, int] | None:
-        """The newest epoch, and the index behind its newest sample; None when nothing is kept."""
-        if not self._epochs:
-            return None
-        epoch = self._epochs[max(self._epochs)]
-        last = epoch.frames[-1]
-        return epoch.info, last.first + last.count
-
     def read(self, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
         """What is kept of samples `first` to `stop`, newest first: at most the bytes, but one frame if any.
 
@@ -135,8 +132,13 @@ class Rings:
 
     def take(self, bundle: Bundle, now: float, *, own: bool) -> None:
         """Keep the frames of a bundle; `own` when a device of this process sent them."""
-        if bundle.frames:
-            self.keep(bundle.info, bundle.frames, now).is_own |= own
+        if not bundle.frames:
+            return
+        ring = self.keep(bundle.info, bundle.frames, now)
+        ring.is_own |= own
+        last = bundle.frames[-1]
+        if last.kind is FrameKind.WAVEFORM:
+            ring.came = now, bundle.info, last.first + last.count
 
     def keep(self, info: StreamInfo, frames: Sequence[WaveFrame], now: float) -> Ring:
         """Keep frames of one epoch in the ring of their stream, which is returned."""
@@ -152,13 +154,15 @@ class Rings:
         ring = self._rings.get(stream)
         return ring if ring is not None and ring.is_own else None
 
-    def newest(self, stream: str, now: float) -> tuple[StreamInfo, int] | None:
-        """The newest epoch of a stream and the index behind its newest sample, as far as is known here."""
+    def stands_at(self, stream: str, now: float) -> tuple[StreamInfo, int] | None:
+        """The epoch of a stream, and the index behind the last live sample of it; None where none came lately.
+
+        What came long ago says nothing: the device may have been at another process since.
+        """
         ring = self._rings.get(stream)
-        if ring is None:
+        if ring is None or ring.came is None or now - ring.came[0] > LATELY_S:
             return None
-        ring.forget(now)
-        return ring.newest()
+        return ring.came[1:]
 
     def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
         """As `Ring.read`, of one stream."""

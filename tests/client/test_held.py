@@ -86,6 +86,12 @@ def test_what_came_by_itself_in_between_is_not_asked_for() -> None:
     assert said(mine.on_good_network()) == [(1, 0, 50)]
 
 
+def test_what_the_device_may_still_send_is_asked_for_behind_a_reconnect_alone() -> None:
+    mine = held(frame(0), gap(50, 100, reason=GapReason.SOURCE))
+    assert mine.on_good_network() + mine.on_good_network() == []
+    assert said(mine.on_connect()) == [(1, 100, None), (1, 50, 100)]
+
+
 def test_few_are_asked_for_at_a_time_the_newest_first() -> None:
     mine = held(*(gap(100 * n, 100 * n + 50) for n in range(MAX_ASKED + 3)))
     first = said(mine.on_connect())[1:]

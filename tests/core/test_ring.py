@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
-from streaming.core.ring import KEPT_S, NOTHING, Ring, Rings
+from streaming.core.ring import KEPT_S, LATELY_S, NOTHING, Ring, Rings
 from tests.viewers import stream_info
 
 INFO = stream_info()
@@ -48,7 +48,6 @@ def test_late_frames_stand_where_their_samples_do() -> None:
     ring = filled(0, 100)
     ring.append(INFO, frame(50, late=True), 1.0)
     assert firsts(ring, 0, 200) == [100, 50, 0]
-    assert ring.newest() == (INFO, 150)
 
 
 def test_a_frame_that_is_there_already_is_not_kept_twice() -> None:
@@ -65,7 +64,7 @@ def test_forgets_by_age_in_every_epoch() -> None:
     assert firsts(ring, 0, 100) == []
     assert firsts(ring, 0, 100, epoch=2) == [0]
     ring.forget(31 + KEPT_S)
-    assert (len(ring), ring.size_bytes, ring.newest()) == (0, 0, None)
+    assert (len(ring), ring.size_bytes) == (0, 0)
 
 
 def test_forgets_the_oldest_beyond_its_bytes() -> None:
@@ -98,10 +97,16 @@ class TestRings:
     def test_a_stream_of_which_nothing_comes_is_forgotten(self) -> None:
         rings = Rings()
         rings.take(Bundle(INFO, frames=(frame(0),)), 0.0, own=True)
-        rings.take(Bundle(INFO), 50.0, own=True)
-        assert rings.newest("a", 50.0) == (INFO, 50)
-        assert rings.newest("a", KEPT_S + 1) is None
         rings.forget(KEPT_S + 1)
         assert rings.own("a") is None
-        assert rings.newest("b", 0.0) is None
         assert rings.read("b", 1, 0, 1, max_bytes=1) == NOTHING
+
+    def test_a_stream_stands_where_its_last_live_frame_ended_if_that_was_lately(self) -> None:
+        rings = Rings()
+        rings.take(Bundle(INFO, frames=(frame(0), frame(50))), 0.0, own=True)
+        rings.take(Bundle(INFO, frames=(frame(20, 5, late=True),)), 1.0, own=True)
+        rings.keep(INFO, (frame(500),), 2.0)  # fetched from elsewhere: it did not come live
+        rings.take(Bundle(INFO), 2.0, own=True)
+        assert rings.stands_at("a", LATELY_S) == (INFO, 100)
+        assert rings.stands_at("a", LATELY_S + 0.1) is None
+        assert rings.stands_at("b", 0.0) is None

@@ -33,6 +33,7 @@ test("what came meanwhile, what is too old and what is lost is not asked for", (
   const ring = ringOf([0, 100], [120, 150], [200, 300]);
   gaps.hear(gap(100, 200), 0);
   gaps.hear(gap(150, 200, { recoverable: false }), 1);
+  gaps.hear(gap(100, 105, { reason: "source" }), 1);
   assert.deepEqual(gaps.wanted(ring, 110, 5), [[110, 120]]);
 });
 

@@ -54,6 +54,7 @@ export class Gaps {
 
   /**
    * Spans [from, to) that are to be asked for now, newest first: they may still come, and have not by themselves.
+   * What the device has not sent, nobody else has.
    * @param {import("../ecg/ring.js").SampleRing} ring
    * @param {number} first nothing before it is wanted
    * @param {number} now
@@ -64,7 +65,7 @@ export class Gaps {
     const spans = [];
     for (let k = this.#told.length - 1; k >= 0 && spans.length < ASKED_AT_ONCE; k--) {
       const gap = this.#told[k];
-      if (!gap.recoverable || gap.asked || now - gap.at < PATIENCE_S) continue;
+      if (!gap.recoverable || gap.asked || gap.reason === "source" || now - gap.at < PATIENCE_S) continue;
       gap.asked = true;
       const to = Math.min(gap.to, ring.stop);
       let at = Math.max(gap.from, first, ring.oldest);
