@@ -78,7 +78,9 @@ class Recovery:
         """A viewer of a room says what it has; where nothing has come yet, the rings say where it stands."""
         now = self._clock()
         if not room.is_placed and (stands_at := self.rings.stands_at(room.stream, now)) is not None:
-            room.place(*stands_at, now)
+            info, stop = stands_at
+            if (info.epoch, stop) >= (resume.epoch, resume.next_sample):  # else it stood elsewhere since
+                room.place(info, stop, now)
         room.resume(subscriber, resume, now)
 
     def tend(self, room: Room) -> None:

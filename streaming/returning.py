@@ -36,6 +36,8 @@ class Returning:
         """Those who begin where it was kept that the stream stands: nothing came since."""
         self._resumes: dict[Subscriber, tuple[Resume, float]] = {}
         """Of newcomers, with the time at which they are looked up."""
+        self._ahead: dict[Subscriber, _Start] = {}
+        """Those who had more, on another process, than has come here."""
 
     @property
     def waits(self) -> bool:
@@ -52,7 +54,7 @@ class Returning:
     def leave(self, viewer: Subscriber) -> None:
         """A viewer is gone."""
         self._newcomers.discard(viewer)
-        for known in (self._starts, self._unseen, self._resumes):
+        for known in (self._starts, self._unseen, self._ahead, self._resumes):
             known.pop(viewer, None)
 
     def resume(self, viewer: Subscriber, resume: Resume, now: float) -> None:
@@ -61,6 +63,11 @@ class Returning:
             self._resumes[viewer] = (resume, now + LIVE_WAIT_S)
         elif (start := self._starts.get(viewer)) is not None:
             self._return(viewer, _Start(resume.epoch, resume.next_sample), start, resume.newest_s, now)
+
+    def ahead(self, viewer: Subscriber, epoch: int) -> int:
+        """Before which index a viewer has all of the epoch, where that is not known by what came here."""
+        has = self._ahead.get(viewer)
+        return has.first if has is not None and has.epoch == epoch else 0
 
     def begins(self, epoch: int, first: int, now: float) -> None:
         """The next samples are those from `first` on."""
@@ -97,9 +104,11 @@ class Returning:
     ) -> None:
         """A viewer that has all before `has` is sent what comes from `start` on; the newest first."""
         spans: list[tuple[int, int, int]] = []
-        if has.epoch == start.epoch:
+        if has > start:
+            self._ahead[viewer] = has
+        elif has.epoch == start.epoch:
             spans = [(has.epoch, has.first, start.first)]
-        elif has.epoch < start.epoch:
+        else:
             between = range(start.epoch - 1, max(has.epoch, start.epoch - MAX_EPOCHS), -1)
             spans = [
                 (start.epoch, 0, start.first),

@@ -107,9 +107,19 @@ class Room:
             return
         if resume.stop is None:
             self._returning.resume(subscriber, resume, now)
+            if self._strip.stop is not None:
+                self._fan_out.hand_on(self.stream)
+                self._hold_back(subscriber, self._strip.stop)
         else:
             span = Span(self.stream, resume.epoch, resume.next_sample, resume.stop)
             self._on_missing(self, subscriber, span, GapReason.AWAY)
+
+    def _hold_back(self, subscriber: Subscriber, stands_at: int) -> None:
+        """A viewer that has had more elsewhere than has come here joins where that ends."""
+        channel, has = self._seats[subscriber], self._returning.ahead(subscriber, self._known.epoch)
+        if has > stands_at and channel.rendition.quality is not Quality.VITALS:
+            channel.leave(subscriber)
+            channel.joining[subscriber] = has
 
     @property
     def is_placed(self) -> bool:
@@ -291,6 +301,8 @@ class Room:
         """What comes begins here: a GAP for what lies before and was lost on the way."""
         if self._returning.waits:
             self._returning.begins(self._known.epoch, first, now)
+            for viewer in self._seats:
+                self._hold_back(viewer, first)
         expected = self._strip.stop
         if expected is not None and expected < first:
             self._pass_over(Gap(expected, first, GapReason.DROPPED), now)
@@ -301,8 +313,11 @@ class Room:
         self._fan_out.hand_on(self.stream)
         holes, self._holes = self._holes, []
         for viewer in list(self._seats):
-            for span in holes:
-                self._on_missing(self, viewer, span, GapReason.DROPPED)
+            for hole in holes:
+                first = max(hole.first, self._returning.ahead(viewer, hole.epoch))
+                if first < hole.stop:
+                    span = Span(hole.stream, hole.epoch, first, hole.stop)
+                    self._on_missing(self, viewer, span, GapReason.DROPPED)
 
     def _lacks(self, subscriber: Subscriber, span: Span, newest_s: float | None, now: float) -> None:
         """This viewer alone has not been sent these samples, and wants them all, or the newest of them."""
@@ -342,6 +357,8 @@ class Room:
         for channel in self._used():
             if channel.rendition == CANONICAL:
                 channel.items += self._items(channel, frame.kind, [as_it_came(frame)], now)
+                if channel.joining:
+                    self._let_in(channel, now)
             elif channel.rendition.quality is not Quality.VITALS:
                 self._render(channel, frame, now)
 

@@ -388,3 +388,26 @@ async def test_who_wants_the_newest_seconds_alone_gets_no_more_and_is_told_of_al
         assert list(client.epochs[1].missing) == [(100, SAMPLE_LIMIT)]
         assert here.recovery.spans == 0
         await client.cut()
+
+
+@pytest.mark.parametrize("is_placed", [True, False])
+def test_who_had_more_elsewhere_than_came_here_gets_nothing_twice(is_placed: bool) -> None:
+    @virtual_time
+    async def run() -> None:
+        async with world(shared=False, count=2) as at:
+            ahead, behind = at.hubs
+            client = Client()
+            await client.connect(ahead)
+            await at.run(ahead, 2.0)
+            await client.cut()
+            at.at = 400  # what the client has up to 500 comes to the other process only now
+            if is_placed:
+                at.send(behind)
+            await client.connect(behind)
+            await at.run(behind, 2.0)
+            client.judge(1, at.at - 2 * CHUNK)
+            live = [frame for frame in client.frames if frame[1] is FrameKind.WAVEFORM]
+            assert live[-1][4] >= 800, "it goes on live"
+            await client.cut()
+
+    run()

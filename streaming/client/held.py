@@ -54,9 +54,8 @@ class Held:
                 epoch.missing.remove(event.first, event.stop)
                 return
             epoch.missing.add(event.first, event.stop)
-            if (
-                event.reason is not GapReason.SOURCE
-            ):  # the device may still send them, and nobody else has them
+            # What the device has not sent it may still send, and nobody else has it.
+            if event.reason is not GapReason.SOURCE:
                 epoch.told.add(event.first, event.stop)
             while len(epoch.missing) > MAX_MISSING:
                 epoch.missing.remove(*next(iter(epoch.missing)))

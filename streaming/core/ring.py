@@ -155,7 +155,7 @@ class Rings:
         return ring if ring is not None and ring.is_own else None
 
     def stands_at(self, stream: str, now: float) -> tuple[StreamInfo, int] | None:
-        """The epoch of a stream, and the index behind the last live sample of it; None where none came lately.
+        """The epoch of a stream, and the index behind its last live sample; None where none came lately.
 
         What came long ago says nothing: the device may have been at another process since.
         """
