@@ -165,31 +165,32 @@ class TestDatabase:
 class TestHistoryDatabase:
     """A file beside SQLite, the same PostgreSQL, or what its own URL says."""
 
-    def test_beside_sqlite_it_is_a_file_in_the_var_directory(self, tmp_path: Path) -> None:
-        for url in ("", "sqlite:////elsewhere/db.sqlite3"):
-            made = env.history_database("", env.database(url, tmp_path), tmp_path)
-            assert made["NAME"] == str(tmp_path / "history.sqlite3")
+    def test_it_lies_beside_the_file_of_sqlite(self, tmp_path: Path) -> None:
+        """So that processes which share the one share the other, whatever their var directories are."""
+        for url, directory in (("", tmp_path), ("sqlite:////srv/db.sqlite3", "/srv")):
+            made = env.history_database("", env.database(url, tmp_path))
+            assert made["NAME"] == f"{directory}/history.sqlite3"
             assert made["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
             assert made["CONN_MAX_AGE"] > 0
 
     def test_with_postgresql_it_is_the_same_database(self, tmp_path: Path) -> None:
         default = env.database("postgres://user:pw@db.example/vital?sslmode=require", tmp_path)
-        made = env.history_database("", default, tmp_path)
+        made = env.history_database("", default)
         assert {**made, "OPTIONS": None} == {**default, "OPTIONS": None}
         assert made["OPTIONS"] == {"connect_timeout": 5, "tcp_user_timeout": 10_000, "sslmode": "require"}
         assert default["OPTIONS"] == {"sslmode": "require"}
 
     def test_its_own_url_wins(self, tmp_path: Path) -> None:
         default = env.database("", tmp_path)
-        made = env.history_database("postgres://db/history?connect_timeout=1", default, tmp_path)
+        made = env.history_database("postgres://db/history?connect_timeout=1", default)
         assert (made["NAME"], made["OPTIONS"]["connect_timeout"]) == ("history", "1")
         default = env.database("postgres://db/vital", tmp_path)
-        assert env.history_database("sqlite:////srv/h.db", default, tmp_path)["NAME"] == "/srv/h.db"
+        assert env.history_database("sqlite:////srv/h.db", default)["NAME"] == "/srv/h.db"
 
     @pytest.mark.parametrize("url", ["mysql://host/db", "postgres://u:pw@db:abc/vital", "sqlite://"])
     def test_anything_else_stops_the_start_and_names_the_variable(self, url: str, tmp_path: Path) -> None:
         with pytest.raises(ImproperlyConfigured, match="HISTORY_DATABASE_URL") as refusal:
-            env.history_database(url, env.database("", tmp_path), tmp_path)
+            env.history_database(url, env.database("", tmp_path))
         assert "pw" not in str(refusal.value)
 
 

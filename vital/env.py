@@ -104,9 +104,7 @@ def whole(environ: Mapping[str, str], name: str, unit: str, *, default: int, lea
     return _whole(environ, name, unit, default, least)
 
 
-def database(
-    url: str, directory: Path, *, name: str = "DATABASE_URL", file: str = "db.sqlite3"
-) -> dict[str, Any]:
+def database(url: str, directory: Path, *, name: str = "DATABASE_URL") -> dict[str, Any]:
     """Django's settings for the URL that the variable `name` holds; without one, SQLite in `directory`.
 
     Twenty lines of ours, because two kinds of URL do not need a dependency (dj-database-url).
@@ -122,7 +120,7 @@ def database(
             f"{name} cannot be read: the port must be a number, and / : @ [ in a password as %2F etc."
         ) from None
     if not url or parts.scheme == "sqlite":
-        path = unquote(parts.path[1:]) if url else str(directory / file)
+        path = unquote(parts.path[1:]) if url else str(directory / "db.sqlite3")
         if not path:
             raise ImproperlyConfigured(f"{name} needs a path: sqlite:///relative or sqlite:////absolute")
         return {
@@ -151,17 +149,19 @@ def database(
     }
 
 
-def history_database(url: str, default: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Django's settings for `HISTORY_DATABASE_URL`; without one, a file beside SQLite, else `default` again.
+def history_database(url: str, default: Mapping[str, Any]) -> dict[str, Any]:
+    """Django's settings for `HISTORY_DATABASE_URL`; without one, beside SQLite's file, or `default` again.
 
     A writer that is always there: its connection stays open, because the last one that a SQLite database
     loses waits for the disk. A PostgreSQL that has vanished is noticed by the system after ten seconds, not
     after two hours.
     """
-    if not url and not default["ENGINE"].endswith("sqlite3"):
-        chosen = {**default, "OPTIONS": dict(default["OPTIONS"])}
+    if url:
+        chosen = database(url, Path(), name="HISTORY_DATABASE_URL")
     else:
-        chosen = database(url, directory, name="HISTORY_DATABASE_URL", file="history.sqlite3")
+        chosen = {**default, "OPTIONS": dict(default["OPTIONS"])}
+        if chosen["ENGINE"].endswith("sqlite3"):
+            chosen["NAME"] = str(Path(chosen["NAME"]).with_name("history.sqlite3"))
     if chosen["ENGINE"].endswith("sqlite3"):
         chosen["CONN_MAX_AGE"] = 60
     else:

@@ -74,9 +74,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES = {"default": env.database(os.environ.get("DATABASE_URL", ""), VAR_DIR)}
-DATABASES["history"] = env.history_database(
-    os.environ.get("HISTORY_DATABASE_URL", ""), DATABASES["default"], VAR_DIR
-)
+DATABASES["history"] = env.history_database(os.environ.get("HISTORY_DATABASE_URL", ""), DATABASES["default"])
 DATABASE_ROUTERS = ["streaming.store.routing.HistoryRouter"]
 for _alias, _database in DATABASES.items():
     if _database["ENGINE"].endswith("sqlite3"):

@@ -42,7 +42,7 @@ def history_template(django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytes
 def history_postgres(django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest) -> str:
     """The URL of a migrated history in PostgreSQL, which the tests share."""
     url: str = request.getfixturevalue("postgres").database()
-    with django_db_blocker.unblock(), histories.history_at(histories.settings_of(url, Path())):
+    with django_db_blocker.unblock(), histories.history_at(histories.settings_of(url)):
         call_command("migrate", "streaming", database=HISTORY, verbosity=0)
     return url
 
@@ -56,11 +56,11 @@ def history_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def history_db(django_db_blocker: DjangoDbBlocker, history_url: str, tmp_path: Path) -> Iterator[str]:
+def history_db(django_db_blocker: DjangoDbBlocker, history_url: str) -> Iterator[str]:
     """The alias `history` names a database of its own: once SQLite, once PostgreSQL."""
     with (
         django_db_blocker.unblock(),
-        histories.history_at(histories.settings_of(history_url, tmp_path)),
+        histories.history_at(histories.settings_of(history_url)),
     ):
         yield history_url
         histories.empty()

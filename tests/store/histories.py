@@ -72,18 +72,19 @@ def history_at(settings: dict[str, Any]) -> Iterator[None]:
         connections[HISTORY] = old
 
 
-def settings_of(url: str, directory: Path) -> dict[str, Any]:
+def settings_of(url: str) -> dict[str, Any]:
     """Django's settings of a history at this URL."""
-    return env.history_database(url, {"ENGINE": "sqlite3"}, directory)
+    return env.history_database(url, {})
 
 
 def make_template(directory: Path) -> Path:
     """A migrated history in SQLite, to be copied."""
-    with history_at(settings_of("", directory)):
+    file = directory / "history.sqlite3"
+    with history_at(settings_of(f"sqlite:///{file}")):
         call_command("migrate", "streaming", database=HISTORY, verbosity=0)
         with connections[HISTORY].cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return directory / "history.sqlite3"
+    return file
 
 
 def copy_of(template: Path, directory: Path) -> str:
