@@ -1,7 +1,7 @@
 """What the history costs: CPU, and the time of what is live, of 64 patients with twelve leads at 500 Hz.
 
-One process publishes 640 frames a second in real time, encoded beforehand, to a hub whose four viewers watch
-16 patients each and acknowledge at once. Every other stretch of time the same frames also go to the recorder,
+One process publishes 640 frames a second in real time, encoded beforehand, to a hub whose 32 viewers watch
+two patients each and acknowledge at once. Every other stretch of time the same frames also go to the recorder,
 which writes them to SQLite in a file and prunes as much as it writes; nothing else differs. CPU is user and
 system time: of the whole process, stretch against stretch; and of the history alone, which is its thread, and
 what `take` costs on the loop's. Latency is from the call of `publish` to the viewer's socket. Bytes are those
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from streaming.store.history_keeper import HistoryKeeper
 
 PATIENTS = 64
-VIEWERS = 4
+VIEWERS = 32
 RATE_HZ = 500
 FRAME = 50
 FRAME_S = FRAME / RATE_HZ

@@ -14,7 +14,7 @@ from streaming.models_history import HistoryChunk, HistoryPin
 from streaming.store.routing import HISTORY
 
 STEP_CHUNKS = 100
-"""Rows a transaction: a megabyte or so, for which SQLite holds its write lock some milliseconds."""
+"""Rows a transaction: a megabyte or so, for which SQLite holds its write lock 20 ms on a busy machine."""
 STEP_PINS = 100
 PINNED_SHARE = 0.5
 """Of the bytes of the history: an alarm that repeats for a week must not drive out what is of today."""
