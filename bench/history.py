@@ -1,11 +1,11 @@
 """What the history costs: CPU, and the time of what is live, of 64 patients with twelve leads at 500 Hz.
 
 One process publishes 640 frames a second in real time, encoded beforehand, to a hub whose 32 viewers watch
-two patients each and acknowledge at once. Every other stretch of time the same frames also go to the recorder,
-which writes them to SQLite in a file and prunes as much as it writes; nothing else differs. CPU is user and
-system time: of the whole process, stretch against stretch; and of the history alone, which is its thread, and
-what `take` costs on the loop's. Latency is from the call of `publish` to the viewer's socket. Bytes are those
-of chunks of the simulated heart, and of real records where there are any (VITAL_DATA).
+two patients each and acknowledge at once. In every other stretch of time the same frames also go to the
+recorder, which writes them to SQLite in a file and prunes as much as it writes; nothing else differs. CPU is
+user and system time: of the whole process, stretch against stretch; and of the history alone, which is its
+thread, and what `take` costs on the loop's. Latency is from the call of `publish` to the viewer's socket.
+Bytes are those of chunks of the simulated heart, and of real records where there are any (VITAL_DATA).
 """
 
 from __future__ import annotations

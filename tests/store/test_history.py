@@ -104,6 +104,9 @@ class TestRead:
     def test_more_chunks_than_a_page_looks_at(self) -> None:
         history.write([chunk_of(at, at + FRAME) for at in range(0, 200 * FRAME, FRAME)])
         everything = [frame_of(at) for at in range(0, 200 * FRAME, FRAME)]
+        for newest_first in (True, False):
+            page = history.read("a", 1, 0, 10_000, newest_first=newest_first, max_bytes=10**6)
+            assert len(page.frames) < 70  # and no more was read into memory
         assert read_all(0, 10_000, max_bytes=10**6) == everything
         assert read_all(0, 10_000, max_bytes=10**6, newest_first=False) == everything
 
