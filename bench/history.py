@@ -11,7 +11,6 @@ Bytes are those of chunks of the simulated heart, and of real records where ther
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import tempfile
@@ -99,7 +98,8 @@ class Screen:
     def _note(self, frame: Frame, now: float) -> None:
         published = self._ward.published.pop(frame.first, None)
         if frame.kind is FrameKind.WAVEFORM and published is not None:
-            self._ward.stretch.latencies_s.append(now - published)
+            stretch, at = published
+            stretch.latencies_s.append(now - at)
 
     def _ack(self) -> None:
         self._messages += 1
@@ -111,8 +111,8 @@ class Ward:
 
     def __init__(self, keeper: HistoryKeeper, payloads: Sequence[bytes]) -> None:
         self.hub = Hub(InMemoryChannelLayer(), process_id="bench", shared=False)
-        self.published: dict[int, float] = {}
-        self.stretch = Stretch()
+        self.published: dict[int, tuple[Stretch, float]] = {}
+        """By its first sample, when each frame was published that has not arrived."""
         self.recorder = Recorder(keeper)
         self._keeper = keeper
         self._payloads = payloads
@@ -139,8 +139,6 @@ class Ward:
 
     async def run(self, seconds: float, stretch: Stretch, *, record: bool) -> None:
         """Publish in real time, evenly over the patients."""
-        self.stretch = stretch
-        gc.collect()
         prune_due = PRUNE_EVERY_S if record else seconds + 1
         pruning: asyncio.Task[object] | None = None
         thread_s = await self._keeper_cpu_s()
@@ -168,7 +166,7 @@ class Ward:
         bundle = Bundle(self._infos[patient], frames=(frame,))
         now = time.perf_counter()
         stretch.late_s.append(now - due)
-        self.published[first] = now
+        self.published[first] = stretch, now
         self.hub.publish(bundle)
         if record:
             before_s = time.thread_time()
