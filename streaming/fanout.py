@@ -35,9 +35,9 @@ class FanOut:
 
     A tick falls `gather_s` after the first that waits, and not sooner than `tick_s` after the tick before,
     or four times what that one took and was late: a process that has too much to do sends fewer and fuller
-    messages, whose price is theirs and not that of the frames in them. With `tick_s` 0 there is nothing to wait
-    for. CRITICAL does not wait: with it comes a tick. Nor does what has nothing to wait for, a stream whose
-    viewers watch no other.
+    messages, whose price is theirs and not that of the frames in them. With `tick_s` 0 there is nothing to
+    wait for. CRITICAL does not wait: with it comes a tick. Nor does a stream whose viewers watch no other: it
+    has nothing to wait for.
     """
 
     def __init__(

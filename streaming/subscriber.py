@@ -157,9 +157,12 @@ class Subscriber:
         item = Item(payload, priority, self._clock(), len(payload), key=key, control=control)
         self.handler.offer(item, CONTROL_GROUP)
 
-    def acked(self, ack: messages.Ack) -> None:
-        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent."""
-        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000)
+    def acked(self, ack: messages.Ack, *, late_s: float = 0.0) -> None:
+        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent.
+
+        `late_s` is how late this process is: the message left, and the ack was read, later by about as much.
+        """
+        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000 + 2 * late_s)
 
     def apply_profiles(self, profiles: ProfileSet) -> None:
         """Govern each lane by the new settings; what no longer fits is dropped and becomes GAPs."""
