@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from streaming.core.frames import FrameKind
 from streaming.exceptions import CloseCode
 from tests.e2e.peers import DEADLINE_S, chunk, device, viewer
 from tests.e2e.shell import Shell
@@ -81,7 +82,7 @@ async def test_settings_reach_both_without_cutting_anybody(pair: Pair) -> None:
     assert len(await _processes_with(pair, group, 0.7)) == 2
 
 
-async def test_lost_layer_message_is_a_gap(pair: Pair) -> None:
+async def test_lost_layer_message_is_a_gap_and_fetched_from_the_other_process(pair: Pair) -> None:
     bed = (await pair.shell.do("admit", "interrupted")).result
     async with (
         viewer(pair.second, pair.token, bed["stream"]) as nurse,
@@ -101,7 +102,11 @@ async def test_lost_layer_message_is_a_gap(pair: Pair) -> None:
             first += 25
         gap = await nurse.hear("gap")
         assert heard.result().first < gap["from"] < gap["to"] < first
-        assert (gap["reason"], gap["recoverable"]) == ("dropped", False)
+        assert (gap["reason"], gap["recoverable"]) == ("dropped", True)
+        await nurse.ack()
+        while (frame := await nurse.hear_frame()).kind is not FrameKind.BACKFILL:
+            await nurse.ack()
+        assert frame.first == gap["to"] - 25
 
 
 async def _processes_with(pair: Pair, group: str, high_watermark: float) -> set[str]:
