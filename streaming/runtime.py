@@ -34,6 +34,7 @@ from streaming.recorder import Recorder
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
 from streaming.store.history_keeper import HistoryKeeper
+from streaming.store.history_source import HistorySource
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class Runtime:
             layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
         )
         self.recorder = Recorder(history := HistoryKeeper(), clock=clock)
+        self._history_source = HistorySource()
+        self.hub.recovery.sources.append(self._history_source)
         self.ingest = Ingest(self._publish, self.compression_for, clock=clock)
         self.stopping = False
         self._admission = Admission(now=clock(), rng=random.Random())  # nosec B311
@@ -160,6 +163,7 @@ class Runtime:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(self._say_last_words(), self.recorder.aclose(LAST_WORDS_S))
         self._history.close()
+        self._history_source.close()
         if self._tasks:
             await self._log_audit_head()
         await self.hub.aclose()

@@ -72,6 +72,11 @@ class Peer:
                 await self._next()
         return self.frames[known]
 
+    async def hear_any(self) -> None:
+        """The next message, whatever it is."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self._next()
+
     async def ack(self) -> None:
         """Acknowledge everything read so far."""
         await self.say({"type": "ack", "n": max(self._messages, 0), "decoded_ms": 0, "backlog": 0})

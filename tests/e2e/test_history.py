@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.peers import DEADLINE_S, chunk, device
+from streaming.core.frames import FrameKind
+from streaming.ecg.codec import decode
+from tests.e2e.peers import DEADLINE_S, chunk, device, viewer
 from tests.e2e.shell import Shell
 from tests.e2e.steady import steady
 from tests.postgres import Postgres
@@ -111,3 +113,35 @@ async def test_a_database_server_that_hangs_holds_up_neither_viewers_nor_the_end
             postgres.thaw()
     assert "chunks that the history did not take" in server.log
     assert "Traceback" not in server.log, server.log[-4000:]
+
+
+async def test_a_viewer_that_comes_back_is_sent_what_only_the_history_has(daphne: StartServer) -> None:
+    """Four seconds that no process remembers, and one that nobody has; the viewer has the first second."""
+    server = daphne()
+    with Shell(server) as shell:
+        bed, token = shell.run("admit", "read"), shell.run("employ", "nurse", "Ward a")
+        async with device(server, bed["token"]) as sending:
+            for number in range(40):
+                await sending.say(chunk(CHUNK * number, number=number))
+            while (await sending.hear("ack"))["next_sample"] != 40 * CHUNK:
+                pass
+        await stopped_in_time(server)
+        with server:
+            async with (
+                viewer(server, token, bed["stream"]) as peer,
+                device(server, bed["token"], next_sample=50 * CHUNK) as sending,
+            ):
+                await peer.say({"type": "resume", "stream": bed["stream"], "epoch": 1, "next_sample": 250})
+                await sending.say(chunk(50 * CHUNK))
+                late: set[int] = set()
+                lost: dict[str, Any] | None = None
+                while late != set(range(250, 40 * CHUNK)) or lost is None:
+                    await peer.hear_any()
+                    await peer.ack()
+                    for frame in peer.frames:
+                        if frame.kind is FrameKind.BACKFILL:
+                            count = decode(frame.payload).shape[1]
+                            late |= set(range(frame.first, frame.first + count))
+                    told = [item for item in peer.heard if item["type"] == "gap" and not item["recoverable"]]
+                    lost = told[-1] if told else None
+                assert (lost["from"], lost["to"]) == (40 * CHUNK, 50 * CHUNK)
