@@ -29,10 +29,10 @@ from streaming.ingest import Ingest
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
+from streaming.writers import ANSWER, ASK, CONTROL_GROUP, RENEW_S, Writers
 
 logger = logging.getLogger(__name__)
 
-CONTROL_GROUP = "vital.control"
 ACCESS_NOTICE = "vital.access"
 PROFILES_NOTICE = "vital.profiles"
 POLL_S = 2.0
@@ -78,6 +78,9 @@ class Runtime:
             layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
         )
         self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
+        self.writers = Writers(
+            self.ingest, self.hub.link, process_id=self.process_id, shared=shared, clock=clock
+        )
         self.stopping = False
         self._clock = clock
         self._adaptive: dict[str, AdaptiveCompression] = {}
@@ -114,6 +117,9 @@ class Runtime:
                 name="vital-profiles",
             ),
             asyncio.create_task(
+                _repeat(self.writers.due, RENEW_S, lambda _: self.writers.renew()), name="vital-leases"
+            ),
+            asyncio.create_task(
                 _repeat(asyncio.Event(), HEAD_LOG_S, lambda _: self._log_audit_head()), name="vital-audit"
             ),
             asyncio.create_task(
@@ -146,10 +152,12 @@ class Runtime:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
             async with asyncio.timeout(LAST_WORDS_S):
+                await self.writers.give_up()
                 await _record_repeats(ending=True)
                 await self._keep_learned()
         if self._tasks:
             await self._log_audit_head()
+        await self.writers.aclose()
         await self.hub.aclose()
 
     def add(self, connection: Connection) -> None:
@@ -215,6 +223,8 @@ class Runtime:
             self._access_changed.set()
         elif message["type"] == PROFILES_NOTICE:
             self._profiles_changed.set()
+        elif message["type"] in (ASK, ANSWER):
+            self.writers.hear(message)
 
     async def _recheck_access(self, announced: bool) -> None:
         # As of now: what somebody begins to watch meanwhile was allowed later than these verdicts.

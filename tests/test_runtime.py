@@ -19,10 +19,11 @@ from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.exceptions import CloseCode, ProfileError
 from streaming.hub import LINGER_S
-from streaming.ingest import FORGET_S
+from streaming.ingest import FORGET_S, Place
 from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, KEEP_EVERY_S, POLL_S, Runtime
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind, Verdict
+from streaming.writers import CONTROL_GROUP
 from tests.fakes import virtual_time
 from tests.viewers import Viewer, frames_of, stream_info, turns
 
@@ -244,9 +245,7 @@ class TestAccess:
         async with running(layer) as here, running(layer) as there:
             socket = Socket(there, NURSE, "a")
             store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
-            here.hub.link.publish(
-                runtime_module.CONTROL_GROUP, {"type": "vital.access", "origin": here.process_id}
-            )
+            here.hub.link.publish(CONTROL_GROUP, {"type": "vital.access", "origin": here.process_id})
             await turns()
             assert socket.cuts == [CloseCode.UNAUTHENTICATED]
 
@@ -333,7 +332,7 @@ class TestSettings:
         async with running(layer) as here, running(layer) as there:
             store.version, store.loaded = 9, ProfileSet(9)
             message = {"type": "vital.profiles", "origin": here.process_id}
-            here.hub.link.publish(runtime_module.CONTROL_GROUP, message)
+            here.hub.link.publish(CONTROL_GROUP, message)
             await turns()
             assert there.hub.profiles.version == 9
 
@@ -342,9 +341,7 @@ class TestSettings:
         layer = InMemoryChannelLayer()
         async with running(layer) as here, running(layer) as there:
             asked = len(store.asked)
-            here.hub.link.publish(
-                runtime_module.CONTROL_GROUP, {"type": "vital.new", "origin": here.process_id}
-            )
+            here.hub.link.publish(CONTROL_GROUP, {"type": "vital.new", "origin": here.process_id})
             await turns()
             assert len(store.asked) == asked
             assert there.hub.link.healthy
@@ -353,7 +350,7 @@ class TestSettings:
     async def test_the_announcement_reaches_the_layer(self, store: Store) -> None:
         layer = InMemoryChannelLayer()
         async with running(layer) as here:
-            await layer.group_add(runtime_module.CONTROL_GROUP, "specific.listener")
+            await layer.group_add(CONTROL_GROUP, "specific.listener")
             announce_access()
             profiles.profiles_changed.send(sender=None)
             told = [await asyncio.wait_for(layer.receive("specific.listener"), 5) for _ in range(2)]
@@ -529,7 +526,7 @@ async def test_a_stream_without_viewers_and_device_is_forgotten(store: Store) ->
         await runtime.hub.watch(viewer.subscriber, "a")
         control = runtime.compression_for("control")
         runtime.compression_for("ecg.a")
-        intake = runtime.ingest.open(stream_info("b"), "session0", 0)
+        intake = runtime.ingest.open(stream_info("b"), "session0", Place(0))
         runtime.hub.unwatch(viewer.subscriber, "a")
         await asyncio.sleep(FORGET_EVERY_S + 1)
         assert [each.group for each in runtime.stats()] == ["ecg.a", "ecg.b"]
@@ -547,7 +544,7 @@ async def test_a_layer_of_this_process_alone_is_given_nothing(store: Store) -> N
     layer = InMemoryChannelLayer()
     runtime = Runtime(layer, shared=False, clock=asyncio.get_running_loop().time)
     await runtime.start()
-    await layer.group_add(runtime_module.CONTROL_GROUP, "specific.listener")
+    await layer.group_add(CONTROL_GROUP, "specific.listener")
     await layer.group_add("ecg.a", "specific.listener")
     runtime.hub.publish(frames_of(stream_info(), 0))
     announce_access()
