@@ -67,15 +67,26 @@ class Connection(Protocol):
 class Runtime:
     """Started once per process, inside its event loop; reached as `scope["vital"]`.
 
-    `shared` is whether the layer reaches other processes.
+    `shared` is whether the layer reaches other processes; `renew_layer` makes another one of its kind, for
+    when it does not reach this one any more.
     """
 
     def __init__(
-        self, layer: Any, *, shared: bool = True, clock: Callable[[], float] = time.monotonic
+        self,
+        layer: Any,
+        *,
+        shared: bool = True,
+        renew_layer: Callable[[], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.process_id = secrets.token_hex(4)
         self.hub = Hub(
-            layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
+            layer,
+            process_id=self.process_id,
+            clock=clock,
+            on_notice=self._on_notice,
+            shared=shared,
+            renew_layer=renew_layer,
         )
         self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
         self.writers = Writers(

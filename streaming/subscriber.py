@@ -82,6 +82,8 @@ class Subscriber:
         """The stream that the user looks at."""
         self.wants: tuple[Want, ...] = ()
         """What it watches; the same object for as long as that is the same."""
+        self.layer_is_away = False
+        """Whether streams of other processes do not reach this one."""
         self._clock = clock
         self._profiles = profiles
         self._compression = compression
@@ -213,7 +215,14 @@ class Subscriber:
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
         queued = self.handler.queued_messages
-        news = (network.condition, self._losses, queued, self._coarsest, self._changed_for)
+        news = (
+            network.condition,
+            self._losses,
+            queued,
+            self._coarsest,
+            self._changed_for,
+            self.layer_is_away,
+        )
         self._passed_over += 1
         if news != self._reported or self._passed_over >= QUIET_REPORTS:
             self._reported, self._passed_over = news, 0
@@ -236,6 +245,7 @@ class Subscriber:
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=self._coarsest,
             reason=Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for,
+            layer="away" if self.layer_is_away else "ok",
         )
 
     @property

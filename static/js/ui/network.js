@@ -10,6 +10,7 @@ const REMEMBERED = 60; // round trips, one every 2 s: two minutes
 const CLASSES = ["critical", "high", "normal", "low", "bulk"];
 const FULL_QUEUE = 64; // messages that fill the bar
 const LEAST_SCALE_MS = 20;
+const LAYER_AWAY = "The server's processes do not reach each other: some beds may stand still";
 
 export class NetworkPanel {
   #connection;
@@ -31,6 +32,7 @@ export class NetworkPanel {
       word: part("rendition-word"),
       condition: part("condition"),
       reason: part("reason"),
+      layer: part("layer"),
       rtt: part("rtt"),
       goodput: part("goodput"),
       window: part("window"),
@@ -62,6 +64,7 @@ export class NetworkPanel {
     const condition = told ? `Network ${told.condition}, as the server sees it` : "Waiting for the server's figures";
     write(parts.condition, trouble?.note ?? condition);
     write(parts.reason, told ? reasonText(this.#feeds.reason) : "");
+    write(parts.layer, stats?.layer === "away" ? LAYER_AWAY : "");
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
     write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
     write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
