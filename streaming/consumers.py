@@ -289,7 +289,19 @@ class ViewerConsumer(VitalConsumer):
             on_cut=self.cut,
         )
         hub.add(self._subscriber)
+        self.scope["vital.listen"](self._took_ack)
         await self._send_roster(self._subscriber)
+
+    def _took_ack(self, message: dict[str, Any]) -> bool:
+        """Take an ack on the spot; whether the message was one."""
+        subscriber, text = self._subscriber, message.get("text")
+        if subscriber is None or not text or (ack := messages.parse_plain_ack(text)) is None:
+            return False
+        try:
+            subscriber.acked(ack)
+        except ProtocolError as error:
+            self.cut(error.close_code, error.reason)
+        return True
 
     async def _authenticate(self, hello: messages.ViewerHello) -> Principal:
         if hello.token is not None:

@@ -281,8 +281,11 @@ class TestSlowViewer:
         async with ward(1) as at:
             (viewer,) = at.viewers
             handler = viewer.subscriber.handler
+            viewer.socket.hold()
             assert handler.offer_prepared(b"message", (0, 2, 0, 0, 0))
             await viewer.subscriber.aclose()
+            viewer.socket.release()
+            await asyncio.sleep(TICK_S)
             assert viewer.socket.sent[-1] != b"message"
             assert handler.get_metrics().abandoned_messages == 2
             assert not handler.offer_prepared(b"message", (0, 1, 0, 0, 0))

