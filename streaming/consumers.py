@@ -131,6 +131,9 @@ class VitalConsumer(AsyncWebsocketConsumer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def last_words(self) -> None:
+        """Write what must not be lost, before the server goes away."""
+
     async def closed(self) -> None:
         """Give back what the connection held, whatever ended it; called again, do nothing."""
 
@@ -196,6 +199,8 @@ class VitalConsumer(AsyncWebsocketConsumer):
         # A peer that takes nothing any more must not keep what its connection holds (uvicorn's send waits).
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_DEADLINE_S):
+                if code is CloseCode.GOING_AWAY:
+                    await self.last_words()
                 await self.send_text(messages.bye(code, reason, retry_after_ms=retry))
         await self._release()
         reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
@@ -265,6 +270,11 @@ class ViewerConsumer(VitalConsumer):
             subscriber.tell(messages.denied(stream), key=f"denied.{stream}")
         self.watched &= visible
         self.spawn(self._send_roster(subscriber))
+
+    async def last_words(self) -> None:
+        """What is CRITICAL and waits for credit."""
+        if self._subscriber is not None:
+            await self._subscriber.finish()
 
     async def closed(self) -> None:
         """Out of the hub; what was queued is abandoned."""

@@ -41,7 +41,7 @@ HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
 KEEP_EVERY_S = 60.0
 """Between writes of what adaptive compression has learned; a crash costs so much of it."""
-DRAIN_S = 3.0
+DRAIN_S = 2.5
 LAST_WORDS_S = 1.0
 """For what is still to be written when a process ends."""
 _INVALID = {
@@ -148,7 +148,7 @@ class Runtime:
         ]
 
     async def stop(self) -> None:
-        """Close every socket with 4012, wait for them at most 3 s, and end what `start` began."""
+        """Close every socket with 4012, wait for them at most 2.5 s, and end what `start` began."""
         self.stopping = True
         access.access_changed.disconnect(self._on_access_changed)
         profiles.profiles_changed.disconnect(self._on_profiles_changed)
@@ -175,6 +175,8 @@ class Runtime:
         """Watch over an authenticated socket."""
         self._connections.add(connection)
         self._none_left.clear()
+        if self.stopping:  # it was let in while the others were told
+            connection.cut(CloseCode.GOING_AWAY, "server is going away")
 
     def remove(self, connection: Connection) -> None:
         """The socket is gone."""

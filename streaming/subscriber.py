@@ -254,6 +254,10 @@ class Subscriber:
         qualities = {rendition.quality for rendition in self._decision.renditions.values()}
         return max(qualities, key=_BEST_FIRST.index, default=Quality.LOSSLESS)
 
+    async def finish(self) -> None:
+        """Send what is CRITICAL and waits, then end the writer; the rest is abandoned."""
+        await self.handler.finish()
+
     async def aclose(self) -> None:
         """End the writer; what is queued or unacked counts as abandoned."""
         await self.handler.aclose()

@@ -478,6 +478,17 @@ class TestEnd:
             runtime.remove(socket)
 
     @virtual_time
+    async def test_whoever_is_let_in_meanwhile_is_sent_away_as_well(self, store: Store) -> None:
+        async with running() as runtime:
+            lingering = Socket(runtime)
+            lingering.hangs = True
+            stopping = asyncio.create_task(runtime.stop())
+            await turns()
+            assert Socket(runtime).cuts == [CloseCode.GOING_AWAY]
+            await stopping
+            runtime.remove(lingering)
+
+    @virtual_time
     async def test_after_the_stop_changes_are_nobodys_business(self, store: Store) -> None:
         async with running() as runtime:
             await runtime.stop()

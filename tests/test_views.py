@@ -215,6 +215,13 @@ class TestProbes:
         assert response.status_code == 503
         assert response.json()["reasons"] == {"layer": "failed this process, which tries again"}
 
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_not_ready_while_the_process_stops(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.stopping = True
+        response = await probing(runtime).get("/readyz")
+        assert (response.status_code, response.json()["reasons"]) == (503, {"process": "stopping"})
+
     async def test_healthz_asks_nobody(self) -> None:
         response = await probing().get("/healthz")
         assert (response.status_code, response.json()) == (200, {"status": "ok"})

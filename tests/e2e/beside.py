@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 
 from streaming.core.streams import Source
-from streaming.models import ApiToken, DeviceToken, Stream, Ward
+from streaming.models import ApiToken, AuditEntry, DeviceToken, Stream, Ward
 from streaming.models_profiles import Profile
 from streaming.store import feeds, tokens
 
@@ -105,3 +105,8 @@ def snapshots(group: str) -> list[dict[str, Any]]:
         "detail",
     )
     return [{name: getattr(row, name) for name in columns} for row in rows]
+
+
+def audited(action: str) -> int:
+    """How often an action is in the audit trail."""
+    return AuditEntry.objects.filter(action=action).count()
