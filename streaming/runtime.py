@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 ACCESS_NOTICE = "vital.access"
 PROFILES_NOTICE = "vital.profiles"
-POLL_S = 2.0
+POLL_S = 1.5
 """How long a change that nobody announced (a shell, another process) may go unseen."""
 HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -58,14 +58,25 @@ class Witness:
                 self._judge(event)
                 self._news.notify_all()
 
-    async def reaches(self, sample: int) -> None:
-        """Wait until the trace stands there; AssertionError when anything was wrong, or it takes too long."""
+    async def reaches(self, sample: int) -> float:
+        """Wait until the trace stands at `sample`; the time it took."""
+        return await self.until(lambda: (self.next_sample or 0) >= sample, f"deaf, waiting for {sample}")
+
+    async def hears_that_the_layer_is(self, state: str) -> float:
+        """Wait until the server says so; the time it took."""
+        return await self.until(lambda: self.layers[-1:] == [state], f"never told that the layer is {state}")
+
+    async def until(self, condition: Callable[[], bool], otherwise: str) -> float:
+        """Wait for what comes to bring it about; AssertionError when it does not, or something is wrong."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with asyncio.timeout(DEADLINE_S), self._news:
-                await self._news.wait_for(lambda: bool(self.complaints) or (self.next_sample or 0) >= sample)
+                await self._news.wait_for(lambda: bool(self.complaints) or condition())
         except TimeoutError:
-            self.complaints.append(f"deaf at {self.next_sample}, waiting for {sample}")
+            self.complaints.append(f"{otherwise} at {self.next_sample}")
         assert self.complaints == [], str(self.complaints)
+        return loop.time() - began
 
     def forget_pause(self) -> None:
         """Measure `longest_s` from now on."""
