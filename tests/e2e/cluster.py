@@ -27,7 +27,7 @@ class Cluster:
 
 @contextmanager
 def cluster(migrated_var: Path, home: Path) -> Iterator[Cluster]:
-    """Start all parts; all end with it, whatever became of them."""
+    """Start all parts, as behind a proxy that speaks TLS; all end with it, whatever became of them."""
     shutil.copytree(migrated_var, home / "first")
     (home / "second").mkdir()
     with ExitStack() as stack:
@@ -37,6 +37,8 @@ def cluster(migrated_var: Path, home: Path) -> Iterator[Cluster]:
             "REDIS_URL": valkey.url,
             "VITAL_SECRET_KEY": secrets.token_urlsafe(64),
             "VITAL_SNAPSHOT_INTERVAL_S": "1",
+            "VITAL_HTTPS": "1",
+            "VITAL_TRUSTED_PROXIES": "127.0.0.1",
         }
         first, second = (
             stack.enter_context(DaphneServer(home / name, env=env)) for name in ("first", "second")

@@ -8,20 +8,17 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from streaming.client import Device
-from tests.conftest import unavailable
-from tests.e2e.cluster import Cluster, cluster
+from tests.e2e.cluster import Cluster
 from tests.e2e.witness import RATE_HZ, Witness, numbered_device, witness
 from tests.narrow import NarrowPath, narrow_path
 from tests.servers import ROOT, Server
-from tests.valkeys import NoValkeyError
 
 pytestmark = [pytest.mark.server, pytest.mark.valkey]
 
@@ -30,15 +27,6 @@ NARROW_BYTES_PER_S = 8000.0
 TAKEOVER_S = 5.0
 """Until a device that lost its process streams at another: its own jitter, up to 1.5 s, and a second's wait
 for an answer."""
-
-
-@pytest.fixture(scope="module")
-def parts(migrated_var: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    try:
-        with cluster(migrated_var, tmp_path_factory.mktemp("chaos")) as started:
-            yield started
-    except NoValkeyError as error:
-        unavailable(str(error))
 
 
 class ProxyProcess:

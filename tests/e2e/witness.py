@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
@@ -118,9 +119,11 @@ class Witness:
 
 
 @asynccontextmanager
-async def numbered_device(url: str, token: str) -> AsyncIterator[Device]:
+async def numbered_device(
+    url: str, token: str, *, ssl: ssl_module.SSLContext | None = None
+) -> AsyncIterator[Device]:
     """The patient, in real time, at the server of this root."""
-    async with Device(url, token, signals=[LEAD], rate_hz=RATE_HZ, source=Source.SIM) as device:
+    async with Device(url, token, signals=[LEAD], rate_hz=RATE_HZ, source=Source.SIM, ssl=ssl) as device:
         playing = asyncio.create_task(play(device, numbered(), Pacer()))
         try:
             yield device
@@ -130,9 +133,11 @@ async def numbered_device(url: str, token: str) -> AsyncIterator[Device]:
 
 
 @asynccontextmanager
-async def witness(url: str, token: str, stream: str) -> AsyncIterator[Witness]:
+async def witness(
+    url: str, token: str, stream: str, *, ssl: ssl_module.SSLContext | None = None
+) -> AsyncIterator[Witness]:
     """A viewer of `stream` at the server of this root; leaving checks that it still has no complaint."""
-    async with Viewer(url, token=token) as viewer:
+    async with Viewer(url, token=token, ssl=ssl) as viewer:
         await viewer.subscribe([stream])
         seen = Witness()
         watching = asyncio.create_task(seen.watch(viewer))
