@@ -23,6 +23,7 @@ from tests.servers import ROOT, Server
 pytestmark = [pytest.mark.server, pytest.mark.valkey]
 
 SECOND = int(RATE_HZ)
+INTERRUPTION_S = 2.0
 NARROW_BYTES_PER_S = 8000.0
 TAKEOVER_S = 5.0
 """Until a device that lost its process streams at another: its own jitter, up to 1.5 s, and a second's wait
@@ -152,6 +153,20 @@ async def test_behind_a_proxy_that_buffers_without_bound_and_is_stopped_and_kill
             await behind.until(lambda: behind.disconnects == 1, "never told that it is cut")
         at.one_epoch()
         assert at.far.gaps == at.near.gaps == []
+
+
+@pytest.mark.nightly
+async def test_fifty_deaths_of_valkey(parts: Cluster) -> None:
+    async with scene(parts, "fifty deaths") as at:
+        for seen in at.witnesses:
+            seen.forget_pause()
+        for _ in range(50):
+            parts.valkey.kill()
+            parts.valkey.start()
+            await at.all_go_on()
+        assert at.far.longest_s < INTERRUPTION_S
+        assert at.near.gaps == []
+        assert at.far.disconnects == at.near.disconnects == 0
 
 
 @pytest.mark.nightly

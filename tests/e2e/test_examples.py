@@ -149,3 +149,12 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "vital@8001.service", "vital.target"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_postgresql_understands_its_settings(tmp_path: Path) -> None:
+    if shutil.which("postgres") is None:
+        pytest.skip("no PostgreSQL here")
+    shutil.copy(EXAMPLES / "postgresql.conf", tmp_path)
+    command = ["postgres", "-C", "lock_timeout", "-D", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "5000"), done.stderr
