@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -39,7 +39,7 @@ LEADS = 1
 NOISE_STEPS = 150
 WINDOW_S = 8.0
 ROUNDS = 2
-_ADMIT = """
+ADMIT = """
 from django.contrib.auth import get_user_model
 from streaming.models import Device, Ward
 from streaming.core.streams import Source
@@ -99,17 +99,20 @@ class Swarm:
 
 
 @contextlib.asynccontextmanager
-async def swarm(url: str, *access: str) -> AsyncIterator[Swarm]:
+async def swarm(
+    url: str, tokens: str = "", streams: str = "", *, viewers: int = VIEWERS, options: Sequence[str] = ()
+) -> AsyncIterator[Swarm]:
     """The viewers, once they are connected; ended whatever happens."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.support.viewers", url, str(VIEWERS), *access),
+        *(sys.executable, "-m", "bench.support.viewers", url, str(viewers)),
+        *("--tokens", tokens, "--streams", streams, *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        viewers = Swarm(process)
-        await viewers.expect("connected")
-        yield viewers
+        there = Swarm(process)
+        await there.expect("connected")
+        yield there
     finally:
         process.kill()
         await process.wait()
@@ -167,7 +170,7 @@ async def ours(var_dir: Path, patients: int, rng: np.random.Generator) -> Cost:
     """The product itself."""
     async with contextlib.AsyncExitStack() as stack:
         server = stack.enter_context(DaphneServer(var_dir))
-        streams, device_tokens, viewer_tokens = server.python(_ADMIT.format(patients=patients)).split()
+        streams, device_tokens, viewer_tokens = server.python(ADMIT.format(patients=patients)).split()
         leads = [Lead(f"L{number}", 5.0) for number in range(LEADS)]
         devices = [
             await stack.enter_async_context(
@@ -197,7 +200,9 @@ async def naive(var_dir: Path, patients: int, rng: np.random.Generator) -> Cost:
             await stack.enter_async_context(connect(f"{server.ws_url}/ws/device/{number}/"))
             for number in range(patients)
         ]
-        viewers = await stack.enter_async_context(swarm(f"{server.ws_url}/ws/viewer/{patients}/"))
+        viewers = await stack.enter_async_context(
+            swarm(f"{server.ws_url}/ws/viewer/{patients}/", options=["--frames", "1"])
+        )
         await stack.enter_async_context(feeding([sender(device) for device in devices], rng))
         return await measure(server, viewers, patients)
 

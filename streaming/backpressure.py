@@ -260,7 +260,7 @@ class BackpressureHandler:
         dropped = sum(c.dropped + c.quota + c.emergency for c in counts)
         lost = sum(self._lost_in_flight)
         if window:
-            window.network.assess(now, waiting_s=window.oldest_age(now))
+            window.network.assess(now, waiting_s=window.waits_s(now))
         return BackpressureMetrics(
             buffer_size=len(self._outbox),
             buffer_bytes=self._outbox.size_bytes,
@@ -427,7 +427,7 @@ class BackpressureHandler:
             window.on_sent(len(message), self._clock(), classes)
         try:
             begun = self._sender.begin(message, max_retries=self.profile.max_retries)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
             return
         if begun is not None:
@@ -444,7 +444,7 @@ class BackpressureHandler:
     async def _go_on_with(self, begun: Begun, classes: ClassMessages) -> None:
         try:
             await begun
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
         else:
             self._count_written(classes)
@@ -461,7 +461,7 @@ class BackpressureHandler:
                     held = classes if index == last else ()
                     window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
                 await self._sender.send(message, max_retries=self.profile.max_retries)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
         else:
             self._count_written(classes)

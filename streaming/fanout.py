@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 
 from streaming.core.frames import encode_bundle, pack_json_frame
@@ -20,13 +21,17 @@ TICK_S = 0.04
 """At most 25 ticks a second: eight patients whose devices send apart would make it 80 messages a viewer."""
 GATHER_S = 0.008
 """What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
+ALONE_S = 0.01
+"""Between messages of a stream whose viewers watch no other. A frame of 100 ms never comes sooner; but a
+device that sends faster than time passes shall not make 200 messages a second."""
 
 
 class FanOut:
     """Gathers what the streams of this process have for their viewers, and hands it on at the next tick.
 
     A tick falls `gather_s` after the first of what waits, and not sooner than `tick_s` after the tick before;
-    with `tick_s` 0 there is nothing to wait for. CRITICAL has no business here: it does not wait.
+    with `tick_s` 0 there is nothing to wait for. CRITICAL does not wait: with it comes a tick. Nor does what
+    has nothing to wait for, a stream whose viewers watch no other.
     """
 
     def __init__(
@@ -37,18 +42,25 @@ class FanOut:
         self._clock = clock
         self._loads: dict[Announcement, Load] = {}
         self._last_at = 0.0
+        self._left_at: dict[str, float] = {}
+        """When a stream by itself last left at once."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, announcement: Announcement, viewers: set[Subscriber], items: Iterable[Item]) -> None:
+    def add(self, announcement: Announcement, viewers: set[Subscriber], items: Sequence[Item]) -> None:
         """Hand what is sent under one alias to those who get it at the next tick: `viewers` is read then."""
         load = self._loads.get(announcement)
         if load is None:
             load = self._loads[announcement] = Load(viewers)
         load.items.extend((item, announcement) for item in items)
-        if not self._tick_s:
+        now = self._clock()
+        if not self._tick_s or any(item.priority is MessagePriority.CRITICAL for item in items):
+            self.close()
             self._tick()
+        elif load.is_alone and now - self._left_at.get(announcement.info.stream, -math.inf) >= ALONE_S:
+            self._left_at[announcement.info.stream] = now
+            del self._loads[announcement]
+            _hand_out([load], now)
         elif self._timer is None:
-            now = self._clock()
             delay_s = max(self._gather_s, self._last_at + self._tick_s - now)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
@@ -65,6 +77,7 @@ class FanOut:
     def forget(self, stream: str) -> None:
         """Drop what waits for the viewers of a stream: there are none."""
         self._loads = {told: load for told, load in self._loads.items() if told.info.stream != stream}
+        self._left_at.pop(stream, None)
 
     def close(self) -> None:
         """No further tick."""
@@ -75,26 +88,31 @@ class FanOut:
     def _tick(self) -> None:
         self._timer, self._last_at = None, self._clock()
         loads, self._loads = self._loads, {}
-        watched: dict[Subscriber, list[Load]] = {}
-        for load in loads.values():
-            for viewer in load.viewers:
-                if (seen := watched.get(viewer)) is None:
-                    watched[viewer] = [load]
-                else:
-                    seen.append(load)
-        batches: dict[tuple[Load, ...], Batch] = {}
-        for viewer, seen in watched.items():
-            together = tuple(seen)
-            try:
-                batch = batches.get(together)
-                if batch is None:
-                    batch = batches[together] = Batch(together)
-                batch.hand_to(viewer)
-            except Exception:  # a fault of ours; the others must get theirs, and this one come again
-                logger.exception("a viewer could not be given what waits for it, going on")
-                viewer.cut(CloseCode.INTERNAL, "internal error")
-        for batch in batches.values():
-            batch.count(self._last_at)
+        _hand_out(loads.values(), self._last_at)
+
+
+def _hand_out(loads: Collection[Load], now: float) -> None:
+    """Give every viewer all that there is for it, made once for all who get the same."""
+    watched: dict[Subscriber, list[Load]] = {}
+    for load in loads:
+        for viewer in load.viewers:
+            if (seen := watched.get(viewer)) is None:
+                watched[viewer] = [load]
+            else:
+                seen.append(load)
+    batches: dict[tuple[Load, ...], Batch] = {}
+    for viewer, seen in watched.items():
+        together = tuple(seen)
+        try:
+            batch = batches.get(together)
+            if batch is None:
+                batch = batches[together] = Batch(together)
+            batch.hand_to(viewer)
+        except Exception:  # a fault of ours; the others must get theirs, and this one come again
+            logger.exception("a viewer could not be given what waits for it, going on")
+            viewer.cut(CloseCode.INTERNAL, "internal error")
+    for batch in batches.values():
+        batch.count(now)
 
 
 class Load:
@@ -105,6 +123,11 @@ class Load:
     def __init__(self, viewers: set[Subscriber]) -> None:
         self.viewers = viewers
         self.items: list[tuple[Item, Announcement]] = []
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether none of its viewers watches another stream with which it could leave."""
+        return all(viewer.watches == 1 for viewer in self.viewers)
 
 
 class Batch:

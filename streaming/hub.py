@@ -133,7 +133,9 @@ class Hub:
             room = self._rooms[stream] = Room(
                 stream, self._aliases, tally, self._fan_out, self._clock(), on_news=self._choose_soon
             )
-        self._subscribers[subscriber][stream] = room
+        rooms = self._subscribers[subscriber]
+        rooms[stream] = room
+        subscriber.watches = len(rooms)
         room.enter(subscriber)
         self._choose_soon([subscriber])
         if is_new:
@@ -141,8 +143,10 @@ class Hub:
 
     def unwatch(self, subscriber: Subscriber, stream: str) -> None:
         """Stop delivering `stream`; what is queued for it is abandoned."""
-        room = self._subscribers.get(subscriber, {}).pop(stream, None)
+        rooms = self._subscribers.get(subscriber, {})
+        room = rooms.pop(stream, None)
         if room is not None:
+            subscriber.watches = len(rooms)
             room.leave(subscriber, self._clock())
             subscriber.forget(room.group)
             self._choose_soon([subscriber])

@@ -11,6 +11,7 @@ from typing import Protocol
 from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
+from streaming.core.cadence import CadenceChooser
 from streaming.core.frames import FrameKind, encode_bundle, encode_frame, encode_json_frame, pack_json_frame
 from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
 from streaming.core.messages import GapReason
@@ -78,6 +79,8 @@ class Subscriber:
         rng: random.Random | None = None,
     ) -> None:
         self.cut = on_cut
+        self.watches = 0
+        """How many streams it watches."""
         self.focus: str | None = None
         """The stream that the user looks at."""
         self.wants: tuple[Want, ...] = ()
@@ -105,6 +108,7 @@ class Subscriber:
         self._groups = {CONTROL_GROUP}
         self._announced: set[int] = set()
         self._tallies: dict[str, GroupTally] = {}
+        self._cadence = CadenceChooser(self.window)
         self._ladder = Ladder()
         self._decision = Decision({}, Reason.STREAMS, 0.0)
         self._changed_for = Reason.STEADY
@@ -179,6 +183,7 @@ class Subscriber:
 
     def choose(self) -> bool:
         """Look at what the network carries now; whether `renditions` changed."""
+        self.mind_cadence()
         if (
             not self.handler.queued_messages
             and self.window.is_prompt(now := self._clock())
@@ -191,6 +196,12 @@ class Subscriber:
         if any(before.renditions.get(stream, rendition) != rendition for stream, rendition in sent.items()):
             self._changed_for = self._decision.reason
         return before.renditions is not sent
+
+    def mind_cadence(self) -> None:
+        """Ask for acks as often as the window needs them."""
+        cadence = self._cadence.look(self._clock(), waits=self.handler.queued_messages > 0)
+        if cadence is not None:
+            self.tell(messages.cadence(cadence), key="cadence")
 
     def overlook(self) -> None:
         """Make nothing of how late things are now: the process itself was late."""
@@ -213,7 +224,7 @@ class Subscriber:
         What would say nothing new is passed over four times out of five.
         """
         network = self.window.network
-        network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
+        network.assess(now := self._clock(), waiting_s=self.window.waits_s(now))
         queued = self.handler.queued_messages
         news = (
             network.condition,

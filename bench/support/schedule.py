@@ -1,4 +1,4 @@
-"""Messages on a fixed schedule, made inside a server process: what the fan-out benches feed both sides with."""
+"""Messages on a fixed schedule, made inside a server process: what the fan-out benches feed both sides."""
 
 from __future__ import annotations
 

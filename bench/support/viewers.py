@@ -1,16 +1,18 @@
 """Many cheap viewers in one process: they count what they get, and ack as vital.v1 asks.
 
-Run as `python -m bench.support.viewers URL COUNT [TOKEN,TOKEN... STREAM,STREAM...]`. Prints "connected"
+Run as `python -m bench.support.viewers URL COUNT`, with options. Prints "connected"
 once all are, one after the other, and "ready" once each has got a frame; then, for each line on its
 standard input, a JSON line of the counts so far.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import json
 import os
+import re
 import struct
 import sys
 from dataclasses import asdict, dataclass
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 ACK_MESSAGES = 4
 ACK_S = 0.1
+CADENCE = re.compile(rb'"type":"cadence","messages":(\d+),"ms":(\d+)')
 
 
 @dataclass(slots=True)
@@ -32,20 +35,33 @@ class Counts:
     closed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to read what is sent."""
+
+    deflate: bool = False
+    """Offer permessage-deflate, and inflate nothing."""
+    frames: int = 0
+    """Count each binary message as so many frames; 0: look into the bundle."""
+
+
 class Viewer(asyncio.Protocol):
     """One WebSocket (RFC 6455) with as little work per message as Python allows."""
 
-    def __init__(self, url: str, counts: Counts, token: str, streams: list[str]) -> None:
+    def __init__(self, url: str, counts: Counts, token: str, streams: list[str], options: Options) -> None:
         self._url = urlsplit(url)
         self._counts = counts
         self._token = token
         self._streams = streams
+        self._options = options
         self._buffer = bytearray()
         self._open = False
         self._welcomed = not token
         self._received = 0
         self._received_at = 0.0
         self._acked = 0
+        self._ack_messages = ACK_MESSAGES
+        self._ack_s = ACK_S
         self._timer: asyncio.TimerHandle | None = None
         self.connected = asyncio.get_running_loop().create_future()
         self.ready = asyncio.get_running_loop().create_future()
@@ -56,6 +72,8 @@ class Viewer(asyncio.Protocol):
         self._transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
         protocol = "Sec-WebSocket-Protocol: vital.v1\r\n" if self._token else ""
+        if self._options.deflate:
+            protocol += "Sec-WebSocket-Extensions: permessage-deflate\r\n"
         lines = (
             f"GET {self._url.path} HTTP/1.1\r\nHost: {self._url.netloc}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -115,19 +133,21 @@ class Viewer(asyncio.Protocol):
             self._send({"type": "subscribe", "streams": self._streams, "focus": None})
             self.connected.set_result(None)
             return
+        if opcode == TEXT and (asked := CADENCE.search(buffer, at, at + size)):
+            self._ack_messages, self._ack_s = int(asked[1]), int(asked[2]) / 1000
         counts.messages += 1
         counts.payload_bytes += size
         if opcode == BINARY:
-            counts.frames += _frames_in(buffer, at, size) if self._token else 1
+            counts.frames += self._options.frames or _frames_in(buffer, at, size)
             if not self.ready.done():
                 self.ready.set_result(None)
         if self._token:
             self._received += 1
             self._received_at = asyncio.get_running_loop().time()
-            if self._received - self._acked >= ACK_MESSAGES:
+            if self._received - self._acked >= self._ack_messages:
                 self._ack()
             elif self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(ACK_S, self._ack)
+                self._timer = asyncio.get_running_loop().call_later(self._ack_s, self._ack)
 
     def _ack(self) -> None:
         if self._timer is not None:
@@ -168,7 +188,7 @@ def _frames_in(buffer: bytearray, at: int, size: int) -> int:
     return count
 
 
-async def run(url: str, count: int, tokens: list[str], streams: list[str]) -> None:
+async def run(url: str, count: int, tokens: list[str], streams: list[str], options: Options) -> None:
     """Connect them all, then answer each line of standard input with the counts."""
     loop = asyncio.get_running_loop()
     counts = Counts()
@@ -177,7 +197,7 @@ async def run(url: str, count: int, tokens: list[str], streams: list[str]) -> No
     assert place.port is not None
     viewers = []
     for number in range(count):
-        new = partial(Viewer, url, counts, tokens[number % len(tokens)], streams)
+        new = partial(Viewer, url, counts, tokens[number % len(tokens)], streams, options)
         _, viewer = await loop.create_connection(new, place.hostname, place.port)
         await viewer.connected
         viewers.append(viewer.ready)
@@ -191,6 +211,13 @@ async def run(url: str, count: int, tokens: list[str], streams: list[str]) -> No
 
 
 if __name__ == "__main__":
-    url, count, *access = sys.argv[1:]
-    tokens, streams = access or ("", "")
-    asyncio.run(run(url, int(count), tokens.split(","), streams.split(",")))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--tokens", default="")
+    parser.add_argument("--streams", default="")
+    parser.add_argument("--deflate", action="store_true")
+    parser.add_argument("--frames", type=int, default=0)
+    given = parser.parse_args()
+    options = Options(given.deflate, given.frames)
+    asyncio.run(run(given.url, given.count, given.tokens.split(","), given.streams.split(","), options))
