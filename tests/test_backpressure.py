@@ -817,7 +817,9 @@ class TestFinish:
             handler.offer(frame(index, 500))
             handler.offer(item(b"%02d" % index + 998 * b"c", CRITICAL))
         await turns()
+        frames = [message for message in socket.sent if len(message) == 500]
         await handler.finish()
+        assert [message for message in socket.sent if len(message) == 500] == frames
         critical = [message for message in socket.sent if len(message) == 1000]
         assert [int(message[:2]) for message in critical] == list(range(40))
         assert accounted(handler.get_metrics())

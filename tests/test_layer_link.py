@@ -315,6 +315,21 @@ class TestPulse:
         await link.aclose()
 
     @virtual_time
+    async def test_what_was_lost_before_an_outage_does_not_make_it_deaf(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.deaf = True
+            await asyncio.sleep(layer_link.PULSE_S + 0.1)
+            layer.broken = True
+            await asyncio.sleep(2 * layer_link.DEAF_S)
+            layer.broken = layer.deaf = False
+            await asyncio.sleep(2 * layer_link.PULSE_S)
+            assert link.healthy
+        assert not [record for record in caplog.records if "beginning anew" in record.message]
+
+    @virtual_time
     async def test_a_deaf_process_is_unwell_although_what_it_says_is_taken(self) -> None:
         layer = BreakableLayer()
         async with linked(layer) as link:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,14 @@ class TestBusy:
             await there.open(TWO)
 
     @virtual_time
+    async def test_nobody_goes_on_where_another_session_stood(self, table: FakeLeases) -> None:
+        async with processes("a", "b") as (here, there):
+            send(await here.open(TWO), 0, 50)
+            table.rows["a"] = replace(table.rows["a"], session=ONE)
+            await asyncio.sleep(SILENCE_S)
+            assert (await there.open(ONE)).next_sample == 0
+
+    @virtual_time
     async def test_a_refused_epoch_leaves_no_lease(
         self, table: FakeLeases, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -212,6 +221,7 @@ class TestBusy:
                 patch.setattr(access, "open_epoch", refuse)
                 with pytest.raises(ProtocolError):
                     await here.open()
+            await here.hang()
             assert await elapsed(lambda: there.open(TWO)) < ASK_DEADLINE_S
 
 
