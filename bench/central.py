@@ -86,8 +86,7 @@ class Patients:
 
     def __init__(self) -> None:
         self.simulators = [
-            Simulator("sinus", rate_hz=RATE_HZ, leads=TWELVE_LEADS, seed=number, gain_uv=1.0)
-            for number in range(PATIENTS)
+            Simulator("sinus", rate_hz=RATE_HZ, leads=TWELVE_LEADS, seed=number) for number in range(PATIENTS)
         ]
 
     def frames(self) -> list[np.ndarray]:

@@ -242,7 +242,7 @@ class ViewerConsumer(VitalConsumer):
         if subscriber is None:
             raise AuthenticationError("the first message must be a hello")
         if isinstance(message, messages.Ack):
-            subscriber.acked(message)
+            subscriber.acked(message, late_s=self.runtime.hub.lag.late_s)
         elif isinstance(message, messages.Subscribe):
             self._wanted = message
             if not self._following:
@@ -308,7 +308,7 @@ class ViewerConsumer(VitalConsumer):
         if subscriber is None or not text or (ack := messages.parse_plain_ack(text)) is None:
             return False
         try:
-            subscriber.acked(ack)
+            subscriber.acked(ack, late_s=self.runtime.hub.lag.late_s)
         except ProtocolError as error:
             self.cut(error.close_code, error.reason)
         return True

@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.04
 """At most 25 ticks a second: eight patients whose devices send apart would make it 80 messages a viewer."""
+SLOWEST_TICK_S = 0.5
+"""However much there is to do: what waits longer than a second is no longer worth sending."""
+_DUTY = 4
+"""Of the time between two ticks at most a quarter goes into the former one."""
 GATHER_S = 0.008
 """What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
 ALONE_S = 0.01
@@ -29,9 +33,11 @@ device that sends faster than time passes shall not make 200 messages a second."
 class FanOut:
     """Gathers what the streams of this process have for their viewers, and hands it on at the next tick.
 
-    A tick falls `gather_s` after the first of what waits, and not sooner than `tick_s` after the tick before;
-    with `tick_s` 0 there is nothing to wait for. CRITICAL does not wait: with it comes a tick. Nor does what
-    has nothing to wait for, a stream whose viewers watch no other.
+    A tick falls `gather_s` after the first that waits, and not sooner than `tick_s` after the tick before,
+    or four times what that one took and was late: a process that has too much to do sends fewer and fuller
+    messages, whose price is theirs and not that of the frames in them. With `tick_s` 0 there is nothing to
+    wait for. CRITICAL does not wait: with it comes a tick. Nor does a stream whose viewers watch no other: it
+    has nothing to wait for.
     """
 
     def __init__(
@@ -41,7 +47,9 @@ class FanOut:
         self._gather_s = gather_s
         self._clock = clock
         self._loads: dict[Announcement, Load] = {}
-        self._last_at = 0.0
+        self._due = 0.0
+        self._next_at = 0.0
+        """When the next tick may be."""
         self._left_at: dict[str, float] = {}
         """When a stream by itself last left at once."""
         self._timer: asyncio.TimerHandle | None = None
@@ -61,8 +69,8 @@ class FanOut:
             del self._loads[announcement]
             _hand_out([load], now)
         elif self._timer is None:
-            delay_s = max(self._gather_s, self._last_at + self._tick_s - now)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+            self._due = max(now + self._gather_s, self._next_at)
+            self._timer = asyncio.get_running_loop().call_later(self._due - now, self._tick)
 
     def hand_on(self, stream: str) -> None:
         """Do not wait with a stream of which somebody is about to be sent another alias.
@@ -86,9 +94,13 @@ class FanOut:
             self._timer = None
 
     def _tick(self) -> None:
-        self._timer, self._last_at = None, self._clock()
+        began = self._clock()
+        due = began if self._timer is None else self._due
+        self._timer = None
         loads, self._loads = self._loads, {}
-        _hand_out(loads.values(), self._last_at)
+        _hand_out(loads.values(), began)
+        cost_s = self._clock() - due
+        self._next_at = began + min(max(self._tick_s, _DUTY * cost_s), SLOWEST_TICK_S)
 
 
 def _hand_out(loads: Collection[Load], now: float) -> None:
@@ -169,4 +181,5 @@ class Batch:
 
 
 def _frame(item: Item) -> bytes:
-    return pack_json_frame(item.payload) if isinstance(item.payload, str) else item.payload
+    payload = item.written().payload
+    return pack_json_frame(payload) if isinstance(payload, str) else payload

@@ -17,6 +17,7 @@ from streaming.core.streams import group_of
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S, FanOut
+from streaming.lag import LoopLag
 from streaming.layer_link import LayerLink, LayerMessage
 from streaming.room import Room
 from streaming.subscriber import Subscriber
@@ -57,6 +58,7 @@ class Hub:
         self._profiles = profiles or ProfileSet()
         self._clock = clock
         self._on_notice = on_notice
+        self.lag = LoopLag(clock)
         self._fan_out = FanOut(tick_s=tick_s, clock=clock)
         self._rooms: dict[str, Room] = {}
         self._subscribers: dict[Subscriber, dict[str, Room]] = {}
@@ -71,6 +73,7 @@ class Hub:
     async def start(self) -> None:
         """Open the one layer subscription of this process."""
         await self.link.start()
+        self.lag.start()
         self._tasks = [
             asyncio.create_task(self._every(CHOOSE_S, self._adapt), name="vital-adapt"),
             asyncio.create_task(self._every(REPORT_EVERY_S, self._report_and_tidy), name="vital-hub"),
@@ -82,6 +85,7 @@ class Hub:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self.lag.close()
         self._fan_out.close()
         await self.link.aclose()
 

@@ -31,6 +31,8 @@ CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
 _LOW = MessagePriority.LOW - 1
+_GAP_BYTES = 110
+"""Of a gap without the name of its stream, about."""
 _BEST_FIRST = tuple(Quality)
 _GAP_REASONS = {
     DropReason.EXPIRED: GapReason.EXPIRED,
@@ -157,9 +159,12 @@ class Subscriber:
         item = Item(payload, priority, self._clock(), len(payload), key=key, control=control)
         self.handler.offer(item, CONTROL_GROUP)
 
-    def acked(self, ack: messages.Ack) -> None:
-        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent."""
-        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000)
+    def acked(self, ack: messages.Ack, *, late_s: float = 0.0) -> None:
+        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent.
+
+        `late_s` is how late this process is: the message left, and the ack was read, later by about as much.
+        """
+        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000 + 2 * late_s)
 
     def apply_profiles(self, profiles: ProfileSet) -> None:
         """Govern each lane by the new settings; what no longer fits is dropped and becomes GAPs."""
@@ -355,7 +360,14 @@ def gap_item(span: Span, reason: GapReason, now: float) -> Item:
             recoverable=reason is GapReason.SOURCE,
         )
 
-    text = render(span)
     return Item(
-        text, MessagePriority.HIGH, now, len(text), ("gap", reason), span, control=True, render=render
+        "",
+        MessagePriority.HIGH,
+        now,
+        _GAP_BYTES + len(span.stream),
+        ("gap", reason),
+        span,
+        control=True,
+        render=render,
+        unwritten=True,
     )

@@ -42,6 +42,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._now
 
+    def spend(self, seconds: float) -> None:
+        """Let time pass while something runs: all others are late by it."""
+        self._now += seconds
+
     def _jump(self, seconds: float | None) -> None:
         if seconds is None:
             raise RuntimeError("every task waits, and no timer will wake any")
@@ -84,6 +88,8 @@ class FakeSocket:
         self.errors: deque[BaseException] = deque()
         """Each send raises the next of these, as long as there are any."""
         self.calls = 0
+        self.busy_s = 0.0
+        """Of a VirtualLoop's time, how much each send takes."""
         self._open = asyncio.Event()
         self._open.set()
 
@@ -110,6 +116,10 @@ class FakeSocket:
         if not self._open.is_set():
             await self._open.wait()
         self.sent.append(data)
+        if self.busy_s:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            loop.spend(self.busy_s)
 
 
 class ThrottledLink:

@@ -7,6 +7,8 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_frame, frame_text
 from streaming.core.items import Item, Span
@@ -189,6 +191,22 @@ class TestTick:
             at.viewers[0].ack()
             assert len(since(at.viewers[0], seen)) == 4, "after 8, 48, 88 and 128 ms"
             assert sorted(at.viewers[0].firsts[3:]) == [FRAME * index for index in range(1, 11)]
+
+    @pytest.mark.parametrize(("took_s", "messages_a_second"), [(0.005, 25), (0.02, 12.5), (0.05, 5)])
+    def test_ticks_that_take_long_are_fewer(self, took_s: float, messages_a_second: float) -> None:
+        @virtual_time
+        async def paced() -> None:
+            async with ward(1) as at:
+                (viewer,) = at.viewers
+                viewer.socket.busy_s = took_s
+                began, seen = now(), len(viewer.socket.sent)
+                while now() < began + 4.0:
+                    at.sends(len(viewer.socket.sent), "a")
+                    await asyncio.sleep(0.01)
+                    viewer.ack()
+                assert abs(len(since(viewer, seen)) / 4.0 - messages_a_second) < 0.3 * messages_a_second
+
+        paced()
 
     @virtual_time
     async def test_what_follows_before_the_writer_ran_takes_nothing_from_what_was_handed_over(self) -> None:

@@ -20,9 +20,8 @@ from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
 
-from bench.support.schedule import Schedule  # noqa: E402
+from bench.support.schedule import PAYLOAD_BYTES, Schedule  # noqa: E402
 
-PAYLOAD_BYTES = 600
 schedule = Schedule()
 
 

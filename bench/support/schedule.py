@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 Publish = Callable[[str, int, float], Awaitable[None]]
 """Of a stream, the number of the message, from 0, and messages a second."""
 PATH = "/bench/start"
+PAYLOAD_BYTES = 600
 
 
 class Schedule:

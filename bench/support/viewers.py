@@ -2,7 +2,8 @@
 
 Run as `python -m bench.support.viewers URL COUNT`, with options. Prints "connected"
 once all are, one after the other, and "ready" once each has got a frame; then, for each line on its
-standard input, a JSON line of the counts so far.
+standard input, a JSON line of the counts so far. A line that tells a schedule says when which message is due;
+how late they came by it is in each answer, of what came since the one before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import re
 import struct
 import sys
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -35,6 +37,37 @@ class Counts:
     closed: int = 0
 
 
+@dataclass(slots=True)
+class Schedule:
+    """When which message is due, and how late they came."""
+
+    began: float = 0.0
+    per_s: float = 0.0
+    samples: int = 0
+    """To a frame: a bundle tells the first of its first frame. 0: a message begins with its number."""
+    late_s: list[float] = field(default_factory=list)
+
+    def came(self, buffer: bytearray, at: int) -> None:
+        """A message lies at `at`."""
+        if self.samples:
+            at += 2 if buffer[at + 1] < 0x80 else 3
+            number = int.from_bytes(buffer[at + 4 : at + 8], "little") // self.samples
+        else:
+            number = int.from_bytes(buffer[at : at + 8], "little")
+        self.late_s.append(time.monotonic() - self.began - number / self.per_s)
+
+    def percentiles(self) -> dict[str, float]:
+        """The median, the 99th percentile and the most since the last call, in ms."""
+        late_s, self.late_s = sorted(self.late_s), []
+        if not late_s:
+            return {}
+        last = len(late_s) - 1
+        return {
+            name: 1000 * late_s[round(share * last)]
+            for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99), ("max_ms", 1.0))
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to read what is sent."""
@@ -48,9 +81,18 @@ class Options:
 class Viewer(asyncio.Protocol):
     """One WebSocket (RFC 6455) with as little work per message as Python allows."""
 
-    def __init__(self, url: str, counts: Counts, token: str, streams: list[str], options: Options) -> None:
+    def __init__(
+        self,
+        url: str,
+        counts: Counts,
+        schedule: Schedule,
+        token: str,
+        streams: list[str],
+        options: Options,
+    ) -> None:
         self._url = urlsplit(url)
         self._counts = counts
+        self._schedule = schedule
         self._token = token
         self._streams = streams
         self._options = options
@@ -141,6 +183,8 @@ class Viewer(asyncio.Protocol):
             counts.frames += self._options.frames or _frames_in(buffer, at, size)
             if not self.ready.done():
                 self.ready.set_result(None)
+            if self._schedule.per_s:
+                self._schedule.came(buffer, at)
         if self._token:
             self._received += 1
             self._received_at = asyncio.get_running_loop().time()
@@ -191,13 +235,13 @@ def _frames_in(buffer: bytearray, at: int, size: int) -> int:
 async def run(url: str, count: int, tokens: list[str], streams: list[str], options: Options) -> None:
     """Connect them all, then answer each line of standard input with the counts."""
     loop = asyncio.get_running_loop()
-    counts = Counts()
+    counts, schedule = Counts(), Schedule()
     place = urlsplit(url)
     assert place.hostname is not None
     assert place.port is not None
     viewers = []
     for number in range(count):
-        new = partial(Viewer, url, counts, tokens[number % len(tokens)], streams, options)
+        new = partial(Viewer, url, counts, schedule, tokens[number % len(tokens)], streams, options)
         _, viewer = await loop.create_connection(new, place.hostname, place.port)
         await viewer.connected
         viewers.append(viewer.ready)
@@ -206,8 +250,11 @@ async def run(url: str, count: int, tokens: list[str], streams: list[str], optio
     print("ready", flush=True)
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.readline():
-        print(json.dumps(asdict(counts)), flush=True)
+    while line := await reader.readline():
+        if line.strip():
+            told = json.loads(line)
+            schedule.began, schedule.per_s, schedule.samples = told["began"], told["per_s"], told["samples"]
+        print(json.dumps(asdict(counts) | schedule.percentiles()), flush=True)
 
 
 if __name__ == "__main__":
