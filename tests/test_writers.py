@@ -311,7 +311,7 @@ class TestRenewal:
                 await here.writers.renew()
             assert table.read("a").next_sample == 400
             assert await here.writers.online({"a", "b"}) == {"a"}
-            for _ in range(4):
+            for _ in range(5):
                 await asyncio.sleep(RENEW_S)
                 await here.writers.renew()
             assert not table.read("a").in_force
