@@ -15,10 +15,9 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bench.fanout import Swarm
+from bench.fanout import swarm
 from bench.support.report import Figure, at_most, parser, report
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.witness import RATE_HZ, Witness, numbered_device, witness
@@ -62,33 +61,6 @@ async def kills(parts: Cluster, number: int) -> list[Figure]:
     ]
 
 
-@contextlib.asynccontextmanager
-async def swarm(server: Server, tokens: list[str], streams: list[str]) -> AsyncIterator[Swarm]:
-    """The viewers at one process, once all are sent something."""
-    url = f"{server.ws_url}/ws/viewer/"
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "bench.support.viewers",
-            url,
-            str(VIEWERS),
-            ",".join(tokens),
-            ",".join(streams),
-        ),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        viewers = Swarm(process)
-        await viewers.expect("connected")
-        await viewers.expect("ready")
-        yield viewers
-    finally:
-        process.kill()
-        await process.wait()
-
-
 async def spent_s(server: Server) -> float:
     """CPU that the process takes in the measured time."""
     await asyncio.sleep(SETTLE_S)
@@ -107,7 +79,9 @@ async def costs(parts: Cluster) -> list[Figure]:
             await stack.enter_async_context(numbered_device(parts.first.ws_url, bed["token"]))
         for server in (parts.first, parts.second):
             idle_s = await spent_s(server)
-            async with swarm(server, [parts.token], streams) as viewers:
+            url = f"{server.ws_url}/ws/viewer/"
+            async with swarm(url, parts.token, ",".join(streams), viewers=VIEWERS) as viewers:
+                await viewers.expect("ready")
                 before = (await viewers.counts())["frames"]
                 busy_s = await spent_s(server)
                 frames = (await viewers.counts())["frames"] - before
