@@ -196,6 +196,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.cluster",
         "bench.codec",
         "bench.fanout",
+        "bench.history",
         "bench.latency",
         "bench.levels",
         "bench.renditions",

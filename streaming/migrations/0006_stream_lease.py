@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streaming', '0004_adaptation_state'),
+        ('streaming', '0005_history'),
     ]
 
     operations = [
