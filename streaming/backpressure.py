@@ -345,6 +345,20 @@ class BackpressureHandler:
             self._wake()
             await asyncio.wait([self._task])
 
+    async def finish(self) -> None:
+        """Send all that is CRITICAL and waits, whatever the window says, and end: the rest is abandoned.
+
+        For the last words of a connection that closes in peace; does not close the socket.
+        """
+        await self.stop_monitoring()
+        while not self._closed:
+            items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
+            if not items:
+                break
+            classes = (len(items), *[0] * (len(MessagePriority) - 1))
+            await self._write(self._pack(items), classes)
+        self._end()
+
     async def aclose(self) -> None:
         """End at once: what is queued or unacked is abandoned. Does not close the socket."""
         self._end()

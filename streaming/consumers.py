@@ -132,6 +132,9 @@ class VitalConsumer(AsyncWebsocketConsumer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def last_words(self) -> None:
+        """Write what must not be lost, before the server goes away."""
+
     async def closed(self) -> None:
         """Give back what the connection held, whatever ended it; called again, do nothing."""
 
@@ -197,6 +200,8 @@ class VitalConsumer(AsyncWebsocketConsumer):
         # A peer that takes nothing any more must not keep what its connection holds (uvicorn's send waits).
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_DEADLINE_S):
+                if code is CloseCode.GOING_AWAY:
+                    await self.last_words()
                 await self.send_text(messages.bye(code, reason, retry_after_ms=retry))
         await self._release()
         reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
@@ -271,6 +276,11 @@ class ViewerConsumer(VitalConsumer):
         self.watched &= visible
         self.spawn(self._send_roster(subscriber))
 
+    async def last_words(self) -> None:
+        """What is CRITICAL and waits for credit."""
+        if self._subscriber is not None:
+            await self._subscriber.finish()
+
     async def closed(self) -> None:
         """Out of the hub; what was queued is abandoned."""
         subscriber, self._subscriber = self._subscriber, None
@@ -321,9 +331,9 @@ class ViewerConsumer(VitalConsumer):
     async def _send_roster(self, subscriber: Subscriber) -> None:
         visible = await database_sync_to_async(access.visible_streams)(self.principal)
         self._visible = frozenset(entry.stream for entry in visible)
-        online = self.runtime.ingest.is_online
+        online = await self.runtime.writers.online(self._visible)
         roster = messages.roster(
-            replace(entry, online=online(entry.stream)) for entry in visible[:MAX_ROSTER]
+            replace(entry, online=entry.stream in online) for entry in visible[:MAX_ROSTER]
         )
         if roster != self._roster:
             self._roster = roster
@@ -428,6 +438,8 @@ class DeviceConsumer(VitalConsumer):
         intake, self._intake = self._intake, None
         if intake is not None:
             intake.close(ended=self._session_ended)
+            if self._session_ended:
+                self.runtime.writers.due.set()
 
     def _require_intake(self) -> Intake:
         if self._intake is None:
@@ -437,25 +449,16 @@ class DeviceConsumer(VitalConsumer):
     async def _greet(self, hello: messages.DeviceHello) -> None:
         device = await database_sync_to_async(access.authenticate_device)(hello.token)
         stream = await database_sync_to_async(access.admitted_stream)(device.device_id)
-        # A refused session must not leave an epoch behind: the one that writes could not come back.
-        async with self.runtime.ingest.opening(stream, hello.session):
-            info = await database_sync_to_async(access.open_epoch)(
-                device.device_id, hello.session, hello.rate_hz, hello.leads, hello.source
-            )
-            self._intake = self.runtime.ingest.open(
-                info,
-                hello.session,
-                hello.next_sample,
-                partial(self.cut, CloseCode.STREAM_BUSY, "the session has connected again"),
-            )
+        replaced = partial(self.cut, CloseCode.STREAM_BUSY, "the session has connected again")
+        self._intake = await self.runtime.writers.open(device.device_id, stream, hello, replaced)
         self.principal = device.principal
-        self.watched = frozenset({info.stream})
+        self.watched = frozenset({stream})
         self.hello_has_come()
         self.runtime.add(self)
         await self.send_text(
             messages.device_welcome(
-                stream=info.stream,
-                epoch=info.epoch,
+                stream=stream,
+                epoch=self._intake.info.epoch,
                 next_sample=self._intake.next_sample,
                 server_ms=time.time() * 1000,
             )

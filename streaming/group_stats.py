@@ -85,6 +85,7 @@ def _one(
             "dropped_by_reason": {reason.value: count for reason, count in tally.by_reason.items()},
             "offered_messages": tally.offered,
             "lost_messages": hub.link.lost_messages,
+            "layer": "ok" if hub.link.healthy else "away",
             "settings_version": hub.profiles.version,
         }
         | ({"adaptive": adaptive.get_adaptation_stats()} if adaptive is not None else {})

@@ -52,12 +52,13 @@ class Hub:
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[LayerMessage], None] | None = None,
         shared: bool = True,
+        renew_layer: Callable[[], Any] | None = None,
         tick_s: float = TICK_S,
     ) -> None:
         self.process_id = process_id
         self.shared = shared
         """Whether the layer reaches other processes; one that does not need not be given anything."""
-        self.link = LayerLink(layer, self._on_layer_message)
+        self.link = LayerLink(layer, self._on_layer_message, renew=renew_layer)
         self.rings = Rings()
         """The last minute of every stream of which anything comes here."""
         self._layer_rings = LayerRings(self.rings, self.link, process_id, clock=clock)
@@ -279,6 +280,7 @@ class Hub:
         self.rings.forget(self._clock())
         for subscriber in self._subscribers:
             with _contained("keeping house", subscriber):
+                subscriber.layer_is_away = not self.link.healthy
                 subscriber.report()
         for room in list(self._rooms.values()):
             if room.idle_s(self._clock()) > LINGER_S:

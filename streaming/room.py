@@ -239,7 +239,7 @@ class Room:
     def deliver(self, bundle: Bundle, now: float) -> None:
         """Prepare each payload once and offer it to every viewer; a hole nobody explained becomes a GAP.
 
-        A bundle of an older epoch than the present one is passed over: see ADR 8.
+        A bundle of an older epoch than the present one is passed over: see ADR 15.
         """
         if self._info is not None and bundle.info.epoch < self._info.epoch:
             self._tell_outdated(bundle.info.epoch)

@@ -36,12 +36,13 @@ from streaming.store.access import Principal, PrincipalKind
 from streaming.store.history_keeper import HistoryKeeper
 from streaming.store.history_source import HistorySource
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
+from streaming.writers import ANSWER, ASK, RENEW_S, Writers
 
 logger = logging.getLogger(__name__)
 
 ACCESS_NOTICE = "vital.access"
 PROFILES_NOTICE = "vital.profiles"
-POLL_S = 2.0
+POLL_S = 1.5
 """How long a change that nobody announced (a shell, another process) may go unseen."""
 HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
@@ -49,7 +50,7 @@ KEEP_EVERY_S = 60.0
 """Between writes of what adaptive compression has learned; a crash costs so much of it."""
 PRUNE_EVERY_S = 300.0
 """Between looks at what the history gives up; one that finds something is an entry in the audit trail."""
-DRAIN_S = 3.0
+DRAIN_S = 2.5
 LAST_WORDS_S = 1.0
 """For what is still to be written when a process ends."""
 _INVALID = {
@@ -75,20 +76,34 @@ class Connection(Protocol):
 class Runtime:
     """Started once per process, inside its event loop; reached as `scope["vital"]`.
 
-    `shared` is whether the layer reaches other processes.
+    `shared` is whether the layer reaches other processes; `renew_layer` makes another one of its kind, for
+    when it does not reach this one any more.
     """
 
     def __init__(
-        self, layer: Any, *, shared: bool = True, clock: Callable[[], float] = time.monotonic
+        self,
+        layer: Any,
+        *,
+        shared: bool = True,
+        renew_layer: Callable[[], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.process_id = secrets.token_hex(4)
         self.hub = Hub(
-            layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
+            layer,
+            process_id=self.process_id,
+            clock=clock,
+            on_notice=self._on_notice,
+            shared=shared,
+            renew_layer=renew_layer,
         )
         self.recorder = Recorder(history := HistoryKeeper(), clock=clock)
         self._history_source = HistorySource()
         self.hub.recovery.sources.append(self._history_source)
         self.ingest = Ingest(self._publish, self.compression_for, clock=clock)
+        self.writers = Writers(
+            self.ingest, self.hub.link, process_id=self.process_id, shared=shared, clock=clock
+        )
         self.stopping = False
         self._admission = Admission(now=clock(), rng=random.Random())  # nosec B311
         self._history = history
@@ -128,6 +143,9 @@ class Runtime:
                 name="vital-profiles",
             ),
             asyncio.create_task(
+                _repeat(self.writers.due, RENEW_S, lambda _: self.writers.renew()), name="vital-leases"
+            ),
+            asyncio.create_task(
                 _repeat(asyncio.Event(), HEAD_LOG_S, lambda _: self._log_audit_head()), name="vital-audit"
             ),
             asyncio.create_task(
@@ -148,7 +166,7 @@ class Runtime:
         ]
 
     async def stop(self) -> None:
-        """Close every socket with 4012, wait for them at most 3 s, and end what `start` began."""
+        """Close every socket with 4012, wait for them at most 2.5 s, and end what `start` began."""
         self.stopping = True
         access.access_changed.disconnect(self._on_access_changed)
         profiles.profiles_changed.disconnect(self._on_profiles_changed)
@@ -166,11 +184,13 @@ class Runtime:
         self._history_source.close()
         if self._tasks:
             await self._log_audit_head()
+        await self.writers.aclose()
         await self.hub.aclose()
 
     async def _say_last_words(self) -> None:
         with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
             async with asyncio.timeout(LAST_WORDS_S):
+                await self.writers.give_up()
                 await _record_repeats(ending=True)
                 await self._keep_learned()
 
@@ -184,6 +204,8 @@ class Runtime:
         """Watch over an authenticated socket."""
         self._connections.add(connection)
         self._none_left.clear()
+        if self.stopping:  # it was let in while the others were told
+            connection.cut(CloseCode.GOING_AWAY, "server is going away")
 
     def remove(self, connection: Connection) -> None:
         """The socket is gone."""
@@ -248,6 +270,8 @@ class Runtime:
             self._access_changed.set()
         elif message["type"] == PROFILES_NOTICE:
             self._profiles_changed.set()
+        elif message["type"] in (ASK, ANSWER):
+            self.writers.hear(message)
 
     async def _recheck_access(self, announced: bool) -> None:
         # As of now: what somebody begins to watch meanwhile was allowed later than these verdicts.

@@ -87,6 +87,8 @@ class Subscriber:
         """The stream that the user looks at."""
         self.wants: tuple[Want, ...] = ()
         """What it watches; the same object for as long as that is the same."""
+        self.layer_is_away = False
+        """Whether streams of other processes do not reach this one."""
         self._clock = clock
         self._profiles = profiles
         self._compression = compression
@@ -234,7 +236,14 @@ class Subscriber:
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.waits_s(now))
         queued = self.handler.queued_messages
-        news = (network.condition, self._losses, queued, self._coarsest, self._changed_for)
+        news = (
+            network.condition,
+            self._losses,
+            queued,
+            self._coarsest,
+            self._changed_for,
+            self.layer_is_away,
+        )
         self._passed_over += 1
         if news != self._reported or self._passed_over >= QUIET_REPORTS:
             self._reported, self._passed_over = news, 0
@@ -257,6 +266,7 @@ class Subscriber:
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=self._coarsest,
             reason=Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for,
+            layer="away" if self.layer_is_away else "ok",
         )
 
     @property
@@ -264,6 +274,10 @@ class Subscriber:
         """Of all that it is sent."""
         qualities = {rendition.quality for rendition in self._decision.renditions.values()}
         return max(qualities, key=_BEST_FIRST.index, default=Quality.LOSSLESS)
+
+    async def finish(self) -> None:
+        """Send what is CRITICAL and waits, then end the writer; the rest is abandoned."""
+        await self.handler.finish()
 
     async def aclose(self) -> None:
         """End the writer; what is queued or unacked counts as abandoned."""

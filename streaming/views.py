@@ -83,6 +83,8 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
     runtime: Runtime | None = request.scope.get("vital")
     if runtime is None:
         faults["process"] = "starting"
+    elif runtime.stopping:
+        faults["process"] = "stopping"
     elif not runtime.hub.link.healthy:
         faults.setdefault("layer", "failed this process, which tries again")
     if faults:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 
 from streaming import consumers
 from streaming.compression import CompressionHandler
@@ -23,9 +24,12 @@ from streaming.consumers import (
 from streaming.core.streams import Source
 from streaming.exceptions import BusyError, CloseCode
 from streaming.ingest import Ingest
+from streaming.layer_link import LayerLink
 from streaming.store import access
 from streaming.store.access import DeviceAccess
+from streaming.writers import Writers
 from tests.e2e.peers import chunk, hello
+from tests.fake_leases import FakeLeases
 from tests.fakes import virtual_time
 from tests.viewers import stream_info
 
@@ -74,6 +78,7 @@ def _admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "authenticate_device", lambda token: DeviceAccess(1, Source.SIM, 1))
     monkeypatch.setattr(access, "admitted_stream", lambda device_id: info.stream)
     monkeypatch.setattr(access, "open_epoch", lambda *arguments: info)
+    FakeLeases(lambda: asyncio.get_running_loop().time()).install(monkeypatch)
 
 
 def answering_after(seconds: float) -> Callable[..., Callable[..., Awaitable[Any]]]:
@@ -94,8 +99,12 @@ async def device() -> AsyncIterator[Connection]:
     """A device that has said hello."""
     clock = asyncio.get_running_loop().time
     ingest = Ingest(lambda bundle: None, lambda group: CompressionHandler(), clock=clock)
+    link = LayerLink(InMemoryChannelLayer(), lambda message: None)
     runtime = SimpleNamespace(
-        ingest=ingest, stopping=False, add=lambda connection: None, remove=lambda connection: None
+        writers=Writers(ingest, link, process_id="here", shared=False, clock=clock),
+        stopping=False,
+        add=lambda connection: None,
+        remove=lambda connection: None,
     )
     connection = Connection()
     scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}

@@ -193,6 +193,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.adaptation",
         "bench.browser",
         "bench.central",
+        "bench.cluster",
         "bench.codec",
         "bench.fanout",
         "bench.history",

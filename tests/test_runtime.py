@@ -23,7 +23,7 @@ from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.ecg import codec
 from streaming.exceptions import BusyError, CloseCode, ProfileError
 from streaming.hub import LINGER_S
-from streaming.ingest import FORGET_S, Intake
+from streaming.ingest import FORGET_S, Intake, Place
 from streaming.layer_link import CONTROL_GROUP
 from streaming.recorder import WRITE_EVERY_S
 from streaming.runtime import (
@@ -502,7 +502,7 @@ def history(monkeypatch: pytest.MonkeyPatch) -> History:
 
 def send(runtime: Runtime, *indices: int) -> Intake:
     """Frames of a device of this process."""
-    intake = runtime.ingest.open(stream_info("a"), "session", 0)
+    intake = runtime.ingest.open(stream_info("a"), "session", Place(0))
     for index in indices:
         samples = np.full((1, 50), index, np.int16)
         payload = codec.WaveformEncoder().encode(samples)
@@ -583,6 +583,17 @@ class TestEnd:
             runtime.remove(socket)
 
     @virtual_time
+    async def test_whoever_is_let_in_meanwhile_is_sent_away_as_well(self, store: Store) -> None:
+        async with running() as runtime:
+            lingering = Socket(runtime)
+            lingering.hangs = True
+            stopping = asyncio.create_task(runtime.stop())
+            await turns()
+            assert Socket(runtime).cuts == [CloseCode.GOING_AWAY]
+            await stopping
+            runtime.remove(lingering)
+
+    @virtual_time
     async def test_after_the_stop_changes_are_nobodys_business(self, store: Store) -> None:
         async with running() as runtime:
             await runtime.stop()
@@ -631,7 +642,7 @@ async def test_a_stream_without_viewers_and_device_is_forgotten(store: Store) ->
         await runtime.hub.watch(viewer.subscriber, "a")
         control = runtime.compression_for("control")
         runtime.compression_for("ecg.a")
-        intake = runtime.ingest.open(stream_info("b"), "session0", 0)
+        intake = runtime.ingest.open(stream_info("b"), "session0", Place(0))
         runtime.hub.unwatch(viewer.subscriber, "a")
         await asyncio.sleep(FORGET_EVERY_S + 1)
         assert [each.group for each in runtime.stats()] == ["ecg.a", "ecg.b"]

@@ -216,6 +216,13 @@ class TestProbes:
         assert response.json()["reasons"] == {"layer": "failed this process, which tries again"}
 
     @pytest.mark.usefixtures("_database_serves")
+    async def test_not_ready_while_the_process_stops(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.stopping = True
+        response = await probing(runtime).get("/readyz")
+        assert (response.status_code, response.json()["reasons"]) == (503, {"process": "stopping"})
+
+    @pytest.mark.usefixtures("_database_serves")
     async def test_a_history_that_is_not_stored_is_told_and_costs_no_traffic(self) -> None:
         runtime = Runtime(InMemoryChannelLayer())
         runtime.recorder.fault = "database is locked"

@@ -128,6 +128,7 @@ class Stats:
     """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk").
 
     `rendition` is the coarsest that any of its streams is sent as, and `reason` why that last changed.
+    `layer` is "away" while streams whose devices reach another process of the server do not come.
     """
 
     rtt_ms: float | None
@@ -140,6 +141,7 @@ class Stats:
     condition: str
     rendition: str
     reason: str
+    layer: str = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,7 @@ def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
         condition=fields.text("condition", longest=_LONGEST),
         rendition=fields.text("rendition", longest=_LONGEST),
         reason=fields.text("reason", longest=_LONGEST),
+        layer=fields.optional_text("layer", longest=_LONGEST) or "ok",
     )
 
 

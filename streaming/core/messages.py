@@ -424,10 +424,12 @@ def stats(
     condition: str,
     rendition: str,
     reason: str,
+    layer: str = "ok",
 ) -> str:
     """How this connection fares, as the server sees it; None is not known yet.
 
-    `rendition` is the coarsest that any of its streams is sent as, and `reason` why.
+    `rendition` is the coarsest that any of its streams is sent as, and `reason` why. `layer` is "away" while
+    streams of other processes do not reach this one.
     """
     return _message(
         "stats",
@@ -441,6 +443,7 @@ def stats(
         condition=condition,
         rendition=rendition,
         reason=reason,
+        layer=layer,
     )
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 
 from streaming.core.streams import Source
 from streaming.ecg import codec
-from streaming.models import ApiToken, DeviceToken, Stream, StreamEpoch, Ward
+from streaming.models import ApiToken, AuditEntry, DeviceToken, Stream, StreamEpoch, Ward
 from streaming.models_profiles import Profile
 from streaming.store import feeds, history, tokens
 
@@ -118,3 +118,8 @@ def snapshots(group: str) -> list[dict[str, Any]]:
         "detail",
     )
     return [{name: getattr(row, name) for name in columns} for row in rows]
+
+
+def audited(action: str) -> int:
+    """How often an action is in the audit trail."""
+    return AuditEntry.objects.filter(action=action).count()

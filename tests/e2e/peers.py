@@ -83,14 +83,23 @@ class Peer:
 
     async def ended(self) -> Ending:
         """Read on until the server has closed."""
-        code = 1006
         async with asyncio.timeout(DEADLINE_S):
-            try:
-                while True:
-                    await self._next()
-            except ConnectionClosed as closed:
-                if closed.rcvd:
-                    code = closed.rcvd.code
+            return await self._until_closed(acks=False)
+
+    async def stay(self) -> Ending:
+        """Acknowledge all that comes, for as long as the server goes on."""
+        return await self._until_closed(acks=True)
+
+    async def _until_closed(self, *, acks: bool) -> Ending:
+        code = 1006
+        try:
+            while True:
+                await self._next()
+                if acks:
+                    await self.ack()
+        except ConnectionClosed as closed:
+            if closed.rcvd:
+                code = closed.rcvd.code
         byes = [item for item in self.heard if item["type"] == "bye"]
         return Ending(code, byes[-1] if byes else None, time.monotonic())
 

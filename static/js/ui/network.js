@@ -31,6 +31,7 @@ export class NetworkPanel {
       word: part("rendition-word"),
       condition: part("condition"),
       reason: part("reason"),
+      layer: part("layer"),
       rtt: part("rtt"),
       goodput: part("goodput"),
       window: part("window"),
@@ -62,6 +63,7 @@ export class NetworkPanel {
     const condition = told ? `Network ${told.condition}, as the server sees it` : "Waiting for the server's figures";
     write(parts.condition, trouble?.note ?? condition);
     write(parts.reason, told ? reasonText(this.#feeds.reason) : "");
+    write(parts.layer, layerText(stats?.layer));
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
     write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
     write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
@@ -104,6 +106,14 @@ const REASONS = {
  */
 export function reasonText(reason) {
   return Object.hasOwn(REASONS, reason ?? "") ? REASONS[reason ?? ""] : "";
+}
+
+/**
+ * What it means for this viewer that the server's processes do not reach each other; empty while they do.
+ * @param {string | undefined} layer
+ */
+export function layerText(layer) {
+  return layer === "away" ? "The server's processes do not reach each other: some beds may stand still" : "";
 }
 
 /**
