@@ -217,11 +217,19 @@ class ClassQueue:
         return items
 
     def oldest_at(self) -> float:
-        """When the oldest data was offered; infinity when there is none."""
+        """When the oldest data was offered; infinity when there is none.
+
+        What has no key lies in the order of its age, and a newer value makes a keyed item young again: the
+        oldest is the first without a key, or before it.
+        """
+        oldest_at = math.inf
         for item in self.items:
-            if not item.control:
-                return self.newest(item).offered_at
-        return math.inf
+            if item.control:
+                continue
+            oldest_at = min(oldest_at, self.newest(item).offered_at)
+            if item.key is None:
+                break
+        return oldest_at
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether one more item fits the class, the lane and the connection."""
@@ -327,7 +335,7 @@ class Lane:
         self.active = False
         """Backpressure: from HIGH_WATERMARK (or an expiry, or a full class) down to LOW_WATERMARK."""
         self.emergency = False
-        self._take_bounds(profile)
+        self.take_bounds(profile)
         self.queues = tuple(ClassQueue(self, priority, totals) for priority in MessagePriority)
         """By priority, less 1."""
 
@@ -346,7 +354,7 @@ class Lane:
 
     def govern(self, profile: BackpressureProfile) -> None:
         """Take the bounds and watermarks of `profile`."""
-        self._take_bounds(profile)
+        self.take_bounds(profile)
         for queue in self.queues:
             queue.govern(profile)
 
@@ -373,7 +381,8 @@ class Lane:
             high.fullness(),
         )
 
-    def _take_bounds(self, profile: BackpressureProfile) -> None:
+    def take_bounds(self, profile: BackpressureProfile) -> None:
+        """Take what `profile`, and the bound on all lanes together, say of the lane as a whole."""
         self.profile = profile
         self.max_count = profile.max_buffer_size
         self.high_count = math.ceil(profile.high_watermark * self.max_count - 1e-9)
