@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from streaming.core.items import Item, Span
@@ -158,7 +158,7 @@ class ClassQueue:
         for other in self.items:
             if other.span is None or not other.span.same_epoch(span):
                 continue
-            if other.control and item.render and other.key == item.key and other.span.touches(span):
+            if item.render and other.control and other.key == item.key and other.span.touches(span):
                 touching.append(other)
             elif behind is None and other.span.first >= span.first:
                 behind = other
@@ -169,7 +169,8 @@ class ClassQueue:
         for other in touching:
             self.items.remove(other)
             self._leave(other)
-        item = _joined(item, span, touching) if touching else item
+        if touching and item.render:
+            item = _joined(item, item.render, span, touching)
         self.items.insert(at, item)
         self._enter(item)
         return touching
@@ -299,17 +300,14 @@ class ClassQueue:
             self.totals.protected_bytes -= size
 
 
-def _joined(item: Item, span: Span, others: list[Item]) -> Item:
-    """One control item that says what `item` and the others say; `item` has a render."""
-    offered_at, payload = item.offered_at, item.payload
+def _joined(item: Item, render: Callable[[Span], bytes | str], span: Span, others: list[Item]) -> Item:
+    """One control item that says what `item` and the others say."""
+    offered_at = item.offered_at
     for other in others:
         offered_at = min(offered_at, other.offered_at)
         span = span.join(other.span) if other.span else span
-    if item.render:
-        payload = item.render(span)
-    return Item(
-        payload, item.priority, offered_at, len(payload), item.key, span, control=True, render=item.render
-    )
+    payload = render(span)
+    return Item(payload, item.priority, offered_at, len(payload), item.key, span, control=True, render=render)
 
 
 class Lane:

@@ -753,6 +753,9 @@ class TestLanes:
         assert "a" not in box
         assert take_all(box) == [kept]
 
+    def test_dropping_a_lane_that_is_not_there_is_nothing(self) -> None:
+        assert outbox("a").drop_lane("b") == []
+
     def test_counts_outlive_their_lane(self) -> None:
         box = outbox("a", "b")
         box.put(item(), "a", 0.0)

@@ -318,8 +318,8 @@ MUTANTS = (
     Mutant(
         "a shared bundle overtakes what waits",
         BACKPRESSURE,
-        "or not self._outbox.idle\n",
-        "or self._outbox.size_bytes > 10**9\n",
+        "or self._sleep.done()\n",
+        "or self._sleep.cancelled()\n",
         (T_BACKPRESSURE, T_SUBSCRIBER, T_FANOUT),
     ),
     Mutant(
@@ -346,9 +346,9 @@ MUTANTS = (
     Mutant(
         "each viewer gets its own copy",
         FANOUT,
-        "batches: dict[tuple[Load, ...], Batch] = {}",
-        "batches: dict[tuple[Load, ...], Batch] = {(): Batch(())}",
-        (T_FANOUT,),
+        "if batch is None:",
+        "if batch is None or batch.takers:",
+        (T_FANOUT, T_HUB),
     ),
     Mutant(
         "a tick comes as often as frames do",
