@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from streaming.core.frames import Frame, FrameFlag, FrameKind
 from streaming.core.streams import Lead, Source, StreamInfo
-from streaming.ecg import codec
+from streaming.ecg import codec, planes
 from streaming.exceptions import StreamBusyError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Samples = npt.NDArray[np.int32]
 def truth(stream: str, epoch: int) -> Samples:
     """Two minutes of a signal that says by its values where it stands."""
     rng = np.random.default_rng([*stream.encode(), epoch])
-    return rng.normal(0, 300, (1, 30_000)).cumsum(axis=1).astype(np.int32) % 16_000 - 8_000
+    return rng.normal(0, 20, (1, 30_000)).cumsum(axis=1).astype(np.int32) % 16_000 - 8_000
 
 
 class SimulatedDevice:
@@ -133,7 +133,12 @@ class SimulatedDevice:
             self._late = None
         while self._sending:
             first, stop = self._sending.popleft()
-            payload = codec.WaveformEncoder().encode(truth(self.stream, self.epoch)[:, first:stop])
+            samples = truth(self.stream, self.epoch)[:, first:stop]
+            payload = (
+                codec.WaveformEncoder().encode(samples)  # a device that compresses at the edge
+                if self._rng.random() < 0.2
+                else planes.encode_planes(samples, level=1, window_bits=12, mem_level=5)
+            )
             intake.push(Frame(FrameKind.WAVEFORM, FrameFlag.NONE, 0, first, payload))
 
     async def _connect(self) -> None:

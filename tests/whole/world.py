@@ -37,13 +37,13 @@ from tests.whole.viewer import Connection, SimulatedViewer, is_behind
 STREAMS = ("a", "b")
 VIEWERS = 3
 PROCESSES = 2
-ROUGH_S = 9.0
+ROUGH_S = 7.0
 """So long misfortunes happen."""
-CALM_S = 5.0
+CALM_S = 4.5
 """So long after them everything must be well again: a layer is joined anew every 2 s."""
-QUIET_S = 4.0
+QUIET_S = 3.37
 """So long after the last sample: what renditions hold back has come, and all is acked."""
-LOOK_S = 0.05
+LOOK_S = 0.1
 CONTROL_BYTES = 64 * 1024
 
 
@@ -92,7 +92,7 @@ class Outcome:
 
 
 def simulate(seed: int) -> Outcome:
-    """One run of 18 virtual seconds; AssertionError when an invariant is broken."""
+    """One run of 15 virtual seconds; AssertionError when an invariant is broken."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(_simulate(seed))
 
