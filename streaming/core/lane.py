@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from streaming.core.items import Item, Span
 from streaming.core.priority import MessagePriority
@@ -169,8 +169,8 @@ class ClassQueue:
         for other in touching:
             self.items.remove(other)
             self._leave(other)
-        if touching and item.render:
-            item = _joined(item, item.render, span, touching)
+        if touching:
+            item = _joined(item, span, touching)
         self.items.insert(at, item)
         self._enter(item)
         return touching
@@ -300,14 +300,13 @@ class ClassQueue:
             self.totals.protected_bytes -= size
 
 
-def _joined(item: Item, render: Callable[[Span], bytes | str], span: Span, others: list[Item]) -> Item:
-    """One control item that says what `item` and the others say."""
-    offered_at = item.offered_at
+def _joined(item: Item, span: Span, others: list[Item]) -> Item:
+    """One control item that says what `item` and the others say; `item` has a render."""
+    offered_at, size = item.offered_at, item.size_bytes
     for other in others:
-        offered_at = min(offered_at, other.offered_at)
+        offered_at, size = min(offered_at, other.offered_at), max(size, other.size_bytes)
         span = span.join(other.span) if other.span else span
-    payload = render(span)
-    return Item(payload, item.priority, offered_at, len(payload), item.key, span, control=True, render=render)
+    return replace(item, payload="", offered_at=offered_at, size_bytes=size, span=span, unwritten=True)
 
 
 class Lane:

@@ -216,7 +216,7 @@ class Outbox:
                         queue.credit_bytes -= size
                     queue.counts.taken += 1
                     spent += size
-                    taken.append(item)
+                    taken.append(item.written())
                 if not queue.items:
                     self._leave_ring_if_empty(queue)
             if ring is high and high_from is not None:
@@ -335,7 +335,7 @@ class Outbox:
         if size > self._overdue_credit or (taken and size > budget):
             return 0
         self._overdue_credit = 0.0
-        taken.append(queue.pop())
+        taken.append(queue.pop().written())
         queue.counts.taken += 1
         self._leave_ring_if_empty(queue)
         return size

@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streaming.core.items import DropReason, Item, Span
 from streaming.core.outbox import CONTROL_LIMIT_BYTES
@@ -25,15 +25,12 @@ Dropped = tuple[Item, DropReason]
 
 
 def is_same(one: Item, other: Item) -> bool:
-    """The same item; a joined gap is made anew in the outbox and in the model."""
+    """The same item; a gap is made anew where it joins another, and where it is written at last."""
     if one is other:
         return True
     both_made = one.render is not None and one.render is other.render
-    return both_made and (one.span, one.offered_at, one.payload) == (
-        other.span,
-        other.offered_at,
-        other.payload,
-    )
+    facts = [(gap.span, gap.key, gap.offered_at, gap.size_bytes) for gap in (one, other)]
+    return both_made and facts[0] == facts[1]
 
 
 @dataclass(eq=False)
@@ -368,12 +365,10 @@ class ModelOutbox:
             assert other.item.span is not None
             span = span.join(other.item.span)
         if joined:
-            assert item.render is not None
-            payload = item.render(span)
-            offered_at = min(item.offered_at, *(p.item.offered_at for p in joined))
-            place.since = offered_at
-            place.item = Item(
-                payload, item.priority, offered_at, len(payload), item.key, span, True, item.render
+            place.since = min(item.offered_at, *(p.item.offered_at for p in joined))
+            size = max(item.size_bytes, *(p.item.size_bytes for p in joined))
+            place.item = replace(
+                item, payload="", offered_at=place.since, size_bytes=size, span=span, unwritten=True
             )
         anchor = joined[0] if joined else behind[0] if behind else None
         at = len(queue) if anchor is None else queue.index(anchor)

@@ -257,6 +257,6 @@ def _indices(span: SampleRange | None) -> set[int]:
 
 TestConversation = Conversation.TestCase
 TestConversation.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestConversationNightly = nightly_of(Conversation, steps=NIGHTLY_STEPS)

@@ -197,6 +197,6 @@ class WindowAndModel(RuleBasedStateMachine):
 
 TestWindowAndModel = WindowAndModel.TestCase
 TestWindowAndModel.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestWindowAndModelNightly = nightly_of(WindowAndModel, steps=NIGHTLY_STEPS)

@@ -353,15 +353,15 @@ MUTANTS = (
     Mutant(
         "a tick comes as often as frames do",
         FANOUT,
-        "delay_s = max(self._gather_s, self._last_at + self._tick_s - now)",
-        "delay_s = self._gather_s",
+        "self._due = max(now + self._gather_s, self._next_at)",
+        "self._due = now + self._gather_s",
         (T_FANOUT, T_HUB),
     ),
     Mutant(
         "what waits under the old alias goes out after the change",
         FANOUT,
-        "            self.close()\n            self._tick()\n",
-        "            self.close()\n",
+        "for announcement in self._loads):\n            self.close()\n            self._tick()\n",
+        "for announcement in self._loads):\n            self.close()\n",
         (T_FANOUT, T_HUB, T_ROOM),
     ),
     Mutant(
