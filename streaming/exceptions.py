@@ -7,6 +7,7 @@ VitalError
 |   |-- StreamBusyError        another device session owns the stream    4009
 |   `-- RateLimitError         more than the limit in force              4029
 |-- ProfileError               a setting outside its bounds
+|-- HistoryAwayError           the history database takes nothing now
 `-- RecordingError             a recording that cannot be read
 """
 
@@ -86,6 +87,10 @@ class RateLimitError(ProtocolError):
 
 class ProfileError(VitalError, ValueError):
     """A profile value lies outside its bounds, or contradicts another."""
+
+
+class HistoryAwayError(VitalError):
+    """The history database is away, locked or full; what was to be written may be tried again."""
 
 
 class RecordingError(VitalError):

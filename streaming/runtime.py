@@ -16,6 +16,7 @@ from django.db import Error as DatabaseFault
 
 from streaming.adaptive_compression import SAMPLE_S, AdaptiveCompression
 from streaming.compression import CompressionHandler
+from streaming.core.bundle import Bundle
 from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S
 from streaming.core.network import NetworkEstimator
 from streaming.core.profiles import ProfileSet
@@ -26,8 +27,10 @@ from streaming.exceptions import CloseCode, ProfileError
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
+from streaming.recorder import Recorder
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
+from streaming.store.history_keeper import HistoryKeeper
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
 
 logger = logging.getLogger(__name__)
@@ -41,6 +44,8 @@ HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
 KEEP_EVERY_S = 60.0
 """Between writes of what adaptive compression has learned; a crash costs so much of it."""
+PRUNE_EVERY_S = 300.0
+"""Between looks at what the history gives up; one that finds something is an entry in the audit trail."""
 DRAIN_S = 3.0
 LAST_WORDS_S = 1.0
 """For what is still to be written when a process ends."""
@@ -77,8 +82,10 @@ class Runtime:
         self.hub = Hub(
             layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
         )
-        self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
+        self.recorder = Recorder(history := HistoryKeeper(), clock=clock)
+        self.ingest = Ingest(self._publish, self.compression_for, clock=clock)
         self.stopping = False
+        self._history = history
         self._clock = clock
         self._adaptive: dict[str, AdaptiveCompression] = {}
         self._cpu_budget = TokenBucket(CPU_S_PER_S, CPU_BURST_S, clock())
@@ -103,6 +110,7 @@ class Runtime:
         await self._load_learned()
         await self.hub.start()
         await self.hub.link.join(CONTROL_GROUP)
+        self.recorder.start()
         access.access_changed.connect(self._on_access_changed)
         profiles.profiles_changed.connect(self._on_profiles_changed)
         self._tasks = [
@@ -128,6 +136,9 @@ class Runtime:
             asyncio.create_task(
                 _repeat(asyncio.Event(), KEEP_EVERY_S, lambda _: self._keep_learned()), name="vital-learned"
             ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), PRUNE_EVERY_S, lambda _: self._prune_history()), name="vital-history"
+            ),
         ]
 
     async def stop(self) -> None:
@@ -144,13 +155,17 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._say_last_words(), self.recorder.aclose(LAST_WORDS_S))
+        self._history.close()
+        if self._tasks:
+            await self._log_audit_head()
+        await self.hub.aclose()
+
+    async def _say_last_words(self) -> None:
         with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
             async with asyncio.timeout(LAST_WORDS_S):
                 await _record_repeats(ending=True)
                 await self._keep_learned()
-        if self._tasks:
-            await self._log_audit_head()
-        await self.hub.aclose()
 
     def add(self, connection: Connection) -> None:
         """Watch over an authenticated socket."""
@@ -192,7 +207,12 @@ class Runtime:
 
     def stats(self) -> list[GroupStats]:
         """The present figures of every group that has viewers or devices here."""
-        return group_stats(self.hub, self._adaptive)
+        return group_stats(self.hub, self._adaptive, self.recorder.by_group())
+
+    def _publish(self, bundle: Bundle) -> None:
+        """To viewers first: the history may be late."""
+        self.hub.publish(bundle)
+        self.recorder.take(bundle)
 
     def _on_access_changed(self, **_signal: Any) -> None:
         self._wake(self._access_changed, ACCESS_NOTICE)
@@ -262,7 +282,9 @@ class Runtime:
 
     async def _forget_idle(self) -> None:
         """What has neither viewers nor a device here any more takes no room, and no row of figures."""
-        kept = {CONTROL_LANE} | {group_of(stream) for stream in self.ingest.streams()}
+        streams = self.ingest.streams()
+        self.recorder.forget(streams)
+        kept = {CONTROL_LANE} | {group_of(stream) for stream in streams}
         self.hub.forget_tallies(kept)
         for group in self._adaptive.keys() - kept - self.hub.viewers_by_group().keys():
             del self._adaptive[group]
@@ -292,6 +314,9 @@ class Runtime:
             states = {group: self._adaptive[group].export_state() for group in news}
             await database_sync_to_async(adaptation.save)(states)
             self._kept = learned
+
+    async def _prune_history(self) -> None:
+        await self._history.prune()
 
     async def _log_audit_head(self) -> None:
         writer, seq, digest = audit.head()

@@ -76,7 +76,7 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
     """200 when the process has started, and the database and the channel layer serve; else 503 with reasons.
 
     Database and layer are asked now, each with a deadline; the layer must also carry what this process
-    joined.
+    joined. What costs no live sample is told under `degraded`, and the answer stays 200.
     """
     answers = await asyncio.gather(*(question.ask() for question in _QUESTIONS.values()))
     faults = {name: fault for name, fault in zip(_QUESTIONS, answers, strict=True) if fault}
@@ -87,6 +87,8 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
         faults.setdefault("layer", "failed this process, which tries again")
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
+    if runtime is not None and (degraded := runtime.recorder.degraded):
+        return JsonResponse({"status": "ok", "degraded": {"history": degraded}})
     return JsonResponse({"status": "ok"})
 
 

@@ -22,6 +22,7 @@ from streaming.core.streams import group_of
 from streaming.ecg.codec import WaveformEncoder
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
+from streaming.recorder import HistoryFigures
 from streaming.subscriber import CONTROL_GROUP
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, frames_of, stream_info
@@ -62,7 +63,7 @@ async def watched(
 
 def read(hub: Hub, compression: Mapping[str, CompressionHandler] | None = None) -> dict[str, GroupStats]:
     adaptive = {group: AdaptiveCompression(handler) for group, handler in (compression or {}).items()}
-    stats = group_stats(hub, adaptive, clock=asyncio.get_running_loop().time)
+    stats = group_stats(hub, adaptive, {}, clock=asyncio.get_running_loop().time)
     assert [each.group for each in stats] == sorted(each.group for each in stats)
     return {each.group: each for each in stats}
 
@@ -86,6 +87,22 @@ async def test_counters_are_sums_over_the_viewers() -> None:
         assert read(hub)[GROUP].detail["lost_messages"] == 3
         assert stats.bytes_sent == 3 * sum(len(part.frame.payload) + 8 for part in viewers[0].frames)
         assert stats.messages_per_second > 0
+
+
+@virtual_time
+async def test_what_became_of_the_history_is_told_where_it_is_recorded() -> None:
+    async with watched(1) as (hub, _):
+        hub.publish(frames_of(INFO, 0))
+        history = {GROUP: HistoryFigures(stored_chunks=7, lost_chunks=1, lost_seconds=5.0)}
+        (stats,) = group_stats(hub, {}, history)
+        assert stats.detail["history"] == {
+            "stored_chunks": 7,
+            "stored_bytes": 0,
+            "lost_chunks": 1,
+            "lost_bytes": 0,
+            "lost_seconds": 5.0,
+        }
+        assert "history" not in read(hub)[GROUP].detail
 
 
 @virtual_time

@@ -192,8 +192,10 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     assert ran == [
         "bench.adaptation",
         "bench.browser",
+        "bench.central",
         "bench.codec",
         "bench.fanout",
+        "bench.history",
         "bench.latency",
         "bench.levels",
         "bench.renditions",

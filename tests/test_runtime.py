@@ -5,22 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from channels.layers import InMemoryChannelLayer
 from django.db import InterfaceError, OperationalError
 
 from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
+from streaming.core.chunks import SILENT_S, Chunk
+from streaming.core.frames import Frame, FrameFlag, FrameKind
 from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
+from streaming.ecg import codec
 from streaming.exceptions import CloseCode, ProfileError
 from streaming.hub import LINGER_S
-from streaming.ingest import FORGET_S
-from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, KEEP_EVERY_S, POLL_S, Runtime
+from streaming.ingest import FORGET_S, Intake
+from streaming.recorder import WRITE_EVERY_S
+from streaming.runtime import (
+    DRAIN_S,
+    FORGET_EVERY_S,
+    HEAD_LOG_S,
+    KEEP_EVERY_S,
+    POLL_S,
+    PRUNE_EVERY_S,
+    Runtime,
+)
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind, Verdict
 from tests.fakes import virtual_time
@@ -459,6 +472,98 @@ class TestLearning:
             assert adaptive.get_adaptation_stats()["current_level"] == 2
 
 
+class History:
+    """Stands for the keeper: what was written, and when it was pruned and closed."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.pruned: list[float] = []
+        self.faults: list[Exception] = []
+        self.hangs = False
+        self.closed = False
+
+    async def write(self, chunks: Sequence[Chunk]) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.chunks += chunks
+
+    async def prune(self) -> None:
+        self.pruned.append(_now())
+        if self.faults:
+            raise self.faults.pop()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> History:
+    kept = History()
+    monkeypatch.setattr(runtime_module, "HistoryKeeper", lambda: kept)
+    return kept
+
+
+def send(runtime: Runtime, *indices: int) -> Intake:
+    """Frames of a device of this process."""
+    intake = runtime.ingest.open(stream_info("a"), "session", 0)
+    for index in indices:
+        samples = np.full((1, 50), index, np.int16)
+        payload = codec.WaveformEncoder().encode(samples)
+        intake.push(Frame(FrameKind.WAVEFORM, FrameFlag.NONE, 0, 50 * index, payload))
+    return intake
+
+
+class TestHistory:
+    @virtual_time
+    async def test_what_a_device_sends_goes_to_viewers_and_to_the_history(
+        self, store: Store, history: History
+    ) -> None:
+        async with running() as runtime:
+            viewer = Viewer()
+            runtime.hub.add(viewer.subscriber)
+            await runtime.hub.watch(viewer.subscriber, "a")
+            send(runtime, 0, 1, 2)
+            await asyncio.sleep(0.5)
+            await viewer.catch_up()
+            assert len(viewer.frames) == 3
+            assert history.chunks == []
+            await viewer.subscriber.aclose()
+        (chunk,) = history.chunks
+        assert (chunk.stream, chunk.first, chunk.stop) == ("a", 0, 150)
+        assert [frame.payload for frame in chunk.frames()] == [seen.frame.payload for seen in viewer.frames]
+        assert history.closed
+
+    @virtual_time
+    async def test_its_figures_are_in_the_stats_until_the_stream_is_forgotten(
+        self, store: Store, history: History
+    ) -> None:
+        async with running() as runtime:
+            intake = send(runtime, 0)
+            await asyncio.sleep(SILENT_S + 2 * WRITE_EVERY_S)
+            (stats,) = [each for each in runtime.stats() if each.group == "ecg.a"]
+            assert stats.detail["history"]["stored_chunks"] == 1
+            intake.close(ended=True)
+            await asyncio.sleep(FORGET_S + 2 * FORGET_EVERY_S)
+            assert runtime.recorder.by_group() == {}
+
+    @virtual_time
+    async def test_it_is_pruned_now_and_then_also_after_a_fault(self, store: Store, history: History) -> None:
+        async with running():
+            began = _now()
+            history.faults = [OperationalError("locked")]
+            await asyncio.sleep(2.5 * PRUNE_EVERY_S)
+        assert history.pruned == pytest.approx([began + PRUNE_EVERY_S, began + 2 * PRUNE_EVERY_S], abs=1)
+
+    @virtual_time
+    async def test_one_that_hangs_does_not_hold_up_the_stop(self, store: Store, history: History) -> None:
+        history.hangs = True
+        async with running() as runtime:
+            send(runtime, 0)
+            began = _now()
+            await runtime.stop()
+            assert _now() - began < DRAIN_S
+
+
 class TestEnd:
     @virtual_time
     async def test_a_stop_cuts_everybody_and_waits_until_they_are_gone(self, store: Store) -> None:
@@ -561,6 +666,7 @@ async def test_counted_refusals_are_written_each_minute_and_at_the_end(store: St
     began = _now()
     async with running():
         await asyncio.sleep(2 * audit.REPEAT_S + 1)
-        assert store.repeats == [(began + audit.REPEAT_S, False), (began + 2 * audit.REPEAT_S, False)]
+        times = [at - began for at, ending in store.repeats if not ending]
+        assert times == pytest.approx([audit.REPEAT_S, 2 * audit.REPEAT_S])
         store.repeats.clear()
     assert [ending for _, ending in store.repeats] == [True]

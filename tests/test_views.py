@@ -215,6 +215,17 @@ class TestProbes:
         assert response.status_code == 503
         assert response.json()["reasons"] == {"layer": "failed this process, which tries again"}
 
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_a_history_that_is_not_stored_is_told_and_costs_no_traffic(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.recorder.fault = "database is locked"
+        response = await probing(runtime).get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {
+            "status": "ok",
+            "degraded": {"history": "not stored: database is locked; 0 chunks lost so far (0 s of ECG)"},
+        }
+
     async def test_healthz_asks_nobody(self) -> None:
         response = await probing().get("/healthz")
         assert (response.status_code, response.json()) == (200, {"status": "ok"})
