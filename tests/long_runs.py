@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine
 
-NIGHTLY_STEPS = int(os.environ.get("VITAL_PROOF_STEPS") or 1_000_000)
+NIGHTLY_STEPS = int(os.environ.get("PROOF_STEPS") or 1_000_000)
 """Of each state machine in `make nightly`."""
 _STEPS_AN_EXAMPLE = 200
 

@@ -16,7 +16,7 @@ from tests.servers import ROOT
 from tests.whole.world import Outcome, simulate
 
 SEEDS = 50
-NIGHTLY_SEEDS = int(os.environ.get("VITAL_PROOF_SEEDS") or 1000)
+NIGHTLY_SEEDS = int(os.environ.get("PROOF_SEEDS") or 1000)
 
 
 def total(outcomes: list[Outcome]) -> Counter[str]:
@@ -76,4 +76,4 @@ def test_a_thousand_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert not failed
     assert min(seen.values()) > 0, "something never happened"
     qualities = set().union(*(outcome.qualities for outcome in outcomes))
-    assert qualities >= {Quality.LOSSLESS, Quality.DIAGNOSTIC}
+    assert {Quality.LOSSLESS} < qualities

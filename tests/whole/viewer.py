@@ -131,7 +131,8 @@ class Connection:
         self.process.hub.add(self.subscriber)
         self.process.viewers.append(self)
         for stream in self.viewer.streams:
-            await self.process.hub.watch(self.subscriber, stream)
+            if not self.is_over:  # as a consumer, whose tasks end with it
+                await self.process.hub.watch(self.subscriber, stream)
 
     async def end(self) -> None:
         """The process knows that the viewer is gone."""
