@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from itertools import chain
@@ -374,7 +375,14 @@ def nightly(options: argparse.Namespace) -> int:
         say(f"{fault}\nWithout the fuzzer: its tests say so.")
     status = pytest(["-m", "nightly", *options.rest])
     options.rest = []
-    return bench(options) or (0 if status == 5 else status)  # 5: no test is marked nightly
+    survived = mutants(options)
+    return bench(options) or survived or (0 if status == 5 else status)  # 5: no test is marked nightly
+
+
+def mutants(options: argparse.Namespace) -> int:
+    """Make each of a list of faults, and see a test fail; words after `--` choose among them."""
+    install("test")
+    return run([PYTHON, "-m", "tests.mutants", *options.rest])
 
 
 def pytest(arguments: Sequence[str]) -> int:
@@ -416,11 +424,22 @@ def check(options: argparse.Namespace) -> int:
         "makemigrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
     }
     results: dict[str, int | None] = {name: run(command, production()) for name, command in checks.items()}
+    results["coverage"] = check_coverage()
     results["tsc"] = check_javascript()
     say("")
     for name, status in results.items():
         say(f"  {name:<16}{'skipped' if status is None else 'FAILED' if status else 'ok'}")
     return 1 if any(results.values()) else 0
+
+
+def check_coverage() -> int:
+    """Whether the tests of the pure core alone take every branch of it."""
+    coverage = [PYTHON, "-m", "coverage"]
+    with tempfile.TemporaryDirectory(prefix="vital-coverage-") as directory:
+        data = {"COVERAGE_FILE": str(Path(directory) / "data")}
+        tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/core"]
+        status = run([*coverage, "run", *tests], data)
+        return status or run([*coverage, "report"], data)
 
 
 def production() -> Mapping[str, str]:
@@ -516,6 +535,7 @@ COMMANDS = {
     "bench": bench,
     "docs": docs,
     "nightly": nightly,
+    "mutants": mutants,
     "lock": lock,
 }
 

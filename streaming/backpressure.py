@@ -385,6 +385,7 @@ class BackpressureHandler:
             while not (self._closed or self._stopping):
                 if not await self._turn() and not self._closed:
                     await self._rest()
+            await self._finish_begun()
         except Exception:
             log.exception("the writer failed")
             self._cut(CutReason.BROKEN)
@@ -400,9 +401,7 @@ class BackpressureHandler:
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when nothing more can be sent now."""
         outbox, window = self._outbox, self.window
-        if self._begun is not None:
-            (begun, passed), self._begun = self._begun, None
-            await self._go_on_with(begun, passed)
+        await self._finish_begun()
         now = self._clock()  # the write may have waited for the socket, and what queued meanwhile is older
         if now >= outbox.next_due:
             self._report(outbox.expire(now))
@@ -478,7 +477,11 @@ class BackpressureHandler:
             if window.next_due < self._timer_due:
                 self._arm(window.next_due)
 
-    async def _go_on_with(self, begun: Begun, classes: ClassMessages) -> None:
+    async def _finish_begun(self) -> None:
+        """Go on with a send that has to wait: it is counted as sent, and acks would be off by one."""
+        if self._begun is None or self._closed:
+            return
+        (begun, classes), self._begun = self._begun, None
         try:
             await begun
         except Exception as error:  # noqa: BLE001  # each server raises what it likes

@@ -292,7 +292,9 @@ class Room:
     def _skip(self, gap: Gap, now: float) -> None:
         """These samples are missing, and perhaps some before them."""
         self._expect(gap.first, now)
-        if (known := self._strip.stop) is not None and gap.first < known:
+        if (known := self._strip.stop) is None:
+            self._note_beginning(gap.first)
+        elif gap.first < known:
             gap = Gap(known, gap.stop, gap.reason)
         if gap.first < gap.stop:
             self._pass_over(gap, now)
@@ -329,6 +331,13 @@ class Room:
             span = Span(span.stream, span.epoch, first, span.stop)
         self._on_missing(self, subscriber, span, GapReason.AWAY)
 
+    def _note_beginning(self, first: int) -> None:
+        """Here the signal begins, as far as is known: whoever is sent numbers misses it from here on."""
+        for channel in self._used():
+            if channel.rendition.quality is Quality.VITALS:
+                for viewer in channel.viewers:
+                    self._numbers_since.setdefault(viewer, first)
+
     def _pass_over(self, gap: Gap, now: float) -> None:
         """All renditions end before a gap, and begin again behind it."""
         self._flush(now)
@@ -346,6 +355,8 @@ class Room:
                 return
             frame = rest
         self._expect(frame.first, now)
+        if known is None:
+            self._note_beginning(frame.first)
         self._wave_at = now
         if self._needs is not None and self._needs.saw(frame):
             self._wants = None

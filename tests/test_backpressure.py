@@ -555,6 +555,24 @@ class TestDrops:
 
 class TestPrepared:
     @virtual_time
+    async def test_stopping_lets_a_shared_message_leave_that_waits_for_the_socket(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        asyncio.get_running_loop().call_later(0.1, socket.release)
+        await handler.stop_monitoring()  # before the writer has had its turn
+        assert socket.sent == [b"first", b"shared"]
+        assert handler.on_ack(2).messages == 2
+        handler.offer(item(b"next"))
+        await turns()
+        assert socket.sent[2:] == [b"next"]
+        assert handler.cut is None
+        await handler.aclose()
+
+    @virtual_time
     async def test_it_has_left_when_the_call_returns_where_the_socket_does_not_wait(self) -> None:
         socket = FakeSocket()
         handler = handler_of(socket, SendWindow())

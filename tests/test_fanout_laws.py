@@ -26,6 +26,7 @@ from streaming.core.profiles import (
 from streaming.core.streams import StreamInfo, group_of
 from streaming.fanout import TICK_S
 from streaming.hub import Hub
+from tests.accounting import assert_accounts, assert_metrics_account
 from tests.fakes import VirtualLoop
 from tests.viewers import FRAME, Placed, Viewer, stream_info, turns, vitals_of
 
@@ -178,17 +179,8 @@ class FanOutLaws(RuleBasedStateMachine):
     @invariant()
     def every_message_is_accounted_for(self) -> None:
         for viewer in [*self.there, *self.gone]:
-            metrics = viewer.subscriber.handler.get_metrics()
-            assert metrics.in_flight_messages >= 0
-            assert metrics.offered_messages == (
-                metrics.acked_messages
-                + metrics.in_flight_messages
-                + metrics.buffer_size
-                + metrics.coalesced_messages
-                + metrics.expired_messages
-                + metrics.dropped_messages
-                + metrics.abandoned_messages
-            )
+            assert_accounts(viewer.subscriber.handler)
+            assert_metrics_account(viewer.subscriber.handler)
 
     @invariant()
     def groups_sent_no_more_than_they_had(self) -> None:

@@ -175,8 +175,8 @@ def test_every_check_runs_though_the_first_one_fails(
     monkeypatch.setattr(make, "check_javascript", lambda: None)
     assert make.main(["check"]) == 1
     said = capsys.readouterr().out
-    assert len(ran) == 7
-    assert (said.count("FAILED"), said.count("  ok"), said.count("skipped")) == (1, 6, 1)
+    assert len(ran) == 9
+    assert (said.count("FAILED"), said.count("  ok"), said.count("skipped")) == (1, 7, 1)
 
 
 def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ def test_nightly_goes_on_without_a_fuzzer(
     monkeypatch.setattr(make, "provide_chromium", lambda: None)
     monkeypatch.setattr(make, "run", run)
     assert make.main(["nightly"]) == 0
-    assert ran[:2] == ["nightly", "bench.adaptation"]
+    assert ran[:3] == ["nightly", "tests.mutants", "bench.adaptation"]
     assert "no wheel" in capsys.readouterr().out
 
 

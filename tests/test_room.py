@@ -11,8 +11,9 @@ import pytest
 
 from streaming import aliases as aliases_module
 from streaming.aliases import Aliases
-from streaming.core.bundle import Bundle, WaveFrame
+from streaming.core.bundle import Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
+from streaming.core.messages import GapReason
 from streaming.core.renditions import LADDER
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
@@ -179,6 +180,36 @@ async def test_aliases_that_run_out_cost_those_who_hold_the_oldest_and_nobody_el
         for channel in at.room._channels.values():
             assert at.room.viewers.issuperset(channel.viewers | channel.joining.keys())
         assert caplog.text == ""
+
+
+@virtual_time
+async def test_an_epoch_that_begins_while_a_viewer_is_sent_numbers_leaves_a_gap_as_well() -> None:
+    async with place() as at:
+        viewer = at.viewer()
+        await at.deliver(live(0))
+        at.room.send_as(viewer.subscriber, VITALS, at.clock())
+        await at.deliver(live(50))
+        second = stream_info(leads=2, epoch=2)
+        for first in (500, 550):
+            await at.deliver(live(first), info=second)
+        at.room.send_as(viewer.subscriber, LOSSLESS, at.clock())
+        await at.deliver(live(600), info=second)
+        assert viewer.gaps == [(500, 600, "rendition")]
+        assert viewer.firsts == [0, 600]
+
+
+@virtual_time
+async def test_an_epoch_that_begins_with_a_gap_is_missing_from_there_on() -> None:
+    async with place() as at:
+        viewer = at.viewer()
+        await at.deliver(live(0))
+        at.room.send_as(viewer.subscriber, VITALS, at.clock())
+        second = stream_info(leads=2, epoch=2)
+        at.room.deliver(Bundle(second, gaps=(Gap(90, 100, GapReason.SOURCE),)), at.clock())
+        await at.deliver(live(100), info=second)
+        at.room.send_as(viewer.subscriber, LOSSLESS, at.clock())
+        await at.deliver(live(150), info=second)
+        assert viewer.gaps[-1] == (90, 150, "rendition")
 
 
 @virtual_time

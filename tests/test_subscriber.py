@@ -362,6 +362,17 @@ class TestAnnouncing:
             assert viewer.subscriber.handler.get_metrics().abandoned_messages == 2
 
     @virtual_time
+    async def test_a_stream_message_that_was_forgotten_before_it_left_is_due_again(self) -> None:
+        async with connected() as viewer:
+            announcement = announce()
+            viewer.subscriber.offer(frame(0), announcement)
+            viewer.subscriber.forget(GROUP)
+            viewer.subscriber.offer(frame(1), announcement)
+            await viewer.catch_up()
+            assert viewer.firsts == [50]
+            assert len(viewer.messages("stream")) == 1
+
+    @virtual_time
     async def test_forgetting_a_group_that_never_sent_is_nothing(self) -> None:
         async with connected() as viewer:
             viewer.subscriber.forget("ecg.other")

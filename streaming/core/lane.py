@@ -158,7 +158,7 @@ class ClassQueue:
         for other in self.items:
             if other.span is None or not other.span.same_epoch(span):
                 continue
-            if other.control and item.render and other.key == item.key and other.span.touches(span):
+            if item.render and other.control and other.key == item.key and other.span.touches(span):
                 touching.append(other)
             elif behind is None and other.span.first >= span.first:
                 behind = other
@@ -169,7 +169,8 @@ class ClassQueue:
         for other in touching:
             self.items.remove(other)
             self._leave(other)
-        item = _joined(item, span, touching) if touching else item
+        if touching:
+            item = _joined(item, span, touching)
         self.items.insert(at, item)
         self._enter(item)
         return touching
@@ -217,11 +218,19 @@ class ClassQueue:
         return items
 
     def oldest_at(self) -> float:
-        """When the oldest data was offered; infinity when there is none."""
+        """When the oldest data was offered; infinity when there is none.
+
+        What has no key lies in the order of its age, and a newer value makes a keyed item young again: the
+        oldest is the first without a key, or before it.
+        """
+        oldest_at = math.inf
         for item in self.items:
-            if not item.control:
-                return self.newest(item).offered_at
-        return math.inf
+            if item.control:
+                continue
+            oldest_at = min(oldest_at, self.newest(item).offered_at)
+            if item.key is None:
+                break
+        return oldest_at
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether one more item fits the class, the lane and the connection."""
@@ -323,7 +332,7 @@ class Lane:
         self.active = False
         """Backpressure: from HIGH_WATERMARK (or an expiry, or a full class) down to LOW_WATERMARK."""
         self.emergency = False
-        self._take_bounds(profile)
+        self.take_bounds(profile)
         self.queues = tuple(ClassQueue(self, priority, totals) for priority in MessagePriority)
         """By priority, less 1."""
 
@@ -342,7 +351,7 @@ class Lane:
 
     def govern(self, profile: BackpressureProfile) -> None:
         """Take the bounds and watermarks of `profile`."""
-        self._take_bounds(profile)
+        self.take_bounds(profile)
         for queue in self.queues:
             queue.govern(profile)
 
@@ -369,7 +378,8 @@ class Lane:
             high.fullness(),
         )
 
-    def _take_bounds(self, profile: BackpressureProfile) -> None:
+    def take_bounds(self, profile: BackpressureProfile) -> None:
+        """Take what `profile`, and the bound on all lanes together, say of the lane as a whole."""
         self.profile = profile
         self.max_count = profile.max_buffer_size
         self.high_count = math.ceil(profile.high_watermark * self.max_count - 1e-9)

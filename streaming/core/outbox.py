@@ -29,6 +29,10 @@ _QUANTUM_BYTES = 1024
 """A lane's credit per round: one to four frames of 100 ms, so that many patients take turns finely."""
 _AGING_S = 10.0
 """After this long, or at the age bound of its class, a waiting lane earns credit twice as fast."""
+_OVERDUE = 0.5
+"""What has waited for this share of the same is overdue: it no longer waits until no HIGH is left."""
+_OVERDUE_SHARE = 1 / 8
+"""So much as there was HIGH, of what is overdue: a live trace on a link that it fills hides no status."""
 
 
 class Outbox:
@@ -45,6 +49,7 @@ class Outbox:
         self._rings: tuple[deque[ClassQueue], ...] = tuple(deque() for _ in MessagePriority)
         self._pressed: set[Lane] = set()
         self._due = math.inf
+        self._overdue_credit = 0.0
         # Of lanes that are gone, and of what never queued.
         self._past = [ClassCounts() for _ in MessagePriority]
 
@@ -57,6 +62,8 @@ class Outbox:
     def limit_total(self, max_bytes: int) -> None:
         """Bound what all lanes hold together, from the next `put` on."""
         self._totals.max_bytes = max_bytes
+        for lane in self._lanes.values():
+            lane.take_bounds(lane.profile)
 
     def set_lane(self, group: str, profile: BackpressureProfile) -> list[Drop]:
         """Create a lane, or govern it anew; returns the oldest of what no longer fits."""
@@ -178,15 +185,21 @@ class Outbox:
         """Take out what leaves next: at most the budget, but one item if there is any budget at all.
 
         CRITICAL may use `critical_budget_bytes` (as large as the budget, or larger), all else only
-        `budget_bytes`. The highest class first; within it, lanes in turn by deficit round robin
-        (Shreedhar and Varghese, 1995) with aging; within a lane and class, first in, first out.
-        Also returns the items found expired on the way.
+        `budget_bytes`. The highest class first, but for NORMAL and LOW that is overdue, which gets a share
+        of what HIGH gets; within a class, lanes in turn by deficit round robin (Shreedhar and Varghese,
+        1995) with aging; within a lane and class, first in, first out. Also returns the items found
+        expired on the way.
         """
         taken: list[Item] = []
         drops: list[Drop] = []
         spent = 0
         budget = budget_bytes if critical_budget_bytes is None else critical_budget_bytes
+        high = self._rings[MessagePriority.HIGH - 1]
+        high_from: int | None = None
         for ring in self._rings:
+            if ring is high and high and budget > 0 and (overdue := self._overdue(now)) is not None:
+                spent += self._take_overdue(overdue, taken, budget - spent)
+                high_from = spent
             while ring and budget > 0:
                 alone = len(ring) == 1
                 queue = ring[0] if alone else _next_turn(ring, now)
@@ -205,8 +218,9 @@ class Outbox:
                     spent += size
                     taken.append(item.written())
                 if not queue.items:
-                    queue.in_ring = False
-                    ring.popleft()
+                    self._leave_ring_if_empty(queue)
+            if ring is high and high_from is not None:
+                self._overdue_credit += (spent - high_from) * _OVERDUE_SHARE
             if ring:
                 break
             budget = budget_bytes
@@ -308,6 +322,24 @@ class Outbox:
                 self._leave_ring_if_empty(queue)
         return drops
 
+    def _overdue(self, now: float) -> ClassQueue | None:
+        """Whose head of NORMAL or LOW has waited too long behind HIGH; credit is not saved for it."""
+        queue = next((q for ring in self._rings[2:4] for q in ring if _is_overdue(q, now)), None)
+        if queue is None:
+            self._overdue_credit = 0.0
+        return queue
+
+    def _take_overdue(self, queue: ClassQueue, taken: list[Item], budget: float) -> int:
+        """Take out what is overdue, if it has credit and fits; its bytes."""
+        size = queue.head().size_bytes
+        if size > self._overdue_credit or (taken and size > budget):
+            return 0
+        self._overdue_credit = 0.0
+        taken.append(queue.pop().written())
+        queue.counts.taken += 1
+        self._leave_ring_if_empty(queue)
+        return size
+
     def _press(self, lane: Lane) -> None:
         lane.active = True
         self._pressed.add(lane)
@@ -331,9 +363,17 @@ class Outbox:
             self._due = min(self._due, item.offered_at + queue.press_age_s)
 
     def _leave_ring_if_empty(self, queue: ClassQueue) -> None:
-        if queue.in_ring and not queue.items:
-            self._rings[queue.priority - 1].remove(queue)
-            queue.in_ring = False
+        if queue.items or not queue.in_ring:
+            return
+        ring = self._rings[queue.priority - 1]
+        queue.in_ring = False
+        if ring[0] is not queue:
+            ring.remove(queue)
+            return
+        ring.popleft()
+        if ring:
+            # Its turn begins. Without credit for it, a lane that fills anew each time would always go first.
+            ring[0].credit_bytes += _QUANTUM_BYTES
 
 
 def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> list[Drop]:
@@ -343,11 +383,19 @@ def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> li
     return drops
 
 
+def _is_overdue(queue: ClassQueue, now: float) -> bool:
+    """Whether the place that is served next was taken long ago; what stands there may be newer."""
+    if now - queue.items[0].offered_at < _OVERDUE * min(queue.max_age_s, _AGING_S):
+        return False
+    head = queue.head()
+    return head.control or now - head.offered_at <= queue.max_age_s
+
+
 def _next_turn(ring: deque[ClassQueue], now: float) -> ClassQueue:
     """The lane whose turn it is, moved to the front of its ring, with credit for its head."""
     while ring[0].head().size_bytes > ring[0].credit_bytes:
         ring.rotate(-1)
         queue = ring[0]
-        waited = (now - queue.head().offered_at) / min(queue.max_age_s, _AGING_S)
+        waited = (now - queue.items[0].offered_at) / min(queue.max_age_s, _AGING_S)
         queue.credit_bytes += _QUANTUM_BYTES * (1 + min(1.0, max(0.0, waited)))
     return ring[0]

@@ -122,6 +122,12 @@ def test_the_dictionary_flag_never_comes_alone() -> None:
             decode_frame(HEADER.pack(kind, FrameFlag.DICTIONARY, 0, 0) + b"{}")
 
 
+@pytest.mark.parametrize("size", [0, 7, 8])
+def test_a_header_without_a_payload_is_no_frame(size: int) -> None:
+    with pytest.raises(ProtocolError, match="shorter"):
+        decode_frame(encode_frame(FrameKind.WAVEFORM, 1, 2, b"x")[:size])
+
+
 def test_a_waveform_has_no_text() -> None:
     with pytest.raises(ProtocolError, match="not JSON"):
         frame_text(decode_frame(encode_frame(FrameKind.WAVEFORM, 1, 2, b"{}")))

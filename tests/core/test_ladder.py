@@ -92,6 +92,16 @@ class TestFirst:
         assert viewer.decision.need == 0
 
 
+def test_what_was_lost_while_the_process_itself_was_late_is_nobodys_network() -> None:
+    viewer = Viewer()
+    viewer.pass_by(TRIAL_S)
+    viewer.ladder.overlook(replace(LATE, lost=5), viewer.now)
+    viewer.see(replace(CALM, lost=5))
+    assert viewer.places() == [0]
+    viewer.pass_by(TRIAL_S, replace(CALM, lost=5))
+    assert viewer.see(replace(CALM, lost=6)) is Reason.EXPIRY
+
+
 class TestDown:
     @pytest.mark.parametrize(
         ("readings", "reason"),

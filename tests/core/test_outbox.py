@@ -102,6 +102,65 @@ class TestOrder:
         old = sum(each.size_bytes for each in taken if each.size_bytes == 101)
         assert 10_500 <= old <= 13_500
 
+    def test_a_lane_that_fills_anew_each_time_does_not_always_go_first(self) -> None:
+        """Frames over the quantum, and a link that takes one of them each time: 600 ms of twelve leads."""
+        box = outbox("steady", "lucky")
+        box.put(frame(0, size=1500), "steady", 0.0)
+        box.put(item(size=1499), "lucky", 0.0)
+        box.take(700, 0.0)
+        sent = {1499: 0, 1500: 0}
+        for turn in range(1, 20):
+            box.put(frame(turn, size=1500), "steady", 0.0)
+            box.put(item(size=1499), "lucky", 0.0)
+            taken, _ = box.take(700, 0.0)
+            sent[taken[0].size_bytes] += 1
+        assert min(sent.values()) >= 6
+
+    def test_what_is_overdue_passes_a_live_trace_that_fills_the_link(self) -> None:
+        box = outbox()
+        status, stats = item(NORMAL, 200, at=0.0, key="quality"), item(LOW, 300, at=0.0)
+        box.put(status, "a", 0.0)
+        box.put(stats, "a", 0.0)
+        left: dict[int, int] = {}
+        for turn in range(70):
+            now = 0.1 * turn
+            box.put(frame(turn, at=now, size=500), "a", now)
+            box.expire(now)
+            for each in box.take(500, now)[0]:
+                left[each.size_bytes] = turn
+        # LOW is overdue after 2.5 s and NORMAL after 5 s, each when eight times its bytes have passed then.
+        assert left[300] == 30
+        assert left[200] == 54
+        assert left[500] == 69
+
+    def test_a_renewed_value_is_overdue_by_how_long_its_place_is_taken(self) -> None:
+        box = outbox()
+        left = None
+        for turn in range(80):
+            now = 0.1 * turn
+            box.put(frame(turn, at=now, size=500), "a", now)
+            box.put(item(NORMAL, 200, at=now, key="quality"), "a", now)
+            taken, _ = box.take(500, now)
+            left = left or next((turn for each in taken if each.priority is NORMAL), None)
+        assert left == 54
+
+    def test_what_is_overdue_and_was_found_stale_is_not_sent(self) -> None:
+        box = outbox()
+        box.put(item(LOW, 10, at=0.0), "a", 0.0)
+        for turn in range(9):
+            box.put(frame(turn, at=6.0), "a", 6.0)
+        for _ in range(9):
+            taken, _ = box.take(100, 6.0)
+            assert taken[0].priority is HIGH
+
+    def test_control_is_overdue_like_anything_else(self) -> None:
+        box = outbox()
+        said = item(LOW, 10, at=0.0, control=True)
+        box.put(said, "a", 0.0)
+        for turn in range(3):
+            box.put(frame(turn, at=60.0), "a", 60.0)
+        assert [said in box.take(100, 60.0)[0] for _ in range(2)] == [False, True]
+
     def test_a_lane_owes_nothing_for_what_it_sent_alone(self) -> None:
         box = outbox("first", "second")
         box.put(item(), "first", 0.0)
@@ -305,7 +364,8 @@ class TestBackpressure:
         box.put(item(BULK), "a", 0.0)
         for _ in range(16):
             box.put(item(NORMAL), "a", 0.0)
-        assert reasons(box.put(item(BULK), "a", 0.0)) == [DropReason.DROPPED]
+        for _ in range(50):
+            assert reasons(box.put(item(BULK), "a", 0.0)) == [DropReason.DROPPED]
         assert box.queued()[BULK - 1] == 1
 
     def test_queues_high_while_there_is_space(self) -> None:
@@ -361,6 +421,14 @@ class TestBackpressure:
         for _ in range(4):
             box.put(item(HIGH, 20_000, at=5.0), "a", 5.0)
         assert box.pressure(5.0) == pytest.approx(0.9)
+
+    def test_a_smaller_bound_on_all_lanes_governs_those_that_there_are(self) -> None:
+        box = outbox(max_total_bytes=10_000)
+        box.limit_total(1000)
+        box.put(item(LOW, 799), "a", 0.0)
+        assert not box.backpressure_active
+        box.put(item(NORMAL, 1), "a", 0.0)
+        assert box.backpressure_active
 
     def test_utilization_is_size_over_max_buffer_size(self) -> None:
         box = outbox(max_buffer_size=1000)
@@ -479,6 +547,16 @@ class TestAge:
         box.put(renewed, "a", 1.0)
         assert box.expire(1.2) == [Drop(stale, DropReason.EXPIRED)]
         assert take_all(box, 1.2) == [renewed]
+
+    def test_a_renewed_value_hides_neither_the_pressure_nor_the_next_expiry_behind_it(self) -> None:
+        box = outbox()
+        box.put(item(HIGH, key="hr", at=0.0), "a", 0.0)
+        box.put(frame(0, at=0.1), "a", 0.1)
+        box.put(item(HIGH, key="hr", at=0.8), "a", 0.8)
+        assert box.expire(0.85) == []
+        assert box.pressure(0.85) == pytest.approx(0.75)
+        assert box.waits_s(HIGH, 0.85) == pytest.approx(0.75)
+        assert box.next_due <= 1.1
 
     def test_is_never_due_later_than_the_next_expiry(self) -> None:
         box = outbox()
@@ -675,6 +753,9 @@ class TestLanes:
         assert reasons(box.drop_lane("a")) == [DropReason.ABANDONED] * 5
         assert "a" not in box
         assert take_all(box) == [kept]
+
+    def test_dropping_a_lane_that_is_not_there_is_nothing(self) -> None:
+        assert outbox("a").drop_lane("b") == []
 
     def test_counts_outlive_their_lane(self) -> None:
         box = outbox("a", "b")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.core.items import DropReason, Item, Span
+from streaming.core.items import Drop, DropReason, Item, Span
 from streaming.core.priority import MessagePriority
 from streaming.core.tally import GroupTally
 
@@ -48,3 +48,18 @@ def test_replaced_and_abandoned_messages_are_not_dropped_ones() -> None:
 
 def test_nothing_offered_is_nothing_dropped() -> None:
     assert GroupTally().drop_rate == 0.0
+
+
+def test_what_left_at_once_counts_for_every_viewer_that_got_it() -> None:
+    tally = GroupTally()
+    tally.count_passed(item(100, span=SPAN), 3, 0.0)
+    tally.count_passed(item(10, span=SPAN, control=True), 2, 0.0)
+    assert (tally.offered, tally.sent, tally.sent_bytes, tally.gaps) == (3, 3, 320, 2)
+
+
+def test_a_gap_that_joins_another_is_no_drop() -> None:
+    tally = GroupTally()
+    tally.count_drop(Drop(item(span=SPAN, control=True), DropReason.COALESCED))
+    tally.count_drop(Drop(item(span=SPAN), DropReason.EXPIRED))
+    assert tally.by_reason[DropReason.COALESCED] == 0
+    assert tally.dropped == 1

@@ -71,6 +71,11 @@ class TestNumbers:
         window.on_sent(10, 0.0)
         assert window.on_ack(1, 0.15, held_s=0.1).rtt_s == pytest.approx(0.05)
 
+    def test_a_client_may_say_that_it_held_an_ack_for_a_second_and_no_longer(self) -> None:
+        window = SendWindow()
+        window.on_sent(100, 0.0)
+        assert window.on_ack(1, 5.0, held_s=4.5).rtt_s == pytest.approx(4.0)
+
     @pytest.mark.parametrize("held_s", [5.0, -5.0, 1e9])
     def test_a_client_cannot_claim_a_negative_round_trip_or_a_longer_one(self, held_s: float) -> None:
         window = SendWindow()
