@@ -10,6 +10,7 @@ from itertools import chain
 from streaming.core.frames import encode_bundle, pack_json_frame
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
+from streaming.core.stages import Journey
 from streaming.core.window import ClassMessages
 from streaming.exceptions import CloseCode
 from streaming.subscriber import Announcement, Subscriber
@@ -38,6 +39,8 @@ class FanOut:
         self._loads: dict[Announcement, Load] = {}
         self._last_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.journey: Journey | None = None
+        """What is followed to its viewer next."""
 
     def add(self, announcement: Announcement, viewers: set[Subscriber], items: Iterable[Item]) -> None:
         """Hand what is sent under one alias to those who get it at the next tick: `viewers` is read then."""
@@ -89,12 +92,24 @@ class FanOut:
                 batch = batches.get(together)
                 if batch is None:
                     batch = batches[together] = Batch(together)
-                batch.hand_to(viewer)
+                if self.journey is None or viewer is not self.journey.viewer:
+                    batch.hand_to(viewer)
+                else:
+                    self._hand_followed(viewer, batch, self.journey)
             except Exception:  # a fault of ours; the others must get theirs, and this one come again
                 logger.exception("a viewer could not be given what waits for it, going on")
                 viewer.cut(CloseCode.INTERNAL, "internal error")
         for batch in batches.values():
             batch.count(self._last_at)
+
+    def _hand_followed(self, viewer: Subscriber, batch: Batch, journey: Journey) -> None:
+        """Note when what is followed is queued, and as which message it leaves where that is settled."""
+        journey.item = journey.find(item for item, _ in batch.entries())
+        if journey.item is not None:
+            self.journey, viewer.journey, journey.queued = None, journey, self._clock()
+        number = viewer.window.sent + 1
+        if batch.hand_to(viewer) and journey.item is not None:
+            journey.number = number
 
 
 class Load:
@@ -124,13 +139,14 @@ class Batch:
         """All of them, each stream's in its order."""
         return chain.from_iterable(load.items for load in self._loads)
 
-    def hand_to(self, viewer: Subscriber) -> None:
-        """As it is, or item by item."""
+    def hand_to(self, viewer: Subscriber) -> bool:
+        """As it is, or (False) item by item."""
         if viewer.take(self.message, self.classes, self.aliases):
             self.takers += 1
-        else:
-            for item, announcement in self.entries():
-                viewer.offer(item, announcement)
+            return True
+        for item, announcement in self.entries():
+            viewer.offer(item, announcement)
+        return False
 
     def count(self, now: float) -> None:
         """Tell the tallies of the streams what the takers were sent."""

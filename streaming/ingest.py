@@ -105,7 +105,7 @@ class Ingest:
             if epoch is not None:
                 epoch.supersede()
             epoch = self._epochs[info.stream] = _Epoch(
-                info, session, next_sample, self._publish, self._compression(info.group), now
+                info, session, next_sample, self._publish, self._compression(info.group), self._clock
             )
         epoch.heard_at = now
         epoch.ended = False
@@ -208,6 +208,7 @@ class _Pending:
     """Contiguous samples that do not yet fill a frame."""
 
     first: int
+    came_at: float
     chunks: list[Samples] = field(default_factory=list)
     count: int = 0
 
@@ -222,17 +223,18 @@ class _Epoch:
         next_sample: int,
         publish: Callable[[Bundle], None],
         compression: CompressionHandler,
-        now: float,
+        clock: Callable[[], float],
     ) -> None:
         self.info = info
         self.session = session
         self.position = StreamPosition(info.rate_hz, start=next_sample)
         self.began = datetime.now(UTC)
-        self.heard_at = now
+        self.heard_at = clock()
         self.writer: Intake | None = None
         self.ended = False
         self._publish = publish
         self._compression = compression
+        self._clock = clock
         self._rate = RateEstimator()
         self._vitals: VitalsMonitor | None = VitalsMonitor(info.rate_hz, [lead.name for lead in info.leads])
         self._vitals_due = next_sample
@@ -264,7 +266,7 @@ class _Epoch:
         accepted = self.position.accept(frame.first, samples.shape[1])
         self.heard_at = now
         for late in accepted.backfill:
-            self._publish_frame(FrameKind.BACKFILL, late.first, _part(samples, frame.first, late))
+            self._publish_frame(FrameKind.BACKFILL, late.first, _part(samples, frame.first, late), now)
         live = accepted.live
         if live is None:
             return
@@ -284,7 +286,7 @@ class _Epoch:
             samples = (
                 pending.chunks[0] if len(pending.chunks) == 1 else np.concatenate(pending.chunks, axis=1)
             )
-            self._publish_frame(FrameKind.WAVEFORM, pending.first, samples)
+            self._publish_frame(FrameKind.WAVEFORM, pending.first, samples, pending.came_at)
 
     def supersede(self) -> None:
         """Another session has the stream: what waits is published, and no connection writes here any more."""
@@ -325,7 +327,7 @@ class _Epoch:
         if self._pending is not None and self._pending.count + samples.shape[1] > 2 * self._frame_samples:
             self.flush()
         if self._pending is None:
-            self._pending = _Pending(first)
+            self._pending = _Pending(first, self.heard_at)
         self._pending.chunks.append(samples)
         self._pending.count += samples.shape[1]
         if self._pending.count >= self._frame_samples:
@@ -342,14 +344,16 @@ class _Epoch:
         """Publish a device's own payload: compressed at the edge, it is not compressed again."""
         self.flush()
         self._compression.took_compressed(samples, frame.payload)
-        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload, samples)
+        stamps = (self.heard_at, self._clock())
+        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload, samples, stamps)
         self._publish(Bundle(self.info, frames=(wave,), events=self._analyse(frame.first, samples)))
 
-    def _publish_frame(self, kind: FrameKind, first: int, samples: Samples) -> None:
+    def _publish_frame(self, kind: FrameKind, first: int, samples: Samples, came_at: float) -> None:
         for at in range(0, samples.shape[1], self._max_frame_samples):
             part = samples[:, at : at + self._max_frame_samples]
             payload = self._compression.compress_samples(part, self._encoder)
-            frame = WaveFrame(kind, first + at, part.shape[1], payload, part)
+            stamps = (came_at, self._clock())
+            frame = WaveFrame(kind, first + at, part.shape[1], payload, part, stamps)
             events = self._analyse(first + at, part) if kind is FrameKind.WAVEFORM else ()
             self._publish(Bundle(self.info, frames=(frame,), events=events))
 

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from streaming import command_line
+from streaming.core.overload import OverloadState
 from streaming.runtime import Runtime
 from streaming.store.readiness import database_fault
 
@@ -76,7 +77,7 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
     """200 when the process has started, and the database and the channel layer serve; else 503 with reasons.
 
     Database and layer are asked now, each with a deadline; the layer must also carry what this process
-    joined.
+    joined. A process with too much to do says so beside its 200: it serves, and sheds.
     """
     answers = await asyncio.gather(*(question.ask() for question in _QUESTIONS.values()))
     faults = {name: fault for name, fault in zip(_QUESTIONS, answers, strict=True) if fault}
@@ -87,7 +88,15 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
         faults.setdefault("layer", "failed this process, which tries again")
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
-    return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok"} | _overload_of(runtime))
+
+
+def _overload_of(runtime: Runtime | None) -> dict[str, Any]:
+    overload = None if runtime is None else runtime.hub.overload
+    if overload is None or overload.state is OverloadState.NORMAL:
+        return {}
+    lag_ms, queued = round(1000 * overload.lag_s), overload.queued_bytes
+    return {"overload": {"state": overload.state, "lag_ms": lag_ms, "queued_bytes": queued}}
 
 
 class _Question:

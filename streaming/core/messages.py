@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
+from streaming.core.items import DropReason
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import MAX_SAFE_INTEGER, MAX_TEXT_BYTES, parse_json, to_json
@@ -366,13 +367,16 @@ def stats(
     queued: Mapping[MessagePriority, int],
     dropped: int,
     expired: int,
+    drops: Mapping[DropReason, int],
     condition: str,
     rendition: str,
     reason: str,
+    overload: str,
 ) -> str:
     """How this connection fares, as the server sees it; None is not known yet.
 
-    `rendition` is the coarsest that any of its streams is sent as, and `reason` why.
+    `drops` counts what was dropped and expired by reason, `rendition` is the coarsest that any of its streams
+    is sent as, and `reason` why; `overload` is the state of the process.
     """
     return _message(
         "stats",
@@ -383,9 +387,11 @@ def stats(
         queued={priority.name.lower(): queued.get(priority, 0) for priority in MessagePriority},
         dropped=dropped,
         expired=expired,
+        drops={reason.value: count for reason, count in drops.items() if count},
         condition=condition,
         rendition=rendition,
         reason=reason,
+        overload=overload,
     )
 
 

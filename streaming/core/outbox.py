@@ -45,6 +45,7 @@ class Outbox:
         self._rings: tuple[deque[ClassQueue], ...] = tuple(deque() for _ in MessagePriority)
         self._pressed: set[Lane] = set()
         self._due = math.inf
+        self._sheds_from: float = math.inf
         # Of lanes that are gone, and of what never queued.
         self._past = [ClassCounts() for _ in MessagePriority]
 
@@ -57,6 +58,10 @@ class Outbox:
     def limit_total(self, max_bytes: int) -> None:
         """Bound what all lanes hold together, from the next `put` on."""
         self._totals.max_bytes = max_bytes
+
+    def shed(self, sheds_from: MessagePriority | None) -> None:
+        """Refuse new data of this priority and all below it; None: of no priority."""
+        self._sheds_from = math.inf if sheds_from is None else sheds_from
 
     def set_lane(self, group: str, profile: BackpressureProfile) -> list[Drop]:
         """Create a lane, or govern it anew; returns the oldest of what no longer fits."""
@@ -116,6 +121,8 @@ class Outbox:
         lane = self._lanes[group]
         queue = lane.queues[item.priority - 1]
         queue.counts.offered += 1
+        if item.priority >= self._sheds_from and not item.control:
+            return _dropped(queue, [item], DropReason.OVERLOAD)
         if item.control and item.span is not None:
             taken_in = queue.place(item, item.span)
             self._enter_ring(queue, item)
