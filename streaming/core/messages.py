@@ -24,6 +24,8 @@ from streaming.core.window import KEEPALIVE_S
 from streaming.exceptions import AuthenticationError, CloseCode, ProtocolError
 
 MAX_STREAMS = 64
+CONNECTIONS_PER_PRINCIPAL = 64
+"""Of one process; the next one is told to come again later."""
 MAX_LEADS = 16
 MAX_CHUNK_S = 2
 MAX_CHUNK_SAMPLES = 8192
