@@ -218,11 +218,17 @@ class ClassQueue:
         return items
 
     def oldest_at(self) -> float:
-        """When the oldest data was offered; infinity when there is none."""
+        """When the oldest data was offered; infinity when there is none.
+
+        A keyed item keeps its place while newer values make it young: behind it, older data may wait.
+        """
+        oldest_at = math.inf
         for item in self.items:
             if not item.control:
-                return self.newest(item).offered_at
-        return math.inf
+                oldest_at = min(oldest_at, self.newest(item).offered_at)
+                if item.key is None:
+                    break
+        return oldest_at
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether one more item fits the class, the lane and the connection."""

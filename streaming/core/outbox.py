@@ -199,7 +199,7 @@ class Outbox:
                 queue = ring[0] if alone else _next_turn(ring, now)
                 item = queue.head()
                 size = item.size_bytes
-                if not item.control and now - item.offered_at > queue.max_age_s:
+                if not item.control and item.offered_at < now - queue.max_age_s:
                     drops += _dropped(queue, [queue.pop()], DropReason.EXPIRED)
                     self._press(queue.lane)
                 elif taken and spent + size > budget:
