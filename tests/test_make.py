@@ -196,7 +196,10 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.fanout",
         "bench.latency",
         "bench.levels",
+        "bench.live",
         "bench.renditions",
+        "bench.slow_client",
+        "bench.stalled",
     ]
     ran.clear()
     assert make.main(["bench", "--", "fanout"]) == 0

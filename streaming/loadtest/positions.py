@@ -11,9 +11,11 @@ _MOST_GAPS = 256
 class _Stream:
     """Where one stream stands: the last sample that came, and the GAPs that name what follows it."""
 
-    __slots__ = ("epoch", "factor", "gaps", "last")
+    __slots__ = ("epoch", "factor", "gaps", "holes", "last")
 
     def __init__(self) -> None:
+        self.holes: list[tuple[int, int]] = []
+        """Where samples are missing that no GAP has named yet."""
         self.epoch = -1
         self.last = -1
         """-1 before the first frame of an epoch."""
@@ -22,7 +24,7 @@ class _Stream:
 
     def begin(self, epoch: int) -> None:
         """Another epoch counts anew."""
-        self.epoch, self.last, self.gaps = epoch, -1, []
+        self.epoch, self.last, self.gaps, self.holes = epoch, -1, [], []
 
     def unnamed(self, first: int, stop: int) -> int:
         """Of the samples from `first` to `stop` (exclusive), those that no GAP names."""
@@ -76,20 +78,26 @@ class Positions:
         for name in names & self._streams.keys():
             self._streams[name].begin(-1)
 
-    def gap(self, name: str, epoch: int, first: int, stop: int) -> None:
-        """A GAP of the samples from `first` to `stop` (exclusive)."""
+    def gap(self, name: str, epoch: int, first: int, stop: int) -> int:
+        """A GAP of the samples from `first` to `stop` (exclusive).
+
+        Returns how many of them were taken for lost: a GAP that comes behind the frame that follows it.
+        """
         stream = self._streams.setdefault(name, _Stream())
         if epoch != stream.epoch:
             if epoch < stream.epoch:
-                return
+                return 0
             stream.begin(epoch)
         if stop <= stream.last:
-            return
+            late = [(max(first, a), min(stop, b)) for a, b in stream.holes if a < stop and first < b]
+            stream.holes = [hole for hole in stream.holes if not (hole[0] < stop and first < hole[1])]
+            return sum(b - a for a, b in late)
         gaps = stream.gaps
         if gaps and gaps[-1][0] <= first <= gaps[-1][1]:
             gaps[-1] = gaps[-1][0], max(stop, gaps[-1][1])
         elif len(gaps) < _MOST_GAPS:
             gaps.append((first, stop))
+        return 0
 
     def frame(self, known: Format, first: int, count: int) -> Verdict:
         """A live frame of `count` samples from index `first` on, under an alias that means `known`."""
@@ -107,6 +115,8 @@ class Positions:
         if first - before > factor:
             # Between two samples of a thinned stream lie `factor` - 1 that they speak for.
             lost = stream.unnamed(before + stream.factor, first - factor + 1)
+            if lost and len(stream.holes) < _MOST_GAPS:
+                stream.holes.append((before + stream.factor, first - factor + 1))
         stream.last, stream.factor = last, factor
         if stream.gaps:
             stream.gaps = [gap for gap in stream.gaps if gap[1] > last]

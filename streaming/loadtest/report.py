@@ -64,6 +64,7 @@ class Outcome:
             "gap_samples": dict(tally.gap_samples),
             "lost_samples": tally.lost_samples,
             "lost_holes": tally.lost_holes,
+            "late_gap_samples": tally.late_gap_samples,
             "repeated_frames": tally.repeated_frames,
             "malformed": tally.malformed,
             "decoded_frames": tally.decoded_frames,
@@ -105,7 +106,8 @@ class Outcome:
         yield f"  dropped by the server: {_counts(tally.drops)}"
         yield f"  GAPs: {_counts(tally.gaps)}; samples they name: {_counts(tally.gap_samples)}"
         yield (
-            f"  missing without a GAP: {tally.lost_samples} samples in {tally.lost_holes} holes; "
+            f"  missing without a GAP: {tally.lost_samples} samples; "
+            f"with one that came late: {tally.late_gap_samples}; "
             f"frames that came twice: {tally.repeated_frames}; malformed: {tally.malformed}; "
             f"decoded whole: {tally.decoded_frames}"
         )

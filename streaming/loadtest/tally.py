@@ -104,6 +104,8 @@ class Tally:
     drops: Counter[str] = field(default_factory=_counts)
     lost_samples: int = 0
     lost_holes: int = 0
+    late_gap_samples: int = 0
+    """Missing samples whose GAP came behind the frame that follows them."""
     repeated_frames: int = 0
     malformed: int = 0
     closes: Counter[str] = field(default_factory=_counts)

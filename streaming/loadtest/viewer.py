@@ -218,7 +218,9 @@ class LoadViewer:
                 first, stop = item["from"], item["to"]
                 tally.gaps[item["reason"]] += 1
                 tally.gap_samples[item["reason"]] += stop - first
-                self._positions.gap(item["stream"], item["epoch"], first, stop)
+                late = self._positions.gap(item["stream"], item["epoch"], first, stop)
+                tally.lost_samples -= late
+                tally.late_gap_samples += late
             case "stats":
                 drops = Counter(item.get("drops") or {})
                 tally.drops += drops - self.drops

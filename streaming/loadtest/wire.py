@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import SplitResult
 
 from streaming.core.frames import SUBPROTOCOL
@@ -73,6 +74,10 @@ class WireClient(asyncio.BufferedProtocol):
             self._resume.cancel()
         if self._transport is not None:
             self._transport.pause_reading()
+
+    def socket(self) -> Any:
+        """The open connection's socket, to look at."""
+        return None if self._transport is None else self._transport.get_extra_info("socket")
 
     def close(self, code: int = 1000) -> None:
         """Say goodbye and hang up."""

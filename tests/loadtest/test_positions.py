@@ -50,6 +50,14 @@ def test_what_a_gap_leaves_out_is_lost_and_one_of_another_epoch_names_nothing() 
     assert positions.frame(known, 75, 25) == Verdict(10, False)
 
 
+def test_a_gap_that_comes_late_is_told_from_none() -> None:
+    positions, known = watching()
+    positions.frame(known, 0, 25)
+    assert positions.frame(known, 75, 25) == Verdict(50, False)
+    assert positions.gap("a", 1, 25, 75) == 50
+    assert positions.gap("a", 1, 25, 75) == 0
+
+
 def test_an_old_gap_does_not_excuse_a_new_hole() -> None:
     positions, known = watching()
     positions.frame(known, 0, 25)
