@@ -28,7 +28,7 @@ from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
-from streaming.sending import SocketSender, as_message, says_closed
+from streaming.sending import Begun, SocketSender, as_message, says_closed
 
 __all__ = [
     "CRITICAL_WATERMARK",
@@ -126,7 +126,8 @@ class BackpressureHandler:
         self._closed = False
         self._stopping = False
         self._waiting_for_credit = False
-        self._prepared: tuple[bytes, ClassMessages] | None = None
+        self._begun: tuple[Begun, ClassMessages] | None = None
+        """A send that has to wait, for the writer to go on with, and what it sends."""
         self._task: asyncio.Task[None] | None = None
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
@@ -193,8 +194,7 @@ class BackpressureHandler:
         ):
             return False
         self._outbox.pass_by(classes)
-        self._prepared = (message, classes)
-        self._sleep.set_result(None)
+        self._send_directly(message, classes)
         return True
 
     def on_ack(self, n: int, *, held_s: float = 0.0) -> Acked:
@@ -265,7 +265,7 @@ class BackpressureHandler:
         dropped = sum(drops.values()) - expired
         lost = sum(self._lost_in_flight)
         if window:
-            window.network.assess(now, waiting_s=window.oldest_age(now))
+            window.network.assess(now, waiting_s=window.waits_s(now))
         return BackpressureMetrics(
             buffer_size=len(self._outbox),
             buffer_bytes=self._outbox.size_bytes,
@@ -363,6 +363,8 @@ class BackpressureHandler:
             self._cut(CutReason.BROKEN)
         finally:
             self._task = None
+            if self._begun is not None:
+                self._begun[0].close()
             self._sender.close()
             if self._timer is not None:
                 self._timer.cancel()
@@ -371,9 +373,9 @@ class BackpressureHandler:
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when nothing more can be sent now."""
         outbox, window = self._outbox, self.window
-        if self._prepared is not None:
-            (message, passed), self._prepared = self._prepared, None
-            await self._write([message], passed)
+        if self._begun is not None:
+            (begun, passed), self._begun = self._begun, None
+            await self._go_on_with(begun, passed)
         now = self._clock()  # the write may have waited for the socket, and what queued meanwhile is older
         if now >= outbox.next_due:
             self._report(outbox.expire(now))
@@ -410,6 +412,35 @@ class BackpressureHandler:
             self._asking = self._keepalive()
             self._outbox.put(self._asking, DEFAULT_GROUP, now)
 
+    def _send_directly(self, message: bytes, classes: ClassMessages) -> None:
+        """Write without a turn of the writer's task, unless the socket has to be waited for."""
+        window = self.window
+        if window is not None:
+            window.on_sent(len(message), self._clock(), classes)
+        try:
+            begun = self._sender.begin(message, max_retries=self.profile.max_retries)
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
+            self._fail(error)
+            return
+        if begun is not None:
+            self._begun = begun, classes
+            self._wake()
+            return
+        self._count_written(classes)
+        if window is not None:
+            if window.room > 0:
+                window.on_nothing_to_send()
+            if window.next_due < self._timer_due:
+                self._arm(window.next_due)
+
+    async def _go_on_with(self, begun: Begun, classes: ClassMessages) -> None:
+        try:
+            await begun
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
+            self._fail(error)
+        else:
+            self._count_written(classes)
+
     async def _write(
         self, messages: Sequence[bytes | str], classes: ClassMessages, *, keepalive: bool = False
     ) -> None:
@@ -422,19 +453,27 @@ class BackpressureHandler:
                     held = classes if index == last else ()
                     window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
                 await self._sender.send(message, max_retries=self.profile.max_retries)
-        except Exception as error:
-            if not says_closed(error):
-                raise
+        except Exception as error:  # noqa: BLE001  # each server raises what it likes
+            self._fail(error)
+        else:
+            self._count_written(classes)
+            self._answer_direct(True)
+
+    def _fail(self, error: Exception) -> None:
+        """A send has failed: the connection has to go, loudly where the fault is not the socket's."""
+        if says_closed(error):
             log.debug("send failed: %r", error)
-            self._cut(CutReason.BROKEN)
-            return
+        else:
+            log.error("the writer failed", exc_info=error)
+        self._cut(CutReason.BROKEN)
+
+    def _count_written(self, classes: ClassMessages) -> None:
         number = sum(classes)
         self._sent += number
         self._rate.add(number, self._clock())
-        if window is None:
+        if self.window is None:
             for index, count in enumerate(classes):
                 self._acked[index] += count
-        self._answer_direct(True)
 
     async def _rest(self) -> None:
         """Sleep until there is something to send, credit for it, or something due."""

@@ -237,7 +237,7 @@ class ViewerConsumer(VitalConsumer):
         if subscriber is None:
             raise AuthenticationError("the first message must be a hello")
         if isinstance(message, messages.Ack):
-            subscriber.acked(message)
+            subscriber.acked(message, late_s=self.runtime.hub.lag.late_s)
         elif isinstance(message, messages.Subscribe):
             self._wanted = message
             if not self._following:
@@ -289,7 +289,19 @@ class ViewerConsumer(VitalConsumer):
             on_cut=self.cut,
         )
         hub.add(self._subscriber)
+        self.scope["vital.listen"](self._took_ack)
         await self._send_roster(self._subscriber)
+
+    def _took_ack(self, message: dict[str, Any]) -> bool:
+        """Take an ack on the spot; whether the message was one."""
+        subscriber, text = self._subscriber, message.get("text")
+        if subscriber is None or not text or (ack := messages.parse_plain_ack(text)) is None:
+            return False
+        try:
+            subscriber.acked(ack, late_s=self.runtime.hub.lag.late_s)
+        except ProtocolError as error:
+            self.cut(error.close_code, error.reason)
+        return True
 
     async def _authenticate(self, hello: messages.ViewerHello) -> Principal:
         if hello.token is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 
 from streaming.core.frames import encode_bundle, pack_json_frame
@@ -19,15 +20,25 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.04
 """At most 25 ticks a second: eight patients whose devices send apart would make it 80 messages a viewer."""
+SLOWEST_TICK_S = 0.5
+"""However much there is to do: what waits longer than a second is no longer worth sending."""
+_DUTY = 4
+"""Of the time between two ticks at most a quarter goes into the former one."""
 GATHER_S = 0.008
 """What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
+ALONE_S = 0.01
+"""Between messages of a stream whose viewers watch no other. A frame of 100 ms never comes sooner; but a
+device that sends faster than time passes shall not make 200 messages a second."""
 
 
 class FanOut:
     """Gathers what the streams of this process have for their viewers, and hands it on at the next tick.
 
-    A tick falls `gather_s` after the first of what waits, and not sooner than `tick_s` after the tick before;
-    with `tick_s` 0 there is nothing to wait for. CRITICAL has no business here: it does not wait.
+    A tick falls `gather_s` after the first that waits, and not sooner than `tick_s` after the tick before,
+    or four times what that one took and was late: a process that has too much to do sends fewer and fuller
+    messages, whose price is theirs and not that of the frames in them. With `tick_s` 0 there is nothing to
+    wait for. CRITICAL does not wait: with it comes a tick. Nor does a stream whose viewers watch no other: it
+    has nothing to wait for.
     """
 
     def __init__(
@@ -37,23 +48,32 @@ class FanOut:
         self._gather_s = gather_s
         self._clock = clock
         self._loads: dict[Announcement, Load] = {}
-        self._last_at = 0.0
+        self._due = 0.0
+        self._next_at = 0.0
+        """When the next tick may be."""
+        self._left_at: dict[str, float] = {}
+        """When a stream by itself last left at once."""
         self._timer: asyncio.TimerHandle | None = None
         self.journey: Journey | None = None
         """What is followed to its viewer next."""
 
-    def add(self, announcement: Announcement, viewers: set[Subscriber], items: Iterable[Item]) -> None:
+    def add(self, announcement: Announcement, viewers: set[Subscriber], items: Sequence[Item]) -> None:
         """Hand what is sent under one alias to those who get it at the next tick: `viewers` is read then."""
         load = self._loads.get(announcement)
         if load is None:
             load = self._loads[announcement] = Load(viewers)
         load.items.extend((item, announcement) for item in items)
-        if not self._tick_s:
+        now = self._clock()
+        if not self._tick_s or any(item.priority is MessagePriority.CRITICAL for item in items):
+            self.close()
             self._tick()
+        elif load.is_alone and now - self._left_at.get(announcement.info.stream, -math.inf) >= ALONE_S:
+            self._left_at[announcement.info.stream] = now
+            del self._loads[announcement]
+            self._hand_out([load], now)
         elif self._timer is None:
-            now = self._clock()
-            delay_s = max(self._gather_s, self._last_at + self._tick_s - now)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+            self._due = max(now + self._gather_s, self._next_at)
+            self._timer = asyncio.get_running_loop().call_later(self._due - now, self._tick)
 
     def hand_on(self, stream: str) -> None:
         """Do not wait with a stream of which somebody is about to be sent another alias.
@@ -68,6 +88,7 @@ class FanOut:
     def forget(self, stream: str) -> None:
         """Drop what waits for the viewers of a stream: there are none."""
         self._loads = {told: load for told, load in self._loads.items() if told.info.stream != stream}
+        self._left_at.pop(stream, None)
 
     def close(self) -> None:
         """No further tick."""
@@ -76,10 +97,18 @@ class FanOut:
             self._timer = None
 
     def _tick(self) -> None:
-        self._timer, self._last_at = None, self._clock()
+        began = self._clock()
+        due = began if self._timer is None else self._due
+        self._timer = None
         loads, self._loads = self._loads, {}
+        self._hand_out(loads.values(), began)
+        cost_s = self._clock() - due
+        self._next_at = began + min(max(self._tick_s, _DUTY * cost_s), SLOWEST_TICK_S)
+
+    def _hand_out(self, loads: Collection[Load], now: float) -> None:
+        """Give every viewer all that there is for it, made once for all who get the same."""
         watched: dict[Subscriber, list[Load]] = {}
-        for load in loads.values():
+        for load in loads:
             for viewer in load.viewers:
                 if (seen := watched.get(viewer)) is None:
                     watched[viewer] = [load]
@@ -100,7 +129,7 @@ class FanOut:
                 logger.exception("a viewer could not be given what waits for it, going on")
                 viewer.cut(CloseCode.INTERNAL, "internal error")
         for batch in batches.values():
-            batch.count(self._last_at)
+            batch.count(now)
 
     def _hand_followed(self, viewer: Subscriber, batch: Batch, journey: Journey) -> None:
         """Note when what is followed is queued, and as which message it leaves where that is settled."""
@@ -120,6 +149,11 @@ class Load:
     def __init__(self, viewers: set[Subscriber]) -> None:
         self.viewers = viewers
         self.items: list[tuple[Item, Announcement]] = []
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether none of its viewers watches another stream with which it could leave."""
+        return all(viewer.watches == 1 for viewer in self.viewers)
 
 
 class Batch:
@@ -162,4 +196,5 @@ class Batch:
 
 
 def _frame(item: Item) -> bytes:
-    return pack_json_frame(item.payload) if isinstance(item.payload, str) else item.payload
+    payload = item.written().payload
+    return pack_json_frame(payload) if isinstance(payload, str) else payload

@@ -54,6 +54,9 @@ class Guard:
       authenticate by its first message.
     - WebSocket messages are taken from the server at once into a bounded queue (Daphne's own queue has no
       bound: 300,000 unread messages cost 500 MB); who overflows it, or a rate, is closed with 4029.
+    - An application that can take some messages on the spot says so by `scope["vital.listen"](listener)`:
+      `listener(message)` is called with what comes while nothing else waits or is being handled, and what it
+      returns True for goes no further. An ack of a viewer needs no turn of a task then.
     """
 
     def __init__(
@@ -103,7 +106,9 @@ class Guard:
         inbound = _Inbound(self._limits, self._clock)
         drain = asyncio.create_task(inbound.drain(receive, send))
         try:
-            await self._app(scope, inbound.receive, inbound.unless_refused(send))
+            await self._app(
+                {**scope, "vital.listen": inbound.listen}, inbound.receive, inbound.unless_refused(send)
+            )
         finally:
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
@@ -162,6 +167,9 @@ class _Inbound:
         self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
+        self._awaited = False
+        """Whether the application has handled all it took, and waits for more."""
+        self._listener: Callable[[Message], bool] | None = None
         self._refused = False
         now = clock()
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_per_s * limits.burst_s, now)
@@ -184,15 +192,25 @@ class _Inbound:
                     finally:  # also when the peer has left; last, because the application's end is ours
                         self._end({"type": "websocket.disconnect", "code": int(code)})
                     return
+                if self._was_taken(message):
+                    continue
             self._put(message)
             if message["type"] == "websocket.disconnect":
                 return
+
+    def listen(self, listener: Callable[[Message], bool]) -> None:
+        """Offer `listener` each message for which the application would have no others to handle first."""
+        self._listener = listener
 
     async def receive(self) -> Message:
         """The application's `receive`."""
         while not self._queue:
             self._arrived.clear()
-            await self._arrived.wait()
+            self._awaited = True
+            try:
+                await self._arrived.wait()
+            finally:
+                self._awaited = False
         message = self._queue.popleft()
         self._queued_bytes -= _size(message)
         return message
@@ -205,6 +223,11 @@ class _Inbound:
                 await send(message)
 
         return send_unless_refused
+
+    def _was_taken(self, message: Message) -> bool:
+        """Whether the listener has done with it; it is asked while nothing stands before the message."""
+        listener = self._listener
+        return listener is not None and self._awaited and not self._queue and listener(message)
 
     def _refusal(self, size: int) -> tuple[CloseCode, str] | None:
         limits = self._limits

@@ -20,6 +20,7 @@ from streaming.core.streams import group_of
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S, FanOut
+from streaming.lag import LoopLag
 from streaming.layer_link import LayerLink, LayerMessage
 from streaming.overload import OverloadWatch
 from streaming.probe import Probe
@@ -61,6 +62,7 @@ class Hub:
         self._profiles = profiles or ProfileSet()
         self._clock = clock
         self._on_notice = on_notice
+        self.lag = LoopLag(clock)
         self._fan_out = FanOut(tick_s=tick_s, clock=clock)
         self._rooms: dict[str, Room] = {}
         self._subscribers: dict[Subscriber, dict[str, Room]] = {}
@@ -77,6 +79,7 @@ class Hub:
     async def start(self) -> None:
         """Open the one layer subscription of this process."""
         await self.link.start()
+        self.lag.start()
         self._tasks = [
             asyncio.create_task(self._every(CHOOSE_S, self._adapt), name="vital-adapt"),
             asyncio.create_task(self._every(REPORT_EVERY_S, self._report_and_tidy), name="vital-hub"),
@@ -88,6 +91,7 @@ class Hub:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self.lag.close()
         self._fan_out.close()
         await self.link.aclose()
 
@@ -161,7 +165,9 @@ class Hub:
             room = self._rooms[stream] = Room(
                 stream, self._aliases, tally, self._fan_out, self._clock(), on_news=self._choose_soon
             )
-        self._subscribers[subscriber][stream] = room
+        rooms = self._subscribers[subscriber]
+        rooms[stream] = room
+        subscriber.watches = len(rooms)
         room.enter(subscriber)
         self._choose_soon([subscriber])
         if is_new:
@@ -169,8 +175,10 @@ class Hub:
 
     def unwatch(self, subscriber: Subscriber, stream: str) -> None:
         """Stop delivering `stream`; what is queued for it is abandoned."""
-        room = self._subscribers.get(subscriber, {}).pop(stream, None)
+        rooms = self._subscribers.get(subscriber, {})
+        room = rooms.pop(stream, None)
         if room is not None:
+            subscriber.watches = len(rooms)
             room.leave(subscriber, self._clock())
             subscriber.forget(room.group)
             self._choose_soon([subscriber])

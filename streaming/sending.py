@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 SEND_DEADLINE_S = 3.0
@@ -39,6 +39,19 @@ class SocketSender:
     def busy(self) -> bool:
         """Whether a send is under way."""
         return self._began is not None
+
+    def begin(self, message: bytes | str, *, max_retries: int) -> Begun | None:
+        """Do as much of `send` as does not wait; what is left has to be awaited, None where nothing is.
+
+        Most servers hand a message to the socket without waiting for anything, and then it has left on
+        return, without a task's turn. Raises as `send`.
+        """
+        coroutine = self.send(message, max_retries=max_retries)
+        try:
+            waits_for = coroutine.send(None)
+        except StopIteration:
+            return None
+        return Begun(coroutine, waits_for)
 
     async def send(self, message: bytes | str, *, max_retries: int) -> None:
         """Send one message; a transient error is tried again, any other one is raised at once.
@@ -88,6 +101,38 @@ class SocketSender:
     def _is_closed(self) -> bool:
         states = (getattr(self._websocket, name, None) for name in ("client_state", "application_state"))
         return any(getattr(state, "name", None) == "DISCONNECTED" for state in states)
+
+
+class Begun:
+    """A coroutine that has run up to its first wait; awaited once, it goes on from there.
+
+    What `asyncio.eager_task_factory` does from Python 3.12 on, without a task for those that never wait.
+    """
+
+    __slots__ = ("_coroutine", "_waits_for")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
+        self._coroutine = coroutine
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        waits_for, coroutine = self._waits_for, self._coroutine
+        step: Callable[[Any], Any]
+        while True:
+            try:
+                argument = yield waits_for
+            except BaseException as error:  # noqa: BLE001  # a cancellation too is the coroutine's to handle
+                step, argument = coroutine.throw, error
+            else:
+                step = coroutine.send
+            try:
+                waits_for = step(argument)
+            except StopIteration:
+                return
+
+    def close(self) -> None:
+        """End it where it waits."""
+        self._coroutine.close()
 
 
 def as_message(data: Any) -> bytes | str:

@@ -12,6 +12,7 @@ from typing import Protocol
 from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
+from streaming.core.cadence import CadenceChooser
 from streaming.core.diagnostics import ViewerStats
 from streaming.core.frames import FrameKind, encode_bundle, encode_frame, encode_json_frame, pack_json_frame
 from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
@@ -34,6 +35,8 @@ CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
 _LOW, _BULK = MessagePriority.LOW - 1, MessagePriority.BULK - 1
+_GAP_BYTES = 110
+"""Of a gap without the name of its stream, about."""
 _BEST_FIRST = tuple(Quality)
 _GAP_REASONS = {
     DropReason.EXPIRED: GapReason.EXPIRED,
@@ -83,6 +86,8 @@ class Subscriber:
         rng: random.Random | None = None,
     ) -> None:
         self.cut = on_cut
+        self.watches = 0
+        """How many streams it watches."""
         self.focus: str | None = None
         """The stream that the user looks at."""
         self.journey: Journey | None = None
@@ -110,6 +115,7 @@ class Subscriber:
         self._groups = {CONTROL_GROUP}
         self._announced: set[int] = set()
         self._tallies: dict[str, GroupTally] = {}
+        self._cadence = CadenceChooser(self.window)
         self._ladder = Ladder()
         self._decision = Decision({}, Reason.STREAMS, 0.0)
         self._changed_for = Reason.STEADY
@@ -161,11 +167,14 @@ class Subscriber:
         item = Item(payload, priority, self._clock(), len(payload), key=key, control=control)
         self.handler.offer(item, CONTROL_GROUP)
 
-    def acked(self, ack: messages.Ack) -> None:
-        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent."""
+    def acked(self, ack: messages.Ack, *, late_s: float = 0.0) -> None:
+        """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent.
+
+        `late_s` is how late this process is: the message left, and the ack was read, later by about as much.
+        """
         if self.journey is not None:
             self._follow(self.journey, ack.n)
-        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000)
+        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000 + 2 * late_s)
 
     def _follow(self, journey: Journey, n: int) -> None:
         """Note when what is followed was written and acked; the window knows it until the ack is taken."""
@@ -202,6 +211,7 @@ class Subscriber:
 
     def choose(self) -> bool:
         """Look at what the network carries now; whether `renditions` changed."""
+        self.mind_cadence()
         if (
             not self.handler.queued_messages
             and self.window.is_prompt(now := self._clock())
@@ -214,6 +224,12 @@ class Subscriber:
         if any(before.renditions.get(stream, rendition) != rendition for stream, rendition in sent.items()):
             self._changed_for = self._decision.reason
         return before.renditions is not sent
+
+    def mind_cadence(self) -> None:
+        """Ask for acks as often as the window needs them."""
+        cadence = self._cadence.look(self._clock(), waits=self.handler.queued_messages > 0)
+        if cadence is not None:
+            self.tell(messages.cadence(cadence), key="cadence")
 
     def overlook(self) -> None:
         """Make nothing of how late things are now: the process itself was late."""
@@ -243,7 +259,7 @@ class Subscriber:
         if self._overload is not OverloadState.NORMAL:
             return
         network = self.window.network
-        network.assess(now := self._clock(), waiting_s=self.window.oldest_age(now))
+        network.assess(now := self._clock(), waiting_s=self.window.waits_s(now))
         queued = self.handler.queued_messages
         news = (network.condition, self._losses, queued, self._coarsest, self._changed_for)
         self._passed_over += 1
@@ -390,7 +406,14 @@ def gap_item(span: Span, reason: GapReason, now: float) -> Item:
             recoverable=reason is GapReason.SOURCE,
         )
 
-    text = render(span)
     return Item(
-        text, MessagePriority.HIGH, now, len(text), ("gap", reason), span, control=True, render=render
+        "",
+        MessagePriority.HIGH,
+        now,
+        _GAP_BYTES + len(span.stream),
+        ("gap", reason),
+        span,
+        control=True,
+        render=render,
+        unwritten=True,
     )

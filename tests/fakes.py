@@ -42,6 +42,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._now
 
+    def spend(self, seconds: float) -> None:
+        """Let time pass while something runs: all others are late by it."""
+        self._now += seconds
+
     def _jump(self, seconds: float | None) -> None:
         if seconds is None:
             raise RuntimeError("every task waits, and no timer will wake any")
@@ -84,6 +88,8 @@ class FakeSocket:
         self.errors: deque[BaseException] = deque()
         """Each send raises the next of these, as long as there are any."""
         self.calls = 0
+        self.busy_s = 0.0
+        """Of a VirtualLoop's time, how much each send takes."""
         self._open = asyncio.Event()
         self._open.set()
 
@@ -110,6 +116,10 @@ class FakeSocket:
         if not self._open.is_set():
             await self._open.wait()
         self.sent.append(data)
+        if self.busy_s:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            loop.spend(self.busy_s)
 
 
 class ThrottledLink:
@@ -131,12 +141,12 @@ class ThrottledLink:
         self.rate = rate
         self.delay_s = delay_s
         self.on_ack = on_ack
+        self.ack_messages = ack_messages
+        self.ack_s = ack_s
         self.reading = True
         self.received: list[tuple[float, bytes | str]] = []
         self.backlog_bytes = 0
         """Bytes sent and not yet through the link."""
-        self._ack_messages = ack_messages
-        self._ack_s = ack_s
         self._free_at = 0.0
         self._acked = 0
         self._ack_timer: asyncio.TimerHandle | None = None
@@ -168,16 +178,20 @@ class ThrottledLink:
         if self.on_ack is not None:
             asyncio.get_running_loop().call_later(self.delay_s, self.on_ack, n)
 
+    def decode(self, data: bytes | str) -> None:
+        """The client looks at what came, before it acks."""
+
     def _arrive(self, data: bytes | str) -> None:
         loop = asyncio.get_running_loop()
         if not self.reading:
             return
         self.backlog_bytes -= len(data)
         self.received.append((loop.time(), data))
-        if len(self.received) - self._acked >= self._ack_messages:
+        self.decode(data)
+        if len(self.received) - self._acked >= self.ack_messages:
             self._ack()
         elif self._ack_timer is None:
-            self._ack_timer = loop.call_later(self._ack_s, self._ack)
+            self._ack_timer = loop.call_later(self.ack_s, self._ack)
 
     def _ack(self) -> None:
         if self._ack_timer is not None:

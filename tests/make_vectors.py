@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from streaming.core import client_messages, messages
+from streaming.core.cadence import SELDOM
 from streaming.core.deflate import deflate
 from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import BUNDLE_VERSION, FrameFlag, FrameKind, encode_bundle, encode_frame
@@ -191,6 +192,7 @@ def server_messages() -> dict[str, str]:
         "silent": messages.quality("bed-7", epoch=3, sample=360, state=SignalState.SILENT),
         "gap": messages.gap("bed-7", epoch=3, first=36, stop=72, reason=GapReason.SOURCE, recoverable=True),
         "denied": messages.denied("bed-8"),
+        "cadence": messages.cadence(SELDOM[0]),
         "keepalive": messages.time(1.7e12),
         "time": messages.time(1.7e12, t0=12.5),
         "stats": messages.stats(

@@ -13,6 +13,7 @@ from typing import Any
 
 from streaming.compression import CompressionHandler
 from streaming.core import messages
+from streaming.core.cadence import OFTEN
 from streaming.core.frames import FrameKind, decode_bundle, encode_frame, frame_text
 from streaming.core.items import Item, Span
 from streaming.core.ladder import CHOOSE_S, Decision, Ladder, Readings, Want
@@ -85,11 +86,11 @@ class Bottleneck:
 class TracedLink(ThrottledLink):
     """A ThrottledLink whose rate follows a trace, with a buffer as deep as anybody cares to fill.
 
-    The client acks as `welcome` asks: after 4 messages or 100 ms, and says how long it held the ack.
+    The client acks as it was asked last, at first after 4 messages or 100 ms, and says how long it held it.
     """
 
     def __init__(self, trace: Trace, *, rng: random.Random) -> None:
-        super().__init__(0.0, delay_s=trace.rtt_s / 2, ack_messages=4)
+        super().__init__(0.0, delay_s=trace.rtt_s / 2, ack_messages=OFTEN.messages, ack_s=OFTEN.ms / 1000)
         self.acknowledge: Callable[[Ack], object] = lambda ack: None
         self._bottleneck = Bottleneck(trace.steps)
         self._jitter_s = trace.jitter_s
@@ -105,6 +106,12 @@ class TracedLink(ThrottledLink):
         jitter_s = self._rng.random() * self._jitter_s
         self._last_arrival = max(self._last_arrival + _INSTANT_S, super().arrives_at(through) + jitter_s)
         return self._last_arrival
+
+    def decode(self, data: bytes | str) -> None:
+        """Do as a `cadence` says."""
+        for part in _parts(data):
+            if isinstance(part, dict) and part["type"] == "cadence":
+                self.ack_messages, self.ack_s = part["messages"], part["ms"] / 1000
 
     def tell(self, n: int, held_s: float) -> None:
         """Bring an ack with all its fields to the server."""
@@ -219,6 +226,7 @@ class _Ward:
 
     def _tick(self, tick: int) -> None:
         if _every(CHOOSE_S, tick - 1):
+            self._subscriber.mind_cadence()
             chosen = self._choose(self._subscriber, self._loop.time())
             for stream in self._streams:
                 if stream.rendition != (rendition := chosen[stream.info.stream]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import random
 from typing import Any
@@ -553,6 +554,77 @@ class TestDrops:
 
 
 class TestPrepared:
+    @virtual_time
+    async def test_it_has_left_when_the_call_returns_where_the_socket_does_not_wait(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        for number in range(3):
+            assert handler.offer_prepared(b"shared%d" % number, (0, 2, 0, 0, 0))
+            assert socket.sent[-1] == b"shared%d" % number
+        metrics = handler.get_metrics()
+        assert (metrics.sent_messages, metrics.in_flight_messages) == (7, 7)
+        handler.on_ack(4)
+        assert accounted(handler.get_metrics())
+        await handler.aclose()
+
+    @virtual_time
+    async def test_the_next_one_queues_while_the_socket_takes_it(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        assert not handler.offer_prepared(b"another", (0, 1, 0, 0, 0))
+        handler.offer(item(b"another"))
+        await turns()
+        assert socket.sent == [b"first"]
+        socket.release()
+        await turns()
+        assert socket.sent == [b"first", b"shared", b"another"]
+        await handler.aclose()
+
+    @virtual_time
+    async def test_a_transient_error_is_tried_again(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        socket.errors.append(OSError(errno.ENOBUFS, "no room"))
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        await asyncio.sleep(1)
+        assert socket.sent == [b"first", b"shared"]
+        assert handler.get_metrics().retries == 1
+        await handler.aclose()
+
+    @pytest.mark.parametrize("error", [ConnectionResetError(), ValueError("a fault of ours")])
+    @virtual_time
+    async def test_a_lasting_error_cuts(self, error: Exception) -> None:
+        socket, cuts = FakeSocket(), list[CutReason]()
+        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
+        handler.offer(item(b"first"))
+        await turns()
+        socket.errors.append(error)
+        handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        assert cuts == [CutReason.BROKEN]
+        assert not handler.offer_prepared(b"another", (0, 1, 0, 0, 0))
+        assert accounted(handler.get_metrics())
+        await handler.aclose()
+
+    @virtual_time
+    async def test_one_that_is_never_acked_stalls(self) -> None:
+        socket, cuts = FakeSocket(), list[CutReason]()
+        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
+        handler.offer(item(b"first"))
+        await turns()
+        handler.on_ack(1)
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        await asyncio.sleep(12)
+        assert cuts == [CutReason.STALLED]
+        await handler.aclose()
+
     @virtual_time
     async def test_what_queues_while_the_socket_takes_a_shared_message_ages(self) -> None:
         socket, drops = FakeSocket(), list[Drop]()

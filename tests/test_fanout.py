@@ -7,6 +7,8 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_frame, frame_text
 from streaming.core.items import Item, Span
@@ -14,7 +16,7 @@ from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
-from streaming.fanout import GATHER_S, TICK_S, FanOut
+from streaming.fanout import ALONE_S, GATHER_S, TICK_S, FanOut
 from streaming.subscriber import Announcement, gap_item
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, stream_info, turns
@@ -48,6 +50,11 @@ class Ward:
         )
         span = Span(stream, 1, FRAME * index, FRAME * (index + 1))
         return Item(payload, MessagePriority.HIGH, now(), len(payload), span=span)
+
+    def watch_only_one(self) -> None:
+        """As far as the fan-out can tell."""
+        for viewer in self.viewers:
+            viewer.subscriber.watches = 1
 
     async def settle(self) -> None:
         """Every viewer has taken and acked what came."""
@@ -104,7 +111,63 @@ class TestMessage:
             assert json.loads(frame_text(frames[1]))["type"] == "stats"
 
 
+class TestAlone:
+    """A stream whose viewers watch no other has nothing to wait for."""
+
+    @virtual_time
+    async def test_it_leaves_at_once(self) -> None:
+        async with ward() as at:
+            at.watch_only_one()
+            seen = len(at.viewers[0].socket.sent)
+            at.sends(1, "a")
+            assert [len(since(viewer, seen)) for viewer in at.viewers] == [1, 1]
+            await asyncio.sleep(2 * ALONE_S)
+            at.sends(2, "a")
+            assert [len(since(viewer, seen)) for viewer in at.viewers] == [2, 2]
+
+    @virtual_time
+    async def test_not_a_hundred_times_a_second(self) -> None:
+        async with ward() as at:
+            at.watch_only_one()
+            seen = len(at.viewers[0].socket.sent)
+            for index in range(1, 5):
+                at.sends(index, "a")
+                await asyncio.sleep(ALONE_S / 4)
+            assert len(since(at.viewers[0], seen)) == 1
+            await asyncio.sleep(TICK_S)
+            assert len(since(at.viewers[0], seen)) == 2, "the rest together"
+            await at.settle()
+            assert at.viewers[0].firsts[-4:] == [FRAME * index for index in range(1, 5)]
+
+    @virtual_time
+    async def test_with_others_it_waits_for_them(self) -> None:
+        async with ward() as at:
+            at.watch_only_one()
+            at.viewers[1].subscriber.watches = 2
+            seen = len(at.viewers[0].socket.sent)
+            at.sends(1, "a")
+            assert since(at.viewers[0], seen) == []
+            await asyncio.sleep(TICK_S)
+            assert len(since(at.viewers[0], seen)) == 1
+
+
 class TestTick:
+    @virtual_time
+    async def test_critical_does_not_wait_for_it(self) -> None:
+        async with ward() as at:
+            seen = len(at.viewers[0].socket.sent)
+            at.sends(1, "a")
+            text = messages.denied("b")
+            alarm = Item(text, MessagePriority.CRITICAL, now(), len(text), control=True)
+            at.fan_out.add(at.told["b"], at.watching["b"], [alarm])
+            await turns()
+            for viewer in at.viewers:
+                assert len(since(viewer, seen)) == 1
+            at.sends(2, "a")
+            await asyncio.sleep(TICK_S)
+            await at.settle()
+            assert at.viewers[0].firsts[-2:] == [FRAME, 2 * FRAME], "the ticks go on"
+
     @virtual_time
     async def test_what_comes_right_behind_the_first_leaves_with_it(self) -> None:
         async with ward() as at:
@@ -128,6 +191,22 @@ class TestTick:
             at.viewers[0].ack()
             assert len(since(at.viewers[0], seen)) == 4, "after 8, 48, 88 and 128 ms"
             assert sorted(at.viewers[0].firsts[3:]) == [FRAME * index for index in range(1, 11)]
+
+    @pytest.mark.parametrize(("took_s", "messages_a_second"), [(0.005, 25), (0.02, 12.5), (0.05, 5)])
+    def test_ticks_that_take_long_are_fewer(self, took_s: float, messages_a_second: float) -> None:
+        @virtual_time
+        async def paced() -> None:
+            async with ward(1) as at:
+                (viewer,) = at.viewers
+                viewer.socket.busy_s = took_s
+                began, seen = now(), len(viewer.socket.sent)
+                while now() < began + 4.0:
+                    at.sends(len(viewer.socket.sent), "a")
+                    await asyncio.sleep(0.01)
+                    viewer.ack()
+                assert abs(len(since(viewer, seen)) / 4.0 - messages_a_second) < 0.3 * messages_a_second
+
+        paced()
 
     @virtual_time
     async def test_what_follows_before_the_writer_ran_takes_nothing_from_what_was_handed_over(self) -> None:
@@ -281,8 +360,11 @@ class TestSlowViewer:
         async with ward(1) as at:
             (viewer,) = at.viewers
             handler = viewer.subscriber.handler
+            viewer.socket.hold()
             assert handler.offer_prepared(b"message", (0, 2, 0, 0, 0))
             await viewer.subscriber.aclose()
+            viewer.socket.release()
+            await asyncio.sleep(TICK_S)
             assert viewer.socket.sent[-1] != b"message"
             assert handler.get_metrics().abandoned_messages == 2
             assert not handler.offer_prepared(b"message", (0, 1, 0, 0, 0))

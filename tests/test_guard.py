@@ -262,3 +262,74 @@ async def test_a_rate_over_the_limit_closes_with_4029() -> None:
     )
     peer, _ = await run_flood(*[text("a")] * 11, limits=wide)
     assert peer.sent[-1] == {"type": "websocket.close", "code": 4029, "reason": "rate limit"}
+
+
+class Turns:
+    """An application that says which messages it can take on the spot, and works on others for a while."""
+
+    def __init__(self) -> None:
+        self.on_the_spot: list[str] = []
+        self.in_turn: list[str] = []
+        self.working = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        scope["vital.listen"](self.take)
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message.get("text", "").startswith("slow"):
+                self.working.set()
+                await self.go_on.wait()
+            self.in_turn.append(message.get("text", message["type"]))
+
+    def take(self, message: dict[str, Any]) -> bool:
+        if not message["text"].startswith("ack"):
+            return False
+        self.on_the_spot.append(message["text"])
+        return True
+
+
+async def test_a_listener_takes_what_nothing_stands_before() -> None:
+    app, peer = Turns(), Peer({"type": "websocket.connect"})
+    serving = asyncio.create_task(Guard(app, allowed_hosts=["*"])(websocket(), peer.receive, peer.send))
+    await settled()
+    for data in ("ack 1", "ack 2", "other", "ack 3"):
+        peer.inbound.put_nowait(text(data))
+        await settled()
+    assert app.on_the_spot == ["ack 1", "ack 2", "ack 3"]
+    assert app.in_turn == ["websocket.connect", "other"]
+    peer.inbound.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait_for(serving, 5)
+
+
+async def test_a_listener_gets_nothing_while_an_earlier_message_is_handled_or_waits() -> None:
+    app, peer = Turns(), Peer({"type": "websocket.connect"})
+    serving = asyncio.create_task(Guard(app, allowed_hosts=["*"])(websocket(), peer.receive, peer.send))
+    await settled()
+    peer.inbound.put_nowait(text("slow"))
+    await asyncio.wait_for(app.working.wait(), 5)
+    peer.inbound.put_nowait(text("ack 1"))
+    peer.inbound.put_nowait(text("ack 2"))
+    await settled()
+    assert app.on_the_spot == []
+    app.go_on.set()
+    await settled()
+    assert app.in_turn == ["websocket.connect", "slow", "ack 1", "ack 2"]
+    peer.inbound.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait_for(serving, 5)
+
+
+async def test_what_a_listener_would_take_counts_against_the_limits() -> None:
+    app, peer = Turns(), Peer({"type": "websocket.connect"})
+    guard = Guard(app, allowed_hosts=["*"], limits=LIMITS, clock=lambda: 0.0)
+    serving = asyncio.create_task(guard(websocket(), peer.receive, peer.send))
+    await settled()
+    peer.inbound.put_nowait(text("ack" * 34))
+    await asyncio.wait_for(serving, 5)
+    assert peer.sent[-1]["code"] == 4400
+    assert app.on_the_spot == []
+
+
+async def settled() -> None:
+    """Let every task have its turns."""
+    for _ in range(20):
+        await asyncio.sleep(0)

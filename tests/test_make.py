@@ -192,6 +192,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     assert ran == [
         "bench.adaptation",
         "bench.browser",
+        "bench.central",
         "bench.codec",
         "bench.fanout",
         "bench.latency",

@@ -32,7 +32,7 @@ def stamped(index: int, *, ingest_s: float = 0.03, encoded_s: float = 0.01) -> B
 
 @asynccontextmanager
 async def watched(viewers: int, *, tick_s: float = 0.04) -> AsyncIterator[tuple[Hub, list[Viewer]]]:
-    """A hub, and viewers of stream a; all end with the test."""
+    """A hub, and viewers of streams a and b; all end with the test."""
     clock = asyncio.get_running_loop().time
     hub = Hub(InMemoryChannelLayer(), process_id="here", clock=clock, tick_s=tick_s)
     await hub.start()
@@ -40,6 +40,7 @@ async def watched(viewers: int, *, tick_s: float = 0.04) -> AsyncIterator[tuple[
     for viewer in watching:
         hub.add(viewer.subscriber)
         await hub.watch(viewer.subscriber, "a")
+        await hub.watch(viewer.subscriber, "b")  # who watches one alone does not wait for a tick
     try:
         yield hub, watching
     finally:

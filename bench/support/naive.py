@@ -16,8 +16,13 @@ settings.configure(
 django.setup()
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
+from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
+
+from bench.support.schedule import PAYLOAD_BYTES, Schedule  # noqa: E402
+
+schedule = Schedule()
 
 
 class Device(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
@@ -43,13 +48,25 @@ class Viewer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.send(bytes_data=event["data"])
 
 
+async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ARG001
+    """The start of the schedule; each message begins with its number."""
+    layer = get_channel_layer()
+
+    async def publish(patient: str, number: int, per_s: float) -> None:  # noqa: ARG001
+        data = number.to_bytes(8, "little") + bytes(PAYLOAD_BYTES - 8)
+        await layer.group_send(f"patient.{patient}", {"type": "frame", "data": data})
+
+    await schedule.respond(scope, send, publish)
+
+
 application = ProtocolTypeRouter(
     {
+        "http": http,
         "websocket": URLRouter(
             [
                 path("ws/device/<int:patient>/", Device.as_asgi()),
                 path("ws/viewer/<int:patients>/", Viewer.as_asgi()),
             ]
-        )
+        ),
     }
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streaming.client.connection import refuse_unknown
 from streaming.core import renditions
+from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.client_messages import parse_server_messages
 from streaming.core.fields import Fields
 from streaming.core.frames import Frame as WireFrame
@@ -172,6 +173,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self._formats: dict[int, StreamFormat] = {}
+        self.cadence: Cadence | None = None
+        """How the server has last asked for acks, since `welcome`."""
 
     def decode(self, message: bytes | list[dict[str, Any]]) -> list[Event]:
         """The events of one WebSocket message, in order; raises ProtocolError for what is malformed."""
@@ -226,11 +229,21 @@ class Decoder:
                 return Denied(fields.text("stream", longest=_LONGEST))
             case "stats":
                 return _stats(fields, item)
+            case "cadence":
+                self.cadence = read_cadence(fields)
             case "time" | "bye":
                 return None
             case _:
                 refuse_unknown(item)
         return None
+
+
+def read_cadence(fields: Fields) -> Cadence:
+    """When to acknowledge, of `welcome.ack` or a `cadence`; what is missing is as by default."""
+    return Cadence(
+        fields.integer("messages", 1, 1000, default=OFTEN.messages),
+        fields.integer("ms", 1, 10_000, default=OFTEN.ms),
+    )
 
 
 def _format(fields: Fields) -> StreamFormat:

@@ -13,10 +13,11 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 
 from streaming.client.connection import Client, Connector, Line, last_words
-from streaming.client.events import Decoder, Disconnected, Event, RosterChanged
+from streaming.client.events import Decoder, Disconnected, Event, RosterChanged, read_cadence
+from streaming.core.cadence import Cadence
 from streaming.core.client_messages import ack, subscribe, viewer_hello
 from streaming.core.fields import Fields
-from streaming.core.messages import ACK_MESSAGES, ACK_MS, MAX_STREAMS, RosterEntry
+from streaming.core.messages import MAX_STREAMS, RosterEntry
 
 PATH = "/ws/viewer/"
 CLIENT = "streaming.client"
@@ -138,7 +139,7 @@ class Viewer(Client):
         """One connection: greet, subscribe again, then decode, hand over and acknowledge until it closes."""
         decoder = Decoder()
         welcome, *rest = await line.greet(viewer_hello(token=self._token, client=CLIENT))
-        acks = _Acks(line, welcome, self._queue)
+        acks = _Acks(line, read_cadence(Fields(welcome.get("ack") or {}, "ack.")), self._queue)
         self._connector.welcomed()
         self._line = line
         try:
@@ -149,6 +150,7 @@ class Viewer(Client):
                 message = await acks.receive()
                 started = time.perf_counter()
                 events = decoder.decode(message)
+                acks.cadence = decoder.cadence or acks.cadence
                 took_ms = (time.perf_counter() - started) * 1000.0
                 await self._hand_over(events, acks)
                 await acks.taken(took_ms)
@@ -175,10 +177,8 @@ class Viewer(Client):
 class _Acks:
     """When one connection acknowledges: every few messages, or a moment after the first of them."""
 
-    def __init__(self, line: Line, welcome: Mapping[str, Any], queue: asyncio.Queue[Event | None]) -> None:
-        cadence = Fields(welcome.get("ack") or {}, "ack.")
-        self._every = cadence.integer("messages", 1, 1000, default=ACK_MESSAGES)
-        self._within_s = cadence.integer("ms", 1, 10_000, default=ACK_MS) / 1000.0
+    def __init__(self, line: Line, cadence: Cadence, queue: asyncio.Queue[Event | None]) -> None:
+        self.cadence = cadence
         self.line = line
         self._queue = queue
         self._taken = 0
@@ -201,10 +201,10 @@ class _Acks:
         self._taken += 1
         self._taken_at = asyncio.get_running_loop().time()
         self._decoded_ms += decoded_ms
-        if self._taken - self._acked >= self._every:
+        if self._taken - self._acked >= self.cadence.messages:
             await self.flush()
         elif self._deadline is None:
-            self._deadline = self._taken_at + self._within_s
+            self._deadline = self._taken_at + self.cadence.ms / 1000
 
     async def flush(self) -> None:
         """Acknowledge all that was taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from streaming.core.priority import MessagePriority
@@ -68,7 +68,9 @@ class Item:
     lane takes its place in the queue, or the one behind all others if it is `control`. `span`: the samples
     that it carries (data) or speaks for (a GAP). `control` items are never dropped; one with a span stands
     where the samples it speaks for would stand, and joins a queued control item of the same key whose span
-    it touches if it has a `render` that writes the payload of a longer span.
+    it touches if it has a `render` that writes the payload of a longer span. `unwritten`: there is no payload
+    yet, and `size_bytes` is about what it will have. A queued GAP grows with every frame that expires; it is
+    `written` once, when it leaves.
     """
 
     payload: bytes | str
@@ -79,6 +81,15 @@ class Item:
     span: Span | None = None
     control: bool = False
     render: Callable[[Span], bytes | str] | None = None
+    unwritten: bool = False
+
+    def written(self) -> Item:
+        """With its payload."""
+        if not self.unwritten:
+            return self
+        assert self.render is not None
+        assert self.span is not None
+        return replace(self, payload=self.render(self.span), unwritten=False)
 
 
 @dataclass(frozen=True, slots=True)

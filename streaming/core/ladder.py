@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from streaming.core.network import UNMEASURED_RATE
 from streaming.core.renditions import LADDER, Quality, Rendition
-from streaming.core.window import SendWindow
+from streaming.core.window import ACK_HOLD_S, SendWindow
 
 CHOOSE_S = 0.25
 """How often to decide: what is late by 1 s is stale."""
@@ -134,7 +134,7 @@ class Readings:
         """Read `window`; the rest is the outbox's."""
         network = window.network
         rate, base_s = network.delivery_rate or 0.0, window.path.empty_rtt_s or 0.0
-        late_s = window.oldest_age(now) - _MAX_HELD_S
+        late_s = window.waits_s(now) - ACK_HOLD_S
         return cls(
             queued_s=queued_s,
             queueing_s=max(0.0, max(network.latest_rtt_s, late_s) - base_s) if network.rtt_s else 0.0,
@@ -147,10 +147,6 @@ class Readings:
             alone_rate=window.path.alone_bytes_per_s(now),
             saturated=network.saturated,
         )
-
-
-_MAX_HELD_S = 0.1
-"""A client may hold an ack so long (`welcome.ack`)."""
 
 
 @dataclass(frozen=True, slots=True)

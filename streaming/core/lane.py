@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streaming.core.items import Item, Span
 from streaming.core.priority import MessagePriority
@@ -300,15 +300,11 @@ class ClassQueue:
 
 def _joined(item: Item, span: Span, others: list[Item]) -> Item:
     """One control item that says what `item` and the others say; `item` has a render."""
-    offered_at, payload = item.offered_at, item.payload
+    offered_at, size = item.offered_at, item.size_bytes
     for other in others:
-        offered_at = min(offered_at, other.offered_at)
+        offered_at, size = min(offered_at, other.offered_at), max(size, other.size_bytes)
         span = span.join(other.span) if other.span else span
-    if item.render:
-        payload = item.render(span)
-    return Item(
-        payload, item.priority, offered_at, len(payload), item.key, span, control=True, render=item.render
-    )
+    return replace(item, payload="", offered_at=offered_at, size_bytes=size, span=span, unwritten=True)
 
 
 class Lane:

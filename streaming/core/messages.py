@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
 from streaming.core.items import DropReason
@@ -31,8 +32,6 @@ MAX_CHUNK_S = 2
 MAX_CHUNK_SAMPLES = 8192
 MAX_LEAD_NAME = 16
 MAX_TOKEN = 256
-ACK_MESSAGES = 4
-ACK_MS = 100
 RATE_HZ = (50.0, 2000.0)
 GAIN_UV = (0.001, 100.0)
 ADC_BITS = (8, 32)
@@ -144,6 +143,25 @@ def parse_viewer_message(text: str) -> ViewerHello | Subscribe | Ack | TimeReque
     return _parse(text, _VIEWER_MESSAGES)
 
 
+_ACK = re.compile(
+    r'\{"type":"ack","n":(0|[1-9]\d{0,14}),"decoded_ms":((?:0|[1-9]\d{0,14})(?:\.\d{1,17})?),'
+    r'"backlog":(0|[1-9]\d{0,14})(?:,"held_ms":((?:0|[1-9]\d{0,14})(?:\.\d{1,17})?))?\}',
+    re.ASCII,
+)
+
+
+def parse_plain_ack(text: str) -> Ack | None:
+    """An ack as clients of ours write it, ten times as fast as `parse_viewer_message`; else None.
+
+    Most of what viewers say is this. Another spelling is not an error: it is read the long way.
+    """
+    found = _ACK.fullmatch(text)
+    if found is None:
+        return None
+    n, decoded_ms, backlog, held_ms = found.groups()
+    return Ack(int(n), float(decoded_ms), int(backlog), float(held_ms or 0))
+
+
 def parse_device_message(text: str) -> DeviceHello | DeviceQuality | TimeRequest | Bye | None:
     """What a device says in one text message; None for an unknown type, which is skipped."""
     return _parse(text, _DEVICE_MESSAGES)
@@ -253,9 +271,14 @@ def welcome(*, connection: str, server_ms: float) -> str:
         connection=connection,
         server_ms=server_ms,
         limits={"max_streams": MAX_STREAMS, "max_message_bytes": MAX_TEXT_BYTES},
-        ack={"messages": ACK_MESSAGES, "ms": ACK_MS},
+        ack=asdict(OFTEN),
         keepalive_s=math.ceil(KEEPALIVE_S),
     )
+
+
+def cadence(value: Cadence) -> str:
+    """From here on, acknowledge as this says and no longer as `welcome` did."""
+    return _message("cadence", **asdict(value))
 
 
 def device_welcome(*, stream: str, epoch: int, next_sample: int, server_ms: float) -> str:

@@ -210,7 +210,7 @@ class Outbox:
                         queue.credit_bytes -= size
                     queue.counts.taken += 1
                     spent += size
-                    taken.append(item)
+                    taken.append(item.written())
                 if not queue.items:
                     queue.in_ring = False
                     ring.popleft()

@@ -20,6 +20,8 @@ CRITICAL_CREDIT_BYTES = 8 * KIB
 MAX_BUNDLE_BYTES = 16 * KIB
 KEEPALIVE_S = 3.0
 SILENCE_S = 8.0
+ACK_HOLD_S = 0.1
+"""How long a client may hold an ack if it is not told otherwise."""
 PROMPT_S = 0.2
 """An ack that is held for its 100 ms, and the way there and back, with some to spare."""
 _BUNDLE_S = 0.05
@@ -84,6 +86,8 @@ class SendWindow:
         self.path = PathRate()
         self.max_bytes = max_bytes
         self.stall_s = stall_s
+        self.hold_s = ACK_HOLD_S
+        """How long the client may hold an ack."""
         self.sent = 0
         """WebSocket messages sent since `welcome`, which is number 0."""
         self.acked = 0
@@ -209,7 +213,11 @@ class SendWindow:
 
     def is_prompt(self, now: float) -> bool:
         """Whether the last ack came at once, and the next is not late."""
-        return self.network.latest_rtt_s < PROMPT_S and self.oldest_age(now) < PROMPT_S
+        return self.network.latest_rtt_s < PROMPT_S and self.waits_s(now) < PROMPT_S
+
+    def waits_s(self, now: float) -> float:
+        """`oldest_age`, less what the client was allowed to hold its ack beyond 100 ms."""
+        return max(0.0, self.oldest_age(now) - (self.hold_s - ACK_HOLD_S))
 
     def quiet_s(self, now: float) -> float:
         """For how long there has been something to ack and no ack came; 0 when nothing is in flight."""

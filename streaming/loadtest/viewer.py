@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult
 
+from streaming.client.events import read_cadence
+from streaming.core.cadence import OFTEN
 from streaming.core.client_messages import ack, client_bye, subscribe, time_request, viewer_hello
-from streaming.core.messages import ACK_MESSAGES, ACK_MS, MAX_STREAMS
+from streaming.core.fields import Fields
+from streaming.core.messages import MAX_STREAMS
 from streaming.core.priority import MessagePriority
 from streaming.ecg.codec import decode
 from streaming.exceptions import ProtocolError
@@ -76,7 +79,7 @@ class LoadViewer:
         self._loop = asyncio.get_running_loop()
         self._positions = Positions()
         self._welcomed = False
-        self._ack_messages, self._ack_s = ACK_MESSAGES, ACK_MS / 1000
+        self._cadence = OFTEN
         self._received = self._acked = 0
         self._received_at = 0.0
         self._ack_timer: asyncio.TimerHandle | None = None
@@ -137,10 +140,10 @@ class LoadViewer:
         tally.size_bytes += len(payload)
         self._received += 1
         self._received_at = self._loop.time()
-        if self._received - self._acked >= self._ack_messages:
+        if self._received - self._acked >= self._cadence.messages:
             self._ack()
         elif self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(self._ack_s, self._ack)
+            self._ack_timer = self._loop.call_later(self._cadence.hold_s, self._ack)
 
     def _ack(self) -> None:
         if self._ack_timer is not None:
@@ -229,6 +232,8 @@ class LoadViewer:
             case "time":
                 if "t0" in item:
                     tally.round_trips.add(self._loop.time() - item["t0"])
+            case "cadence":
+                self._cadence = read_cadence(Fields(item))
             case "welcome":
                 self._begin(item)
             case "roster":
@@ -243,9 +248,7 @@ class LoadViewer:
 
     def _begin(self, welcome: dict[str, Any]) -> None:
         self._welcomed = True
-        cadence = welcome.get("ack") or {}
-        self._ack_messages = cadence.get("messages", ACK_MESSAGES)
-        self._ack_s = cadence.get("ms", ACK_MS) / 1000
+        self._cadence = read_cadence(Fields(welcome.get("ack") or {}, "ack."))
         if self._streams:
             self._subscribe()
         self._ask_time()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core import client_messages
+from streaming.core import client_messages, messages
 from streaming.core.client_messages import parse_server_messages
 from streaming.core.messages import (
     Ack,
@@ -20,6 +20,7 @@ from streaming.core.messages import (
     TimeRequest,
     ViewerHello,
     parse_device_message,
+    parse_plain_ack,
     parse_viewer_message,
 )
 from streaming.core.streams import Lead, Source
@@ -247,3 +248,29 @@ def test_clients_read_server_messages(case: dict[str, Any]) -> None:
 def test_clients_refuse_malformed_messages(case: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         parse_server_messages(case["text"])
+
+
+def test_an_ack_of_our_clients_is_read_the_short_way() -> None:
+    text = client_messages.ack(17, decoded_ms=1.25, backlog=0, held_ms=48.5)
+    assert parse_plain_ack(text) == Ack(17, 1.25, 0, 48.5)
+    assert parse_plain_ack('{"type":"ack","n":3,"decoded_ms":0,"backlog":1}') == Ack(3, 0.0, 1)
+
+
+@given(
+    st.one_of(
+        st.from_regex(messages._ACK, fullmatch=True),
+        st.builds(
+            '{{"type":"ack","n":{},"decoded_ms":{},"backlog":{},"held_ms":{}}}'.format,
+            *[st.from_regex(r"-?[0-9.eE+]{0,18}", fullmatch=True)] * 4,
+        ),
+    )
+)
+def test_the_short_way_reads_nothing_otherwise_than_the_long_one(text: str) -> None:
+    found = parse_plain_ack(text)
+    if found is not None:
+        assert parse_viewer_message(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"type":"ack","n":01,"decoded_ms":0,"backlog":0}', "\u0661"])
+def test_what_is_spelled_otherwise_goes_the_long_way(text: str) -> None:
+    assert parse_plain_ack(text) is None

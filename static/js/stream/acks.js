@@ -1,6 +1,8 @@
 // @ts-check
 /** When to acknowledge, and what: the count of messages handled since `welcome`. */
 
+/** @typedef {{messages: number, ms: number}} Cadence an ack after so many messages, or `ms` after the first */
+
 /**
  * The server frees its window by these acks, so each is sent after decoding, after `messages` messages or
  * once the oldest unacked has waited half of `ms`: whoever asks at least every 50 ms keeps to 100 ms.
@@ -14,8 +16,17 @@ export class AckCadence {
   #newest = 0;
   #spentS = 0;
 
-  /** @param {{messages: number, ms: number}} cadence as `welcome` gave it */
+  /** @param {Cadence} cadence as `welcome` gave it */
   constructor({ messages, ms }) {
+    this.#messages = messages;
+    this.#holdS = ms / 2000;
+  }
+
+  /**
+   * The server asks for another cadence: seldom acks while there is room to spare, often ones when it gets less.
+   * @param {Cadence} cadence
+   */
+  change({ messages, ms }) {
     this.#messages = messages;
     this.#holdS = ms / 2000;
   }

@@ -172,6 +172,9 @@ export class Connection {
         this.#send({ type: "time", t0: now });
         if (this.#wanted) this.#send({ type: "subscribe", ...this.#wanted });
         return;
+      case "cadence":
+        this.#acks?.change(message);
+        return;
       case "time":
         if (message.t0 !== undefined) this.#clock.answered(message.t0, now, message.server_ms);
         return;

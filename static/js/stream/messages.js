@@ -19,7 +19,8 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "time", t0?: number, server_ms: number}} Time */
 /** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, drops?: Record<string, number>, condition: string, rendition: string, reason: string, overload?: string}} Stats */
 /** @typedef {{type: "bye", code: number, reason: string, retry_after_ms: number | null}} ServerBye */
-/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Time | Stats | ServerBye} ServerMessage */
+/** @typedef {{type: "cadence", messages: number, ms: number}} Cadence */
+/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Cadence | Time | Stats | ServerBye} ServerMessage */
 
 /** @typedef {(value: any) => boolean} Check */
 
@@ -110,6 +111,7 @@ const SHAPES = {
   }),
   gap: (value) => isGapShape(value) && value.from < value.to,
   denied: shaped({ stream: isText }),
+  cadence: shaped({ messages: isPositive, ms: isPositive }),
   time: shaped({ t0: orMissing(isNumber), server_ms: isNumber }),
   stats: shaped({
     rtt_ms: orNull(isNumber),

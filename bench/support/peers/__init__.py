@@ -1,0 +1,1 @@
+"""What others would do in VITAL's place: servers that pass each message of a device on to every viewer."""
