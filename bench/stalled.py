@@ -166,6 +166,7 @@ async def measure(server: Server, beds: Beds) -> list[Figure]:
             for _ in range(STALLED):
                 await hung.acquire()
             await team.begin()
+            feed.late_s = 0.0
             endings = await asyncio.gather(*stalls)
             tally = await team.count()
             cpu_s, took_s = server.cpu_seconds() - cpu_s, time.monotonic() - began
@@ -188,6 +189,7 @@ async def measure(server: Server, beds: Beds) -> list[Figure]:
         at_most("healthy viewers: dropped", sum(tally.drops.values()), 0, "", against=against),
         at_most("healthy viewers: missing without a GAP", tally.lost_samples, 0, "", against=against),
         Figure("server", 100 * cpu_s / took_s, "% of a core", against=against),
+        Figure("devices late, at most", 1000 * feed.late_s, "ms", against="this process, not the server"),
     ]
 
 

@@ -201,12 +201,10 @@ class Hub:
 
     def _follow(self, bundle: Bundle, now: float) -> None:
         """Let one message's way be timed."""
-        room = self._rooms.get(bundle.info.stream)
+        room, out = self._rooms.get(bundle.info.stream), self._fan_out
         if room is not None and room.is_watched:
             with _contained("following a message"):
-                self._fan_out.journey = (
-                    self._probe.begin(bundle, room.listeners(), now) or self._fan_out.journey
-                )
+                out.journey = self._probe.begin(bundle, room.listeners(), now, pending=out.journey)
 
     def _on_layer_message(self, message: LayerMessage) -> None:
         if message.get("origin") == self.process_id:

@@ -13,29 +13,35 @@ GIVE_UP_S = 10.0
 
 
 class Probe:
-    """One journey at a time; where nothing is due, all that it costs is to compare with `due`."""
+    """Some journeys at a time; where nothing is due, all that it costs is to compare with `due`."""
 
     def __init__(self) -> None:
         self.due = 0.0
         self.times = StageTimes()
-        self._journey: Journey | None = None
+        self._under_way: list[Journey] = []
         self._number = 0
 
-    def begin(self, bundle: Bundle, viewers: list[Subscriber], now: float) -> Journey | None:
+    def begin(
+        self, bundle: Bundle, viewers: list[Subscriber], now: float, *, pending: Journey | None = None
+    ) -> Journey | None:
         """Follow this bundle's newest live frame to one of `viewers`, to each of them in turn.
 
-        None where there is nothing to follow, or the message before is still on its way.
+        None where there is nothing to follow; `pending`, which is not queued yet, until that has ended. A
+        viewer that still owes an ack for one is passed over.
         """
         self.settle(now)
         frame = next((f for f in reversed(bundle.frames) if f.kind is FrameKind.WAVEFORM and f.stamps), None)
-        if frame is None or frame.stamps is None or self._journey is not None:
-            return None
+        if frame is None or frame.stamps is None:
+            return pending
         self.due = now + EVERY_S
+        if pending is not None and not pending.is_over:
+            return pending
+        viewers = [viewer for viewer in viewers if viewer.journey is None]
         if not viewers:
             return None
         self._number += 1
         info = bundle.info
-        self._journey = Journey(
+        journey = Journey(
             info.stream,
             info.epoch,
             frame.first + frame.count - 1,
@@ -43,13 +49,14 @@ class Probe:
             *frame.stamps,
             published=now,
         )
-        return self._journey
+        self._under_way.append(journey)
+        return journey
 
     def settle(self, now: float) -> None:
-        """Take in the journey that is over, or has taken too long."""
-        journey = self._journey
-        if journey is not None and now - journey.published > GIVE_UP_S:
-            journey.is_lost = journey.is_lost or not journey.is_over
-        if journey is not None and journey.is_over:
-            self.times.add(journey)
-            self._journey = None
+        """Take in the journeys that are over, or have taken too long."""
+        for journey in list(self._under_way):
+            if now - journey.published > GIVE_UP_S and not journey.is_over:
+                journey.is_lost = True
+            if journey.is_over:
+                self.times.add(journey)
+                self._under_way.remove(journey)

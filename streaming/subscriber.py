@@ -178,7 +178,9 @@ class Subscriber:
 
     def _follow(self, journey: Journey, n: int) -> None:
         """Note when what is followed was written and acked; the window knows it until the ack is taken."""
-        if journey.number is not None and journey.number <= n <= self.window.sent:
+        if journey.is_lost:  # given up; another may be followed to this viewer
+            self.journey = None
+        elif journey.number is not None and journey.number <= n <= self.window.sent:
             journey.written = self.window.sent_at(journey.number) or journey.queued
             journey.acked = self._clock()
             self.journey = None

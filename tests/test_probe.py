@@ -151,6 +151,35 @@ async def test_a_viewer_that_never_acks_or_is_gone_is_given_up() -> None:
 
 
 @virtual_time
+async def test_who_owes_an_ack_keeps_nobody_else_from_being_followed() -> None:
+    async with watched(2) as (hub, (stuck, other)):
+        for index in range(40):
+            hub.publish(stamped(index))
+            await let_leave([stuck, other])
+            other.ack()
+            await asyncio.sleep(0.15)
+        hub.stages()
+        assert len(hub._probe.times._taken) >= 6
+        assert is_followed(stuck)
+
+
+@virtual_time
+async def test_one_that_never_comes_to_be_queued_is_given_up() -> None:
+    async with watched(2) as (hub, (gone, other)):
+        hub.publish(stamped(0))
+        assert hub._fan_out.journey is not None
+        hub.remove(gone.subscriber if hub._fan_out.journey.viewer is gone.subscriber else other.subscriber)
+        for index in range(1, 150):
+            hub.publish(stamped(index))
+            await asyncio.sleep(0.1)
+            for viewer in (gone, other):
+                if viewer.socket.sent:
+                    viewer.ack()
+        assert hub.stages()
+        assert hub.stats().unfollowed == 1
+
+
+@virtual_time
 async def test_frames_of_another_process_have_no_stamps_and_are_not_followed() -> None:
     async with watched(1) as (hub, (viewer,)):
         hub.publish(frames_of(INFO, 0))

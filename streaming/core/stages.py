@@ -30,7 +30,7 @@ class Stage(StrEnum):
     WRITTEN = "written"
     """There was credit, and the server was given it to send."""
     ACKED = "acked"
-    """The ack of the WebSocket message that held it was read; a client may hold that for 100 ms."""
+    """The ack of the WebSocket message that held it was read; a client may hold that, see `cadence`."""
 
 
 @dataclass(slots=True, eq=False)
