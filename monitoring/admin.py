@@ -190,6 +190,7 @@ class MetricsSnapshotAdmin(_ModelAdmin):
         ),
         ("Backpressure: state", {"fields": (("backpressure", "emergency", "waiting"),)}),
         ("Adaptive", {"fields": ("adaptive",)}),
+        ("History", {"fields": ("history",)}),
         ("All of it", {"classes": ("collapse",), "fields": ("whole",)}),
     )
 
@@ -309,6 +310,12 @@ class MetricsSnapshotAdmin(_ModelAdmin):
         """What the adaptive compression told of itself, if it runs."""
         told = row.detail.get("adaptive")
         return "not adapted" if told is None else _as_json(told)
+
+    @admin.display(description="since the process began")
+    def history(self, row: MetricsSnapshot) -> SafeString | str:
+        """What was stored of the stream, and what was lost, where it is recorded by this process."""
+        told = row.detail.get("history")
+        return "not recorded by this process" if told is None else _as_json(told)
 
     @admin.display(description="figures")
     def whole(self, row: MetricsSnapshot) -> SafeString:

@@ -28,6 +28,7 @@ from django.utils import timezone
 
 from streaming import admin_profiles  # noqa: F401  # registers the profiles' pages
 from streaming.admin_audit import Audited, actor_of
+from streaming.admin_history import WithHistory
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Token, Ward
 from streaming.store import feeds, tokens
 from streaming.store.tokens import IssuedToken
@@ -234,16 +235,16 @@ class DeviceAdmin(AdmittedAdmin):
 
 
 @admin.register(Stream)
-class StreamAdmin(WardScopedAdmin):
+class StreamAdmin(WithHistory, WardScopedAdmin):
     """Admissions; one that has begun keeps its device, patient and ward: it is ended, and another begun."""
 
     list_display = ("id", "ward", "bed", "patient", "device", "source", "started_at", "ended_at")
     list_filter = (("ward", admin.RelatedOnlyFieldListFilter), ("ended_at", admin.EmptyFieldListFilter))
     list_select_related = ("ward", "patient", "device")
     search_fields = ("id", "bed", "patient__pseudonym", "device__name")
-    actions = ("end_admissions",)
+    actions = ("end_admissions", "delete_history")
     audited_addition = "admission.begin"
-    fields = ("id", "device", "patient", "ward", "bed", "started_at", "ended_at")
+    fields = ("id", "device", "patient", "ward", "bed", "started_at", "ended_at", "stored")
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
@@ -256,7 +257,7 @@ class StreamAdmin(WardScopedAdmin):
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
         """Before it begins, what to admit; afterwards the bed alone."""
-        fixed = ("id", "started_at", "ended_at")
+        fixed = ("id", "started_at", "ended_at", "stored")
         return fixed if obj is None else ("device", "patient", "ward", *fixed)
 
     def audit_detail(self, obj: Stream) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from streaming.core.network import SlidingRate
 from streaming.core.outbox import Outbox
 from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
+from streaming.core.spare import SpareRoom
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
 from streaming.sending import Begun, SocketSender, as_message, says_closed
@@ -135,6 +136,8 @@ class BackpressureHandler:
         self._timer_due = math.inf
         self._timer_fired = False
         self._asking: Item | None = None
+        self._pull: Callable[[int], list[Item]] | None = None
+        self._spare: SpareRoom | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
     async def send_with_backpressure(
@@ -197,6 +200,22 @@ class BackpressureHandler:
         self._send_directly(message, classes)
         return True
 
+    def pull_from(self, source: Callable[[int], list[Item]]) -> None:
+        """Ask `source` for a piece of at most so many bytes whenever there is room and nothing else to send.
+
+        What it returns counts as offered then, and is never dropped. It may queue what has to be said first,
+        and return nothing. RuntimeError without a window: nobody would say when there is room.
+        """
+        if self.window is None:
+            raise RuntimeError("a handler without a window knows no spare room")
+        self._pull, self._spare = source, SpareRoom(self.window)
+        self.wake_to_pull()
+
+    def wake_to_pull(self) -> None:
+        """The source has something again."""
+        if not self._waiting_for_credit:
+            self._wake()
+
     def on_ack(self, n: int, *, held_s: float = 0.0) -> Acked:
         """Take the client's ack of WebSocket messages up to number `n`.
 
@@ -210,7 +229,7 @@ class BackpressureHandler:
             return acked
         for index, count in enumerate(acked.classes):
             self._acked[index] += count
-        if self._waiting_for_credit:
+        if self._waiting_for_credit or self._pull is not None:
             self._wake()
         elif self._keepalive and self._sleep is not None and self.window.next_due < self._timer_due:
             self._arm(self.window.next_due)
@@ -332,6 +351,20 @@ class BackpressureHandler:
             self._wake()
             await asyncio.wait([self._task])
 
+    async def finish(self) -> None:
+        """Send all that is CRITICAL and waits, whatever the window says, and end: the rest is abandoned.
+
+        For the last words of a connection that closes in peace; does not close the socket.
+        """
+        await self.stop_monitoring()
+        while not self._closed:
+            items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
+            if not items:
+                break
+            classes = (len(items), *[0] * (len(MessagePriority) - 1))
+            await self._write(self._pack(items), classes)
+        self._end()
+
     async def aclose(self) -> None:
         """End at once: what is queued or unacked is abandoned. Does not close the socket."""
         self._end()
@@ -388,19 +421,37 @@ class BackpressureHandler:
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
         items, drops = outbox.take(budget, now, critical_budget_bytes=critical_budget)
         self._report(drops)
+        if not items and self._pull is not None and outbox.idle:
+            items = self._take_late(now)
+            if not items and len(outbox):
+                return True
         if items:
             classes = [0] * len(MessagePriority)
             for item in items:
                 classes[item.priority - 1] += 1
             await self._write(self._pack(items), tuple(classes), keepalive=items[0] is self._asking)
-        if not len(outbox):
-            if window is not None and window.room > 0:
+        if not len(outbox) and (self._pull is None or not items):
+            if window is not None and window.room > 0 and not (self._spare and self._spare.waits_for_window):
                 window.on_nothing_to_send()
             return False
         if items:
             # A server whose send never waits (Daphne) would otherwise not let others run.
             await asyncio.sleep(0)
         return bool(items)
+
+    def _take_late(self, now: float) -> list[Item]:
+        """One piece of what is pulled."""
+        assert self._pull is not None
+        assert self._spare is not None
+        limit = self._spare.limit(now)
+        items = self._pull(limit) if limit > 0 else []
+        if items:
+            self._spare.took(sum(item.size_bytes for item in items), now)
+            classes = [0] * len(MessagePriority)
+            for item in items:
+                classes[item.priority - 1] += 1
+            self._outbox.pass_by(tuple(classes))
+        return items
 
     def _mind_silence(self, window: SendWindow, now: float) -> None:
         """Cut a client that does not ack, and ask one for an ack that has had nothing to ack."""
@@ -482,6 +533,8 @@ class BackpressureHandler:
         self._waiting_for_credit = len(self._outbox) > 0
         if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
             due = min(due, self.window.next_due)
+        if self._spare is not None:
+            due = min(due, self._spare.next_at)
         if due < self._timer_due:
             self._arm(due)
         self._sleep = asyncio.get_running_loop().create_future()

@@ -81,14 +81,17 @@ def as_it_came(frame: WaveFrame) -> RenderedFrame:
     return RenderedFrame(frame.first, frame.first, frame.first + frame.count, frame.payload)
 
 
-def rest_of(frame: WaveFrame, index: int) -> WaveFrame | None:
-    """The samples of a frame from `index` on; None where there are none, or where they cannot be read."""
-    if frame.first + frame.count <= index:
+def clip(frame: WaveFrame, first: int, stop: int | None = None) -> WaveFrame | None:
+    """The samples of a frame from index `first` to `stop`; None where there are none, or none can be read."""
+    end = frame.first + frame.count
+    first, stop = max(first, frame.first), end if stop is None else min(stop, end)
+    if first >= stop:
         return None
+    if stop - first == frame.count:
+        return frame
     try:
         samples = codec.decode(frame.payload) if frame.samples is None else frame.samples
     except ProtocolError:
         return None
-    rest = samples[:, index - frame.first :]
-    payload = codec.WaveformEncoder().encode(rest)
-    return WaveFrame(frame.kind, index, frame.first + frame.count - index, payload, rest)
+    part = samples[:, first - frame.first : stop - frame.first]
+    return WaveFrame(frame.kind, first, stop - first, codec.WaveformEncoder().encode(part), part)

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import parse_cookie
 
+from streaming.backfill import MAX_SPANS
 from streaming.core import messages
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
 from streaming.core.messages import CONNECTIONS_PER_PRINCIPAL
@@ -131,6 +132,9 @@ class VitalConsumer(AsyncWebsocketConsumer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def last_words(self) -> None:
+        """Write what must not be lost, before the server goes away."""
+
     async def closed(self) -> None:
         """Give back what the connection held, whatever ended it; called again, do nothing."""
 
@@ -174,7 +178,7 @@ class VitalConsumer(AsyncWebsocketConsumer):
         try:
             await work
         except ProtocolError as error:
-            await self._end(error.close_code, error.reason)
+            await self._end(error.close_code, error.reason, retry_after_ms=error.retry_after_ms)
         except Exception:  # our fault: logged whole, told shortly, and only this connection pays
             logger.exception("connection failed")
             await self._end(CloseCode.INTERNAL, "internal error")
@@ -188,14 +192,16 @@ class VitalConsumer(AsyncWebsocketConsumer):
             # uvicorn's and Autobahn's word for a peer that left; its `websocket.disconnect` is on the way.
             self._open = False
 
-    async def _end(self, code: CloseCode, reason: str) -> None:
+    async def _end(self, code: CloseCode, reason: str, *, retry_after_ms: int | None = None) -> None:
         if not self._open or self._ending:
             return
         self._ending = True
-        retry = RETRY_AFTER_MS.get(code)
+        retry = RETRY_AFTER_MS.get(code) if retry_after_ms is None else retry_after_ms
         # A peer that takes nothing any more must not keep what its connection holds (uvicorn's send waits).
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_DEADLINE_S):
+                if code is CloseCode.GOING_AWAY:
+                    await self.last_words()
                 await self.send_text(messages.bye(code, reason, retry_after_ms=retry))
         await self._release()
         reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
@@ -223,6 +229,7 @@ class ViewerConsumer(VitalConsumer):
         super().__init__(*args, **kwargs)
         self._subscriber: Subscriber | None = None
         self._wanted: messages.Subscribe | None = None
+        self._resumes: list[messages.Resume] = []
         self._following = False
         self._visible: frozenset[str] = frozenset()
         self._roster = ""
@@ -240,9 +247,12 @@ class ViewerConsumer(VitalConsumer):
             subscriber.acked(message, late_s=self.runtime.hub.lag.late_s)
         elif isinstance(message, messages.Subscribe):
             self._wanted = message
-            if not self._following:
-                self._following = True
-                self.spawn(self._follow_wanted(subscriber))
+            self._follow_soon(subscriber)
+        elif isinstance(message, messages.Resume):
+            if len(self._resumes) >= MAX_SPANS or self.runtime.hub.recovery.is_full(subscriber):
+                raise RateLimitError(f"more than {MAX_SPANS} spans are being resumed")
+            self._resumes.append(message)
+            self._follow_soon(subscriber)
         elif isinstance(message, messages.TimeRequest):
             subscriber.tell(messages.time(time.time() * 1000, t0=message.t0), key="time")
         elif isinstance(message, messages.Bye):
@@ -266,6 +276,11 @@ class ViewerConsumer(VitalConsumer):
         self.watched &= visible
         self.spawn(self._send_roster(subscriber))
 
+    async def last_words(self) -> None:
+        """What is CRITICAL and waits for credit."""
+        if self._subscriber is not None:
+            await self._subscriber.finish()
+
     async def closed(self) -> None:
         """Out of the hub; what was queued is abandoned."""
         subscriber, self._subscriber = self._subscriber, None
@@ -274,6 +289,7 @@ class ViewerConsumer(VitalConsumer):
             await subscriber.aclose()
 
     async def _greet(self, hello: messages.ViewerHello) -> None:
+        self.runtime.admit_viewer()
         self.principal = await self._authenticate(hello)
         if self.runtime.connections_of(self.principal) >= CONNECTIONS_PER_PRINCIPAL:
             raise RateLimitError(f"more than {CONNECTIONS_PER_PRINCIPAL} connections")
@@ -315,37 +331,54 @@ class ViewerConsumer(VitalConsumer):
     async def _send_roster(self, subscriber: Subscriber) -> None:
         visible = await database_sync_to_async(access.visible_streams)(self.principal)
         self._visible = frozenset(entry.stream for entry in visible)
-        online = self.runtime.ingest.is_online
+        online = await self.runtime.writers.online(self._visible)
         roster = messages.roster(
-            replace(entry, online=online(entry.stream)) for entry in visible[:MAX_ROSTER]
+            replace(entry, online=entry.stream in online) for entry in visible[:MAX_ROSTER]
         )
         if roster != self._roster:
             self._roster = roster
             subscriber.tell(roster, key="roster")
 
+    def _follow_soon(self, subscriber: Subscriber) -> None:
+        if not self._following:
+            self._following = True
+            self.spawn(self._follow_wanted(subscriber))
+
     async def _follow_wanted(self, subscriber: Subscriber) -> None:
         """Bring what is watched to what was asked for last; a newer wish replaces one that still waits."""
         try:
-            while (wanted := self._wanted) is not None:
+            while (wanted := self._wanted) is not None or self._resumes:
                 self._wanted = None
-                await self._watch_only(subscriber, frozenset(wanted.streams))
-                self.runtime.hub.focus(subscriber, wanted.focus)
+                resumes, self._resumes = self._resumes, []
+                streams = self.watched if wanted is None else frozenset(wanted.streams)
+                await self._watch_only(subscriber, streams, frozenset(resume.stream for resume in resumes))
+                if wanted is not None:
+                    self.runtime.hub.focus(subscriber, wanted.focus)
+                for resume in resumes:
+                    self.runtime.hub.resume(subscriber, resume)
         finally:
             self._following = False
 
-    async def _watch_only(self, subscriber: Subscriber, wanted: frozenset[str]) -> None:
+    async def _watch_only(
+        self, subscriber: Subscriber, wanted: frozenset[str], resumed: frozenset[str]
+    ) -> None:
+        """Watch what is wanted and allowed; also what is resumed has to be both."""
         hub = self.runtime.hub
         for stream in self.watched - wanted:
             hub.unwatch(subscriber, stream)
         self.watched &= wanted
-        new = wanted - self.watched
-        if not new:
+        asked = (wanted - self.watched) | resumed
+        if not asked:
             return
-        allowed, denied = await database_sync_to_async(access.authorize_streams)(self.principal, new)
-        for stream in denied:
+        allowed, denied = await database_sync_to_async(access.authorize_streams)(self.principal, asked)
+        allowed &= wanted
+        for stream in asked - allowed:
             subscriber.tell(messages.denied(stream), key=f"denied.{stream}")
-        self.watched |= allowed
-        for stream in allowed:
+        for stream in self.watched & denied:
+            hub.unwatch(subscriber, stream)
+        new = allowed - self.watched
+        self.watched = (self.watched - denied) | new
+        for stream in new:
             await hub.watch(subscriber, stream)
 
 
@@ -405,6 +438,8 @@ class DeviceConsumer(VitalConsumer):
         intake, self._intake = self._intake, None
         if intake is not None:
             intake.close(ended=self._session_ended)
+            if self._session_ended:
+                self.runtime.writers.due.set()
 
     def _require_intake(self) -> Intake:
         if self._intake is None:
@@ -414,25 +449,16 @@ class DeviceConsumer(VitalConsumer):
     async def _greet(self, hello: messages.DeviceHello) -> None:
         device = await database_sync_to_async(access.authenticate_device)(hello.token)
         stream = await database_sync_to_async(access.admitted_stream)(device.device_id)
-        # A refused session must not leave an epoch behind: the one that writes could not come back.
-        async with self.runtime.ingest.opening(stream, hello.session):
-            info = await database_sync_to_async(access.open_epoch)(
-                device.device_id, hello.session, hello.rate_hz, hello.leads, hello.source
-            )
-            self._intake = self.runtime.ingest.open(
-                info,
-                hello.session,
-                hello.next_sample,
-                partial(self.cut, CloseCode.STREAM_BUSY, "the session has connected again"),
-            )
+        replaced = partial(self.cut, CloseCode.STREAM_BUSY, "the session has connected again")
+        self._intake = await self.runtime.writers.open(device.device_id, stream, hello, replaced)
         self.principal = device.principal
-        self.watched = frozenset({info.stream})
+        self.watched = frozenset({stream})
         self.hello_has_come()
         self.runtime.add(self)
         await self.send_text(
             messages.device_welcome(
-                stream=info.stream,
-                epoch=info.epoch,
+                stream=stream,
+                epoch=self._intake.info.epoch,
                 next_sample=self._intake.next_sample,
                 server_ms=time.time() * 1000,
             )

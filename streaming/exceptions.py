@@ -5,8 +5,10 @@ VitalError
 |   |-- AuthenticationError    no, wrong, expired or revoked credential  4401
 |   |-- ForbiddenError         known, but not allowed                    4403
 |   |-- StreamBusyError        another device session owns the stream    4009
+|   |-- BusyError              more viewers come than are taken in       4013
 |   `-- RateLimitError         more than the limit in force              4029
 |-- ProfileError               a setting outside its bounds
+|-- HistoryAwayError           the history database takes nothing now
 `-- RecordingError             a recording that cannot be read
 """
 
@@ -26,6 +28,7 @@ class CloseCode(IntEnum):
     SLOW = 4008
     STREAM_BUSY = 4009
     GOING_AWAY = 4012
+    BUSY = 4013
     RATE_LIMIT = 4029
     INTERNAL = 4100
     SILENT = 4101
@@ -54,6 +57,8 @@ class ProtocolError(VitalError):
     """
 
     close_code: CloseCode = CloseCode.PROTOCOL
+    retry_after_ms: int | None = None
+    """When it may come again, where that is another time than its code's."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -78,6 +83,16 @@ class StreamBusyError(ProtocolError):
     close_code = CloseCode.STREAM_BUSY
 
 
+class BusyError(ProtocolError):
+    """More viewers come at once than this process takes in; each is told of a time of its own."""
+
+    close_code = CloseCode.BUSY
+
+    def __init__(self, reason: str, retry_after_ms: int) -> None:
+        super().__init__(reason)
+        self.retry_after_ms = retry_after_ms
+
+
 class RateLimitError(ProtocolError):
     """The peer sends more messages or bytes than the limit in force."""
 
@@ -86,6 +101,10 @@ class RateLimitError(ProtocolError):
 
 class ProfileError(VitalError, ValueError):
     """A profile value lies outside its bounds, or contradicts another."""
+
+
+class HistoryAwayError(VitalError):
+    """The history database is away, locked or full; what was to be written may be tried again."""
 
 
 class RecordingError(VitalError):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from streaming.adaptive_compression import AdaptiveCompression
 from streaming.core.stats import GroupStats
 from streaming.core.tally import GroupTally
 from streaming.hub import Hub
+from streaming.recorder import HistoryFigures
 from streaming.subscriber import CONTROL_GROUP, Subscriber
 
 
 def group_stats(
     hub: Hub,
     adaptive: Mapping[str, AdaptiveCompression],
+    history: Mapping[str, HistoryFigures],
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[GroupStats]:
     """One entry per group that has viewers, had some, or is encoded here; never waits.
+
+    `history` is by group as well, of those that are recorded here.
 
     What belongs to connections and no stream has one when anything was compressed for it.
     """
@@ -31,7 +36,16 @@ def group_stats(
     if control is not None and not control.handler.get_compression_stats()["messages_processed"]:
         groups -= {CONTROL_GROUP}
     return [
-        _one(group, viewers.get(group, set()), tallies.get(group), adaptive.get(group), hub, process, now)
+        _one(
+            group,
+            viewers.get(group, set()),
+            tallies.get(group),
+            adaptive.get(group),
+            history.get(group),
+            hub,
+            process,
+            now,
+        )
         for group in sorted(groups)
     ]
 
@@ -57,6 +71,7 @@ def _one(
     viewers: set[Subscriber],
     tally: GroupTally | None,
     adaptive: AdaptiveCompression | None,
+    history: HistoryFigures | None,
     hub: Hub,
     process: Mapping[str, Any],
     now: float,
@@ -91,7 +106,9 @@ def _one(
             "dropped_by_reason": {reason.value: count for reason, count in tally.by_reason.items()},
             "offered_messages": tally.offered,
             "lost_messages": hub.link.lost_messages,
+            "layer": "ok" if hub.link.healthy else "away",
             "settings_version": hub.profiles.version,
         }
-        | ({"adaptive": adaptive.get_adaptation_stats()} if adaptive is not None else {}),
+        | ({"adaptive": adaptive.get_adaptation_stats()} if adaptive is not None else {})
+        | ({"history": asdict(history)} if history is not None else {}),
     )

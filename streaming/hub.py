@@ -13,8 +13,10 @@ from streaming.aliases import Aliases
 from streaming.core.bundle import MESSAGE_TYPE, Bundle
 from streaming.core.diagnostics import HubStats
 from streaming.core.ladder import CHOOSE_S
+from streaming.core.messages import Resume
 from streaming.core.overload import Overload
 from streaming.core.profiles import ProfileSet
+from streaming.core.ring import Rings
 from streaming.core.stages import Percentiles
 from streaming.core.streams import group_of
 from streaming.core.tally import GroupTally
@@ -24,7 +26,9 @@ from streaming.lag import LoopLag
 from streaming.layer_link import LayerLink, LayerMessage
 from streaming.overload import OverloadWatch
 from streaming.probe import Probe
+from streaming.recovery import Recovery
 from streaming.room import Room
+from streaming.sources import FrameSource, LayerRings, LocalRings
 from streaming.subscriber import Subscriber
 
 logger = logging.getLogger(__name__)
@@ -53,12 +57,20 @@ class Hub:
         clock: Callable[[], float] = time.monotonic,
         on_notice: Callable[[LayerMessage], None] | None = None,
         shared: bool = True,
+        renew_layer: Callable[[], Any] | None = None,
         tick_s: float = TICK_S,
     ) -> None:
         self.process_id = process_id
         self.shared = shared
         """Whether the layer reaches other processes; one that does not need not be given anything."""
-        self.link = LayerLink(layer, self._on_layer_message)
+        self.link = LayerLink(layer, self._on_layer_message, renew=renew_layer)
+        self.rings = Rings()
+        """The last minute of every stream of which anything comes here."""
+        self._layer_rings = LayerRings(self.rings, self.link, process_id, clock=clock)
+        sources: list[FrameSource] = [LocalRings(self.rings)]
+        if shared:
+            sources.append(self._layer_rings)
+        self.recovery = Recovery(self.rings, sources, clock=clock)
         self._profiles = profiles or ProfileSet()
         self._clock = clock
         self._on_notice = on_notice
@@ -93,6 +105,8 @@ class Hub:
                 await task
         self.lag.close()
         self._fan_out.close()
+        await self.recovery.aclose()
+        await self._layer_rings.aclose()
         await self.link.aclose()
 
     @property
@@ -153,6 +167,7 @@ class Hub:
         """A viewer is gone: out of every room, and its aliases may be used again."""
         for room in self._subscribers.pop(subscriber, {}).values():
             room.leave(subscriber, self._clock())
+        self.recovery.remove(subscriber)
         self._restless.discard(subscriber)
         self._aliases.release(subscriber)
 
@@ -163,7 +178,13 @@ class Hub:
         if room is None:
             tally = self._tallies.setdefault(group_of(stream), GroupTally())
             room = self._rooms[stream] = Room(
-                stream, self._aliases, tally, self._fan_out, self._clock(), on_news=self._choose_soon
+                stream,
+                self._aliases,
+                tally,
+                self._fan_out,
+                self._clock(),
+                on_news=self._choose_soon,
+                on_missing=self.recovery.fill,
             )
         rooms = self._subscribers[subscriber]
         rooms[stream] = room
@@ -180,8 +201,15 @@ class Hub:
         if room is not None:
             subscriber.watches = len(rooms)
             room.leave(subscriber, self._clock())
+            self.recovery.forget(subscriber, stream)
             subscriber.forget(room.group)
             self._choose_soon([subscriber])
+
+    def resume(self, subscriber: Subscriber, resume: Resume) -> None:
+        """A viewer that watches a stream says what it has of it: it is sent late what it lacks."""
+        room = self._subscribers.get(subscriber, {}).get(resume.stream)
+        if room is not None:
+            self.recovery.resume(room, subscriber, resume)
 
     def focus(self, subscriber: Subscriber, stream: str | None) -> None:
         """The viewer looks at `stream`: it gets a better rendition before the others do."""
@@ -191,6 +219,7 @@ class Hub:
 
     def publish(self, bundle: Bundle) -> None:
         """Take a bundle of a local device: to the viewers here at once, to other processes over the layer."""
+        self.rings.take(bundle, self._clock(), own=True)
         if bundle.frames and (now := self._clock()) >= self._probe.due:
             self._follow(bundle, now)
         self._deliver(bundle)
@@ -212,7 +241,10 @@ class Hub:
         if message["type"] == MESSAGE_TYPE:
             bundle = self._read(message)
             if bundle is not None:
+                self.rings.take(bundle, self._clock(), own=False)
                 self._deliver(bundle)
+        elif self._layer_rings.hear(message):
+            pass
         elif self._on_notice is not None:
             self._on_notice(message)
 
@@ -264,10 +296,12 @@ class Hub:
 
     def _adapt(self, late_s: float) -> None:
         if self._overload.turn(late_s, self._subscribers.keys(), self._clock()):
+            self.recovery.paused = not self.overload.allows_bulk
             self._choose_soon(self._subscribers)
         for room in self._rooms.values():
             with _contained(f"tending stream {room.stream}"):
                 room.tend(self._clock())
+                self.recovery.tend(room)
         for subscriber in [known for known in self._subscribers if known not in self._restless]:
             with _contained("choosing for a viewer", subscriber):
                 if late_s > OWN_DELAY_S:
@@ -284,8 +318,10 @@ class Hub:
                 act(self._clock() - due)
 
     def _report_and_tidy(self, _late_s: float) -> None:
+        self.rings.forget(self._clock())
         for subscriber in self._subscribers:
             with _contained("keeping house", subscriber):
+                subscriber.layer_is_away = not self.link.healthy
                 subscriber.report()
         for room in list(self._rooms.values()):
             if room.idle_s(self._clock()) > LINGER_S:

@@ -47,8 +47,34 @@ FORGET_S = 3600.0
 Samples = npt.NDArray[np.signedinteger]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a session stands: its next sample, and the holes before it that may still be filled.
+
+    `confirmed_elsewhere`: another process had the session and cannot be asked. A hole at the very beginning
+    was confirmed by it, as far as anybody knows; a room that lacks the samples says so itself.
+    """
+
+    next_sample: int
+    holes: tuple[SampleRange, ...] = ()
+    confirmed_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """What this process knows of a session whose epoch it has; `published` is where its frames end."""
+
+    heard_at: float
+    ended: bool
+    published: int
+    holes: tuple[SampleRange, ...]
+
+
 class Ingest:
-    """The streams whose devices are connected to this process, one epoch and one writer each."""
+    """The streams whose devices are connected to this process, one epoch and one writer each.
+
+    That no other process writes them is `writers`' part.
+    """
 
     def __init__(
         self,
@@ -79,23 +105,21 @@ class Ingest:
             self._forget_silent(now)
             epoch = self._epochs.get(stream)
             if epoch is not None and epoch.session != session and epoch.is_alive(now):
-                raise StreamBusyError(
-                    f"another session of this device ({epoch.session[:6]}...) writes the stream "
-                    f"since {epoch.began:%Y-%m-%d %H:%M:%S} UTC"
-                )
+                raise StreamBusyError(busy_reason(epoch.session, epoch.began))
             yield
 
     def open(
         self,
         info: StreamInfo,
         session: str,
-        next_sample: int,
+        place: Place,
         on_replaced: Callable[[], None] = lambda: None,
     ) -> Intake:
         """Let a device write `info.stream`, within `opening`.
 
         The same session continues its epoch, over however many connections: the newest one writes, and the
-        one before it is told by `on_replaced`. The time that all of them may cost is one budget.
+        one before it is told by `on_replaced`. An epoch that is not here begins at `place`. The time that
+        all connections may cost is one budget.
         """
         now = self._clock()
         epoch = self._epochs.get(info.stream)
@@ -105,13 +129,36 @@ class Ingest:
             if epoch is not None:
                 epoch.supersede()
             epoch = self._epochs[info.stream] = _Epoch(
-                info, session, next_sample, self._publish, self._compression(info.group), self._clock
+                info, session, place, self._publish, self._compression(info.group), self._clock
             )
         epoch.heard_at = now
         epoch.ended = False
         epoch.set_silent(False)
         budget = self._budgets.setdefault(info.stream, TokenBucket(CPU_S_PER_S, CPU_BURST_S, now))
         return Intake(epoch, budget, self._clock, self._cpu_clock, on_replaced)
+
+    def release(self, stream: str) -> Place | None:
+        """Another process has the stream: what is held is published, and who wrote it is replaced.
+
+        Where the session stands, None when there is no epoch of the stream here.
+        """
+        epoch = self._epochs.pop(stream, None)
+        if epoch is None:
+            return None
+        writer = epoch.writer
+        epoch.supersede()
+        if writer is not None:
+            writer.replaced()
+        return Place(epoch.position.next_sample, epoch.position.holes)
+
+    def writes(self, stream: str, session: str) -> bool:
+        """Whether the epoch of `session` is here."""
+        epoch = self._epochs.get(stream)
+        return epoch is not None and epoch.session == session
+
+    def tenures(self) -> dict[str, Tenure]:
+        """Every stream that has an epoch here."""
+        return {stream: epoch.tenure() for stream, epoch in self._epochs.items()}
 
     def is_online(self, stream: str) -> bool:
         """Whether a device of this process writes `stream` now."""
@@ -220,14 +267,15 @@ class _Epoch:
         self,
         info: StreamInfo,
         session: str,
-        next_sample: int,
+        place: Place,
         publish: Callable[[Bundle], None],
         compression: CompressionHandler,
         clock: Callable[[], float],
     ) -> None:
         self.info = info
         self.session = session
-        self.position = StreamPosition(info.rate_hz, start=next_sample)
+        self.position = StreamPosition(info.rate_hz, start=place.next_sample, holes=place.holes)
+        self._confirmed_from = place.next_sample if place.confirmed_elsewhere else None
         self.began = datetime.now(UTC)
         self.heard_at = clock()
         self.writer: Intake | None = None
@@ -237,7 +285,7 @@ class _Epoch:
         self._clock = clock
         self._rate = RateEstimator()
         self._vitals: VitalsMonitor | None = VitalsMonitor(info.rate_hz, [lead.name for lead in info.leads])
-        self._vitals_due = next_sample
+        self._vitals_due = place.next_sample
         self._leads_off: tuple[str, ...] = ()
         self._silent: bool | None = None
         self._pending: _Pending | None = None
@@ -256,6 +304,12 @@ class _Epoch:
     def is_alive(self, now: float) -> bool:
         """Whether the session still owns the stream."""
         return not self.ended and now - self.heard_at < SILENCE_S
+
+    def tenure(self) -> Tenure:
+        """What other processes may have to know."""
+        pending = self._pending
+        published = self.position.next_sample if pending is None else pending.first
+        return Tenure(self.heard_at, self.ended, published, self.position.holes)
 
     def push(self, frame: Frame, now: float) -> None:
         """Place one chunk; publish what fills a frame, what came late, and the hole before it."""
@@ -321,7 +375,8 @@ class _Epoch:
         self.flush()
         if self._vitals is not None:
             self._vitals.reset(hole.stop)
-        self._publish(Bundle(self.info, gaps=(Gap(hole.first, hole.stop, GapReason.SOURCE),)))
+        if hole.first != self._confirmed_from:
+            self._publish(Bundle(self.info, gaps=(Gap(hole.first, hole.stop, GapReason.SOURCE),)))
 
     def _add(self, first: int, samples: Samples) -> None:
         if self._pending is not None and self._pending.count + samples.shape[1] > 2 * self._frame_samples:
@@ -388,6 +443,14 @@ class _Epoch:
             rate_hz=self._rate.rate_hz(),
         )
         return Event(text, MessagePriority.NORMAL, "quality")
+
+
+def busy_reason(session: str, began: datetime) -> str:
+    """What a device is told that another session keeps out."""
+    return (
+        f"another session of this device ({session[:6]}...) writes the stream "
+        f"since {began:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def _part(samples: Samples, first: int, span: SampleRange) -> Samples:

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
+CONTROL_GROUP = "vital.control"
+"""Every process joins it: notices of changes, and questions for samples."""
 PUBLISH_DEADLINE_S = 1.0
 """One stalled Redis blocks every publisher of its layer; a second is what a tick may wait."""
 START_DEADLINE_S = 5.0
@@ -26,34 +28,53 @@ RENEW_S = 3600.0
 RETRY_S = 0.5
 REJOIN_S = 2.0
 """Between attempts to join what is missing, and to find out whether a broken layer works again."""
+PULSE = "vital.pulse"
+PULSE_S = 1.0
+"""Between messages of a process to itself. One that only watches would not notice otherwise that the layer is
+away, nor that what it has joined does not reach it any more."""
+DEAF_S = 3.0
+"""A pulse that was sent and not heard for so long: this process is deaf."""
 CLOSE_DEADLINE_S = 1.0
 """For ending the tasks and leaving all groups: the layer may hang, and the process has 5 s for its end."""
 
 LayerMessage = dict[str, Any]
+_Send = Callable[[str, LayerMessage], Awaitable[None]]
 
 
 class LayerLink:
     """Wraps any Channels layer.
 
     `publish` never waits: one task sends, with a deadline. Another brings the memberships to what is
-    wanted. An error of the layer marks the link unhealthy and is logged once an outage; when it is over,
-    every group is joined anew.
+    wanted. A third sends a pulse and listens for it. An error of the layer, or a pulse that is not heard,
+    marks the link unhealthy and is logged once an outage; when it is over, every group is joined anew.
+    `renew` makes another layer of the same kind, for when this one sends and no longer hears.
     """
 
-    def __init__(self, layer: Any, on_message: Callable[[LayerMessage], None]) -> None:
+    def __init__(
+        self,
+        layer: Any,
+        on_message: Callable[[LayerMessage], None],
+        *,
+        renew: Callable[[], Any] | None = None,
+    ) -> None:
         self._layer = layer
         self._on_message = on_message
+        self._renew = renew
         self._wanted: set[str] = set()
         self._unsettled: dict[str, None] = {}
         """Groups whose membership may differ from what is wanted, oldest first."""
         self._attempts: dict[str, asyncio.Future[None]] = {}
         """Set when the membership has been tried, whatever came of it."""
         self._membership_due = asyncio.Event()
-        self._outbound: deque[tuple[str, LayerMessage, int]] = deque()
+        self._outbound: deque[tuple[_Send, str, LayerMessage, int]] = deque()
         self._outbound_bytes = 0
         self._outbound_ready = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._receiving: asyncio.Task[None] | None = None
         self._channel = ""
+        self._unheard_since: float | None = None
+        """When the oldest pulse left that was not heard, nor any after it."""
+        self._deaf = False
         self.healthy = True
         self.lost_messages = 0
 
@@ -67,8 +88,9 @@ class LayerLink:
                 self._channel = await self._layer.new_channel()
         except Exception as error:  # each layer raises what its own client raises
             raise ConnectionError("the channel layer does not answer, check REDIS_URL") from error
+        self._receiving = asyncio.create_task(self._receive(), name="vital-layer-receive")
         self._tasks = [
-            asyncio.create_task(self._receive(), name="vital-layer-receive"),
+            asyncio.create_task(self._pulse(), name="vital-layer-pulse"),
             asyncio.create_task(self._publish(), name="vital-layer-publish"),
             asyncio.create_task(self._keep_memberships(), name="vital-layer-membership"),
         ]
@@ -76,6 +98,9 @@ class LayerLink:
     async def aclose(self) -> None:
         """End the tasks and give the memberships back, if the layer takes them."""
         tasks, self._tasks = self._tasks, []
+        if self._receiving is not None:
+            tasks.append(self._receiving)
+            self._receiving = None
         for task in tasks:
             task.cancel()
         deadline = asyncio.get_running_loop().time() + CLOSE_DEADLINE_S
@@ -103,28 +128,40 @@ class LayerLink:
         self._wanted.discard(group)
         self._unsettle((group,))
 
+    @property
+    def channel(self) -> str:
+        """Where `reply` of another process reaches this one."""
+        return self._channel
+
     def publish(self, group: str, message: LayerMessage, size_bytes: int = 0) -> None:
         """Queue `message` for every process that joined `group`; `size_bytes` is that of its payloads."""
+        self._queue(self._layer.group_send, group, message, size_bytes)
+
+    def reply(self, channel: str, message: LayerMessage, size_bytes: int = 0) -> None:
+        """Queue `message` for the one process whose `channel` this is."""
+        self._queue(self._layer.send, channel, message, size_bytes)
+
+    def _queue(self, send: _Send, target: str, message: LayerMessage, size_bytes: int) -> None:
         while self._outbound and (
             len(self._outbound) >= MAX_OUTBOUND or self._outbound_bytes + size_bytes > MAX_OUTBOUND_BYTES
         ):
             self._take_outbound()
             self.lost_messages += 1
-        self._outbound.append((group, message, size_bytes))
+        self._outbound.append((send, target, message, size_bytes))
         self._outbound_bytes += size_bytes
         self._outbound_ready.set()
 
-    def _take_outbound(self) -> tuple[str, LayerMessage]:
-        group, message, size_bytes = self._outbound.popleft()
+    def _take_outbound(self) -> tuple[_Send, str, LayerMessage]:
+        send, target, message, size_bytes = self._outbound.popleft()
         self._outbound_bytes -= size_bytes
-        return group, message
+        return send, target, message
 
     async def _publish(self) -> None:
         while True:
             await self._outbound_ready.wait()
             while self._outbound:
-                group, message = self._take_outbound()
-                if not await self._attempt(self._layer.group_send(group, message)):
+                send, target, message = self._take_outbound()
+                if not await self._attempt(send(target, message)):
                     self.lost_messages += 1
             self._outbound_ready.clear()
 
@@ -136,10 +173,53 @@ class LayerLink:
                 self._mark_broken(error)
                 await asyncio.sleep(RETRY_S)
                 continue
+            if message["type"] == PULSE:
+                self._heard_pulse()
+                continue
             try:
                 self._on_message(message)
             except Exception:  # our fault, and one message's: the next must still be heard
                 logger.exception("a message of the channel layer could not be handled")
+
+    async def _pulse(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(PULSE_S)
+            if not await self._attempt(self._layer.send(self._channel, {"type": PULSE})):
+                self._unheard_since = None  # away, not deaf
+            elif self._unheard_since is None:
+                self._unheard_since = loop.time()
+            elif loop.time() - self._unheard_since >= DEAF_S:
+                await self._begin_anew()
+
+    def _heard_pulse(self) -> None:
+        self._unheard_since = None
+        if self._deaf:
+            self._deaf = False
+            self._mark_well()
+
+    async def _begin_anew(self) -> None:
+        """Give up what sends and does not hear: another layer, another channel, every group joined anew."""
+        if not self._deaf:
+            logger.warning("nothing of the channel layer is heard, beginning anew")
+        self._deaf, self.healthy = True, False
+        self._unheard_since = None
+        before, layer = self._layer, self._renew() if self._renew is not None else self._layer
+        try:
+            async with asyncio.timeout(START_DEADLINE_S):
+                self._channel = await layer.new_channel()
+        except Exception as error:  # noqa: BLE001  # as in `start`; the next pulse tells
+            self._mark_broken(error)
+            return
+        self._layer = layer
+        if self._receiving is not None:
+            self._receiving.cancel()
+        self._receiving = asyncio.create_task(self._receive(), name="vital-layer-receive")
+        self._unsettle(self._wanted)
+        if before is not layer and hasattr(before, "flush"):
+            with contextlib.suppress(Exception):  # what is broken may not close either
+                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                    await before.flush()
 
     async def _keep_memberships(self) -> None:
         loop = asyncio.get_running_loop()
@@ -191,11 +271,14 @@ class LayerLink:
         except Exception as error:  # noqa: BLE001  # each layer raises what its own client raises
             self._mark_broken(error)
             return False
-        if not self.healthy:
-            logger.warning("channel layer works again")
-            self.healthy = True
-            self._unsettle(self._wanted)
+        if not (self.healthy or self._deaf):
+            self._mark_well()
         return True
+
+    def _mark_well(self) -> None:
+        logger.warning("channel layer works again")
+        self.healthy = True
+        self._unsettle(self._wanted)
 
     def _mark_broken(self, error: Exception) -> None:
         if self.healthy:

@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from streaming.core.streams import Source
 from streaming.models_adaptation import AdaptationState  # noqa: F401  # Django finds models here
+from streaming.models_history import HistoryChunk, HistoryPin  # noqa: F401
+from streaming.models_lease import StreamLease  # noqa: F401
 from streaming.models_profiles import Profile, ProfileVersion  # noqa: F401
 
 _PSEUDONYM_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"

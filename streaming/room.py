@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
 
 from streaming.aliases import Aliases
 from streaming.channel import (
@@ -11,14 +13,14 @@ from streaming.channel import (
     Channel,
     announcement_text,
     as_it_came,
+    clip,
     frame_item,
-    rest_of,
 )
 from streaming.core.bundle import Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.items import Item, Span
 from streaming.core.ladder import Want
-from streaming.core.messages import MAX_CHUNK_S, GapReason
+from streaming.core.messages import MAX_CHUNK_S, GapReason, Resume
 from streaming.core.renditions import Quality, Rendition
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
@@ -27,6 +29,8 @@ from streaming.ecg.frame_maker import FrameMaker, RenderedFrame, late_frames
 from streaming.ecg.needs import Needs
 from streaming.ecg.strip import Strip
 from streaming.fanout import FanOut
+from streaming.past import Past
+from streaming.returning import Returning
 from streaming.subscriber import Announcement, Subscriber, gap_item
 
 logger = logging.getLogger(__name__)
@@ -38,7 +42,8 @@ QUIET_S = MAX_CHUNK_S + 0.5
 class Room:
     """One stream in this process: its viewers, its current epoch, and its renditions in use.
 
-    `on_news(viewers)` is called when it is known what the stream will take.
+    `on_news(viewers)` is called when it is known what the stream will take; `on_missing(room, viewer, span,
+    reason)` for samples that this viewer was told to be missing, and that somebody may have.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Room:
         now: float,
         *,
         on_news: Callable[[Iterable[Subscriber]], None],
+        on_missing: Callable[[Room, Subscriber, Span, GapReason], None] = lambda *_: None,
     ) -> None:
         self.stream = stream
         self.group = group_of(stream)
@@ -57,6 +63,9 @@ class Room:
         self._aliases = aliases
         self._fan_out = fan_out
         self._on_news = on_news
+        self._on_missing = on_missing
+        self._returning = Returning(stream, self._lacks)
+        self._past = Past(aliases, tally)
         self._channels: dict[Rendition, Channel] = {CANONICAL: Channel(CANONICAL)}
         self._seats: dict[Subscriber, Channel] = {}
         self._numbers_since: dict[Subscriber, int] = {}
@@ -68,6 +77,8 @@ class Room:
         self._needs: Needs | None = None
         self._wants: tuple[Want, Want] | None = None
         self._outdated_told = False
+        self._holes: list[Span] = []
+        """What was found to be lost since the last look."""
         self._empty_since = now
         self._wave_at = now
 
@@ -92,8 +103,75 @@ class Room:
     def enter(self, subscriber: Subscriber) -> None:
         """`subscriber` gets what comes from now on, as it comes from the device."""
         if subscriber not in self._seats:
+            self._fan_out.hand_on(self.stream)  # what waits came before it
             channel = self._seats[subscriber] = self._channels[CANONICAL]
             channel.viewers.add(subscriber)
+            stop = self._strip.stop
+            self._returning.enter(subscriber, None if stop is None else (self._known.epoch, stop))
+
+    def resume(self, subscriber: Subscriber, resume: Resume, now: float) -> None:
+        """A viewer says which samples it has; it is told that it lacks those since, and gets them late."""
+        if subscriber not in self._seats:
+            return
+        if resume.stop is None:
+            self._returning.resume(subscriber, resume, now)
+            if self._strip.stop is not None:
+                self._fan_out.hand_on(self.stream)
+                self._hold_back(subscriber, self._strip.stop)
+        else:
+            span = Span(self.stream, resume.epoch, resume.next_sample, resume.stop)
+            self._on_missing(self, subscriber, span, GapReason.AWAY)
+
+    def _hold_back(self, subscriber: Subscriber, stands_at: int) -> None:
+        """A viewer that has had more elsewhere than has come here joins where that ends."""
+        channel, has = self._seats[subscriber], self._returning.ahead(subscriber, self._known.epoch)
+        if has > stands_at and channel.rendition.quality is not Quality.VITALS:
+            channel.leave(subscriber)
+            channel.joining[subscriber] = has
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known where the stream stands."""
+        return self._strip.stop is not None
+
+    def place(self, info: StreamInfo, stop: int, now: float) -> None:
+        """Nothing has come here, and somebody has kept the stream up to index `stop`: it goes on there."""
+        if self.is_placed or (self._info is not None and info.epoch < self._info.epoch):
+            return
+        if info != self._info:
+            self._begin(info, now)
+        self._strip.clear(stop)
+        self._returning.stands(info.epoch, stop, now)
+
+    def overdue(self, now: float) -> list[Resume]:
+        """Of whom nothing came for so long that what is kept of the stream has to say where it stands."""
+        return self._returning.overdue(now)
+
+    def late_frame_s(self, subscriber: Subscriber) -> float | None:
+        """Of how much signal late frames of a viewer are made; 0: as they came, None: it gets none now."""
+        channel = self._seats.get(subscriber)
+        if channel is None or channel.rendition.quality is Quality.VITALS:
+            return None
+        return 0.0 if channel.rendition.quality is Quality.LOSSLESS else channel.rendition.frame_s
+
+    def late(
+        self, subscriber: Subscriber, info: StreamInfo, frames: Sequence[WaveFrame], now: float
+    ) -> tuple[Announcement, list[Item]]:
+        """Frames of `info` without a hole, oldest first, as this viewer is sent the stream, and under what.
+
+        Raises LookupError where it is sent none, ProtocolError where they cannot be read.
+        """
+        channel = self._seats[subscriber]
+        if info == self._info:
+            announcement = self._announcement(channel)
+        else:
+            announcement = self._past.announcement(info, channel.rendition)
+        made = [as_it_came(frame) for frame in frames]
+        if channel.rendition.quality is not Quality.LOSSLESS:
+            samples = np.concatenate([codec.decode(frame.payload) for frame in frames], axis=1)
+            made = late_frames(channel.rendition, info, frames[0].first, samples)
+        alias = announcement.alias
+        return announcement, [frame_item(info, alias, FrameKind.BACKFILL, frame, now) for frame in made]
 
     def leave(self, subscriber: Subscriber, now: float) -> None:
         """`subscriber` gets nothing more."""
@@ -102,6 +180,7 @@ class Room:
             return
         channel.leave(subscriber)
         self._numbers_since.pop(subscriber, None)
+        self._returning.leave(subscriber)
         self._drop_unused(channel)
         if not self._seats:
             self._empty_since = now
@@ -114,6 +193,7 @@ class Room:
 
     def close(self) -> None:
         """Give the aliases back."""
+        self._past.close()
         for channel in self._channels.values():
             self._retire(channel)
 
@@ -167,7 +247,7 @@ class Room:
     def deliver(self, bundle: Bundle, now: float) -> None:
         """Prepare each payload once and offer it to every viewer; a hole nobody explained becomes a GAP.
 
-        A bundle of an older epoch than the present one is passed over: see ADR 8.
+        A bundle of an older epoch than the present one is passed over: see ADR 15.
         """
         if self._info is not None and bundle.info.epoch < self._info.epoch:
             self._tell_outdated(bundle.info.epoch)
@@ -189,6 +269,8 @@ class Room:
             item = Item(event.text, event.priority, now, len(event.text), key=(self.stream, event.key))
             self._add_for_all(item)
         self._hand_out()
+        if self._holes:
+            self._fill_holes()
 
     # -- what comes
 
@@ -225,9 +307,35 @@ class Room:
 
     def _expect(self, first: int, now: float) -> None:
         """What comes begins here: a GAP for what lies before and was lost on the way."""
+        if self._returning.waits:
+            self._returning.begins(self._known.epoch, first, now)
+            for viewer in self._seats:
+                self._hold_back(viewer, first)
         expected = self._strip.stop
         if expected is not None and expected < first:
             self._pass_over(Gap(expected, first, GapReason.DROPPED), now)
+            self._holes.append(Span(self.stream, self._known.epoch, expected, first))
+
+    def _fill_holes(self) -> None:
+        """What was lost on the way is to be sent late to all, and not before they are told of it."""
+        self._fan_out.hand_on(self.stream)
+        holes, self._holes = self._holes, []
+        for viewer in list(self._seats):
+            for hole in holes:
+                first = max(hole.first, self._returning.ahead(viewer, hole.epoch))
+                if first < hole.stop:
+                    span = Span(hole.stream, hole.epoch, first, hole.stop)
+                    self._on_missing(self, viewer, span, GapReason.DROPPED)
+
+    def _lacks(self, subscriber: Subscriber, span: Span, newest_s: float | None, now: float) -> None:
+        """This viewer alone has not been sent these samples, and wants them all, or the newest of them."""
+        subscriber.say(gap_item(span, GapReason.AWAY, now), self.group)
+        if newest_s is not None:
+            first = max(span.first, span.stop - int(newest_s * self._known.rate_hz))
+            if span.epoch != self._known.epoch or first >= span.stop:
+                return
+            span = Span(span.stream, span.epoch, first, span.stop)
+        self._on_missing(self, subscriber, span, GapReason.AWAY)
 
     def _pass_over(self, gap: Gap, now: float) -> None:
         """All renditions end before a gap, and begin again behind it."""
@@ -241,7 +349,7 @@ class Room:
     def _wave(self, frame: WaveFrame, now: float) -> None:
         """Live samples; an ingest that was started anew brings some again that were not acknowledged."""
         if (known := self._strip.stop) is not None and frame.first < known:
-            rest = rest_of(frame, known)
+            rest = clip(frame, known)
             if rest is None:
                 return
             frame = rest
@@ -257,6 +365,8 @@ class Room:
         for channel in self._used():
             if channel.rendition == CANONICAL:
                 channel.items += self._items(channel, frame.kind, [as_it_came(frame)], now)
+                if channel.joining:
+                    self._let_in(channel, now)
             elif channel.rendition.quality is not Quality.VITALS:
                 self._render(channel, frame, now)
 

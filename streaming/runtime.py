@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -16,32 +17,40 @@ from django.db import Error as DatabaseFault
 
 from streaming.adaptive_compression import SAMPLE_S, AdaptiveCompression
 from streaming.compression import CompressionHandler
+from streaming.core.admission import Admission
+from streaming.core.bundle import Bundle
 from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S
 from streaming.core.network import NetworkEstimator
 from streaming.core.profiles import ProfileSet
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
 from streaming.core.token_bucket import TokenBucket
-from streaming.exceptions import CloseCode, ProfileError
+from streaming.exceptions import BusyError, CloseCode, ProfileError
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
+from streaming.layer_link import CONTROL_GROUP
+from streaming.recorder import Recorder
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
+from streaming.store.history_keeper import HistoryKeeper
+from streaming.store.history_source import HistorySource
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
+from streaming.writers import ANSWER, ASK, RENEW_S, Writers
 
 logger = logging.getLogger(__name__)
 
-CONTROL_GROUP = "vital.control"
 ACCESS_NOTICE = "vital.access"
 PROFILES_NOTICE = "vital.profiles"
-POLL_S = 2.0
+POLL_S = 1.5
 """How long a change that nobody announced (a shell, another process) may go unseen."""
 HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
 KEEP_EVERY_S = 60.0
 """Between writes of what adaptive compression has learned; a crash costs so much of it."""
-DRAIN_S = 3.0
+PRUNE_EVERY_S = 300.0
+"""Between looks at what the history gives up; one that finds something is an entry in the audit trail."""
+DRAIN_S = 2.5
 LAST_WORDS_S = 1.0
 """For what is still to be written when a process ends."""
 _INVALID = {
@@ -67,18 +76,37 @@ class Connection(Protocol):
 class Runtime:
     """Started once per process, inside its event loop; reached as `scope["vital"]`.
 
-    `shared` is whether the layer reaches other processes.
+    `shared` is whether the layer reaches other processes; `renew_layer` makes another one of its kind, for
+    when it does not reach this one any more.
     """
 
     def __init__(
-        self, layer: Any, *, shared: bool = True, clock: Callable[[], float] = time.monotonic
+        self,
+        layer: Any,
+        *,
+        shared: bool = True,
+        renew_layer: Callable[[], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.process_id = secrets.token_hex(4)
         self.hub = Hub(
-            layer, process_id=self.process_id, clock=clock, on_notice=self._on_notice, shared=shared
+            layer,
+            process_id=self.process_id,
+            clock=clock,
+            on_notice=self._on_notice,
+            shared=shared,
+            renew_layer=renew_layer,
         )
-        self.ingest = Ingest(self.hub.publish, self.compression_for, clock=clock)
+        self.recorder = Recorder(history := HistoryKeeper(), clock=clock)
+        self._history_source = HistorySource()
+        self.hub.recovery.sources.append(self._history_source)
+        self.ingest = Ingest(self._publish, self.compression_for, clock=clock)
+        self.writers = Writers(
+            self.ingest, self.hub.link, process_id=self.process_id, shared=shared, clock=clock
+        )
         self.stopping = False
+        self._admission = Admission(now=clock(), rng=random.Random())  # nosec B311
+        self._history = history
         self._clock = clock
         self._adaptive: dict[str, AdaptiveCompression] = {}
         self._cpu_budget = TokenBucket(CPU_S_PER_S, CPU_BURST_S, clock())
@@ -103,6 +131,7 @@ class Runtime:
         await self._load_learned()
         await self.hub.start()
         await self.hub.link.join(CONTROL_GROUP)
+        self.recorder.start()
         access.access_changed.connect(self._on_access_changed)
         profiles.profiles_changed.connect(self._on_profiles_changed)
         self._tasks = [
@@ -112,6 +141,9 @@ class Runtime:
             asyncio.create_task(
                 _repeat(self._profiles_changed, POLL_S, lambda _: self._load_profiles()),
                 name="vital-profiles",
+            ),
+            asyncio.create_task(
+                _repeat(self.writers.due, RENEW_S, lambda _: self.writers.renew()), name="vital-leases"
             ),
             asyncio.create_task(
                 _repeat(asyncio.Event(), HEAD_LOG_S, lambda _: self._log_audit_head()), name="vital-audit"
@@ -128,10 +160,13 @@ class Runtime:
             asyncio.create_task(
                 _repeat(asyncio.Event(), KEEP_EVERY_S, lambda _: self._keep_learned()), name="vital-learned"
             ),
+            asyncio.create_task(
+                _repeat(asyncio.Event(), PRUNE_EVERY_S, lambda _: self._prune_history()), name="vital-history"
+            ),
         ]
 
     async def stop(self) -> None:
-        """Close every socket with 4012, wait for them at most 3 s, and end what `start` began."""
+        """Close every socket with 4012, wait for them at most 2.5 s, and end what `start` began."""
         self.stopping = True
         access.access_changed.disconnect(self._on_access_changed)
         profiles.profiles_changed.disconnect(self._on_profiles_changed)
@@ -144,18 +179,33 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
-            async with asyncio.timeout(LAST_WORDS_S):
-                await _record_repeats(ending=True)
-                await self._keep_learned()
+        await asyncio.gather(self._say_last_words(), self.recorder.aclose(LAST_WORDS_S))
+        self._history.close()
+        self._history_source.close()
         if self._tasks:
             await self._log_audit_head()
+        await self.writers.aclose()
         await self.hub.aclose()
+
+    async def _say_last_words(self) -> None:
+        with contextlib.suppress(DatabaseFault, TimeoutError):  # away: the process ends all the same
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self.writers.give_up()
+                await _record_repeats(ending=True)
+                await self._keep_learned()
+
+    def admit_viewer(self) -> None:
+        """A viewer says hello. Raises BusyError when too many do at once; devices are always taken in."""
+        retry_after_s = self._admission.retry_after_s(self._clock())
+        if retry_after_s is not None:
+            raise BusyError("too many viewers come at once", round(1000 * retry_after_s))
 
     def add(self, connection: Connection) -> None:
         """Watch over an authenticated socket."""
         self._connections.add(connection)
         self._none_left.clear()
+        if self.stopping:  # it was let in while the others were told
+            connection.cut(CloseCode.GOING_AWAY, "server is going away")
 
     def remove(self, connection: Connection) -> None:
         """The socket is gone."""
@@ -192,7 +242,12 @@ class Runtime:
 
     def stats(self) -> list[GroupStats]:
         """The present figures of every group that has viewers or devices here."""
-        return group_stats(self.hub, self._adaptive)
+        return group_stats(self.hub, self._adaptive, self.recorder.by_group())
+
+    def _publish(self, bundle: Bundle) -> None:
+        """To viewers first: the history may be late."""
+        self.hub.publish(bundle)
+        self.recorder.take(bundle)
 
     def _on_access_changed(self, **_signal: Any) -> None:
         self._wake(self._access_changed, ACCESS_NOTICE)
@@ -215,6 +270,8 @@ class Runtime:
             self._access_changed.set()
         elif message["type"] == PROFILES_NOTICE:
             self._profiles_changed.set()
+        elif message["type"] in (ASK, ANSWER):
+            self.writers.hear(message)
 
     async def _recheck_access(self, announced: bool) -> None:
         # As of now: what somebody begins to watch meanwhile was allowed later than these verdicts.
@@ -262,7 +319,9 @@ class Runtime:
 
     async def _forget_idle(self) -> None:
         """What has neither viewers nor a device here any more takes no room, and no row of figures."""
-        kept = {CONTROL_LANE} | {group_of(stream) for stream in self.ingest.streams()}
+        streams = self.ingest.streams()
+        self.recorder.forget(streams)
+        kept = {CONTROL_LANE} | {group_of(stream) for stream in streams}
         self.hub.forget_tallies(kept)
         for group in self._adaptive.keys() - kept - self.hub.viewers_by_group().keys():
             del self._adaptive[group]
@@ -292,6 +351,9 @@ class Runtime:
             states = {group: self._adaptive[group].export_state() for group in news}
             await database_sync_to_async(adaptation.save)(states)
             self._kept = learned
+
+    async def _prune_history(self) -> None:
+        await self._history.prune()
 
     async def _log_audit_head(self) -> None:
         writer, seq, digest = audit.head()

@@ -94,6 +94,8 @@ class Subscriber:
         """A message that is followed on its way to this viewer, from when it was queued."""
         self.wants: tuple[Want, ...] = ()
         """What it watches; the same object for as long as that is the same."""
+        self.layer_is_away = False
+        """Whether streams of other processes do not reach this one."""
         self._clock = clock
         self._profiles = profiles
         self._compression = compression
@@ -134,6 +136,11 @@ class Subscriber:
         if not item.control:
             announcement.tally.offered += 1
         self.handler.offer(item, announcement.info.group)
+
+    def say(self, item: Item, group: str) -> None:
+        """Queue what is said of a stream to this viewer alone, whatever alias it has."""
+        self._govern(group)
+        self.handler.offer(item, group)
 
     def take(self, message: bytes, classes: ClassMessages, aliases: frozenset[int]) -> bool:
         """Send a bundle that is shared with others, at once; False where its items have to be offered.
@@ -263,7 +270,14 @@ class Subscriber:
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.waits_s(now))
         queued = self.handler.queued_messages
-        news = (network.condition, self._losses, queued, self._coarsest, self._changed_for)
+        news = (
+            network.condition,
+            self._losses,
+            queued,
+            self._coarsest,
+            self._changed_for,
+            self.layer_is_away,
+        )
         self._passed_over += 1
         if news != self._reported or self._passed_over >= QUIET_REPORTS:
             self._reported, self._passed_over = news, 0
@@ -288,6 +302,7 @@ class Subscriber:
             rendition=self._coarsest,
             reason=self._reason,
             overload=self._overload,
+            layer="away" if self.layer_is_away else "ok",
         )
 
     def stats(self) -> ViewerStats:
@@ -317,9 +332,19 @@ class Subscriber:
         qualities = {rendition.quality for rendition in self._decision.renditions.values()}
         return max(qualities, key=_BEST_FIRST.index, default=Quality.LOSSLESS)
 
+    async def finish(self) -> None:
+        """Send what is CRITICAL and waits, then end the writer; the rest is abandoned."""
+        await self.handler.finish()
+
     async def aclose(self) -> None:
         """End the writer; what is queued or unacked counts as abandoned."""
         await self.handler.aclose()
+
+    def knows(self, announcement: Announcement) -> bool:
+        """Whether it has been told what the alias stands for; where not, it is now."""
+        known = announcement.alias in self._announced
+        self._announce(announcement)
+        return known
 
     def announce(self, announcement: Announcement) -> None:
         """Say behind what is queued what an alias stands for, also where the viewer knows it.
@@ -333,9 +358,7 @@ class Subscriber:
         self, announcement: Announcement, priority: MessagePriority = MessagePriority.CRITICAL
     ) -> None:
         alias, group = announcement.alias, announcement.info.group
-        if group not in self._groups:  # also when it was forgotten and its alias is still known
-            self._groups.add(group)
-            self.handler.set_profile(group, self._profiles.for_group(group).backpressure)
+        self._govern(group)  # also when it was forgotten and its alias is still known
         if alias in self._announced:
             return
         self._announced.add(alias)
@@ -344,6 +367,11 @@ class Subscriber:
         text = announcement.text
         # Keyed by the alias, an int: no stream's own message can have that key.
         self.handler.offer(Item(text, priority, self._clock(), len(text), key=alias, control=True), group)
+
+    def _govern(self, group: str) -> None:
+        if group not in self._groups:
+            self._groups.add(group)
+            self.handler.set_profile(group, self._profiles.for_group(group).backpressure)
 
     def _keepalive(self) -> Item:
         text = messages.time(time.time() * 1000)
@@ -395,7 +423,11 @@ class Subscriber:
 
 
 def gap_item(span: Span, reason: GapReason, now: float) -> Item:
-    """A GAP, queued where its samples would stand; one of the same reason that it touches takes it in."""
+    """A GAP, queued where its samples would stand; one of the same reason that it touches takes it in.
+
+    The samples may still come: the device sends what its own connection held up, hubs what they find, and
+    whatever a viewer was not sent it may ask for.
+    """
 
     def render(span: Span) -> str:
         return messages.gap(
@@ -404,8 +436,7 @@ def gap_item(span: Span, reason: GapReason, now: float) -> Item:
             first=span.first,
             stop=span.stop,
             reason=reason,
-            # The device may still send what its own connection held up; nobody else has it.
-            recoverable=reason is GapReason.SOURCE,
+            recoverable=True,
         )
 
     return Item(
@@ -419,3 +450,12 @@ def gap_item(span: Span, reason: GapReason, now: float) -> Item:
         render=render,
         unwritten=True,
     )
+
+
+def lost_item(span: Span, reason: GapReason, now: float) -> Item:
+    """The GAP that says of samples named by an earlier one that they are lost; it stays behind that."""
+    text = messages.gap(
+        span.stream, epoch=span.epoch, first=span.first, stop=span.stop, reason=reason, recoverable=False
+    )
+    key = (span.stream, "lost", span.epoch, span.first)
+    return Item(text, MessagePriority.HIGH, now, len(text), key, control=True)

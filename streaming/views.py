@@ -77,18 +77,24 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
     """200 when the process has started, and the database and the channel layer serve; else 503 with reasons.
 
     Database and layer are asked now, each with a deadline; the layer must also carry what this process
-    joined. A process with too much to do says so beside its 200: it serves, and sheds.
+    joined. What costs no live sample is told under `degraded`, and the answer stays 200; so does that of a
+    process with too much to do, which serves, and sheds.
     """
     answers = await asyncio.gather(*(question.ask() for question in _QUESTIONS.values()))
     faults = {name: fault for name, fault in zip(_QUESTIONS, answers, strict=True) if fault}
     runtime: Runtime | None = request.scope.get("vital")
     if runtime is None:
         faults["process"] = "starting"
+    elif runtime.stopping:
+        faults["process"] = "stopping"
     elif not runtime.hub.link.healthy:
         faults.setdefault("layer", "failed this process, which tries again")
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
-    return JsonResponse({"status": "ok"} | _overload_of(runtime))
+    told = _overload_of(runtime)
+    if runtime is not None and (degraded := runtime.recorder.degraded):
+        told["degraded"] = {"history": degraded}
+    return JsonResponse({"status": "ok"} | told)
 
 
 def _overload_of(runtime: Runtime | None) -> dict[str, Any]:

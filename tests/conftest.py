@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import settings
 
+from tests.postgres import NoPostgresError, Postgres
+from tests.postgres import postgres as postgres_server
 from tests.servers import ROOT, DaphneServer, StartServer, UvicornServer, migrated, servers
 
 if TYPE_CHECKING:
@@ -26,8 +28,15 @@ settings.load_profile("vital")
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs in real time, by what it asks for: `make test` runs it with nothing beside it."""
+    """Mark what runs in real time, by what it asks for: `make test` runs it with nothing beside it.
+
+    What asks for a database may use both: every command looks whether both are migrated.
+    """
     for item in items:
+        marker = item.get_closest_marker("django_db")
+        if marker is not None or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
+            named = {"databases": ["default", "history"], **(marker.kwargs if marker else {})}
+            item.add_marker(pytest.mark.django_db(**named), append=False)
         asked = getattr(item, "fixturenames", ())
         if "migrated_var" in asked:
             item.add_marker(pytest.mark.server)
@@ -95,6 +104,16 @@ def valkey_url() -> Iterator[str]:
             yield f"unix://{path}"
         finally:
             server.stop()  # SIGTERM, then SIGKILL: it would outlive us
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL; `postgres.database()` is the URL of a fresh database."""
+    try:
+        with postgres_server() as started:
+            yield started
+    except NoPostgresError as error:
+        unavailable(str(error))
 
 
 @pytest.fixture

@@ -191,6 +191,9 @@ def server_messages() -> dict[str, str]:
         ),
         "silent": messages.quality("bed-7", epoch=3, sample=360, state=SignalState.SILENT),
         "gap": messages.gap("bed-7", epoch=3, first=36, stop=72, reason=GapReason.SOURCE, recoverable=True),
+        "gap of an absence": messages.gap(
+            "bed-7", epoch=3, first=72, stop=720, reason=GapReason.AWAY, recoverable=True
+        ),
         "denied": messages.denied("bed-8"),
         "cadence": messages.cadence(SELDOM[0]),
         "keepalive": messages.time(1.7e12),
@@ -236,6 +239,8 @@ def client_texts() -> dict[str, str]:
         "subscribe": client_messages.subscribe(["bed-7", "bed-8"], focus="bed-8"),
         "subscribe to nothing": client_messages.subscribe([]),
         "ack": client_messages.ack(4, decoded_ms=1.25, backlog=0, held_ms=40),
+        "resume": client_messages.resume("bed-7", epoch=3, next_sample=3600),
+        "resume of a gap": client_messages.resume("bed-7", epoch=3, next_sample=36, stop=72),
         "time": client_messages.time_request(12.5),
         "bye": client_messages.client_bye(),
         "device hello": client_messages.device_hello(

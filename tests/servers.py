@@ -70,6 +70,12 @@ class Server:
             raise
         return self
 
+    def start_again(self, port: int) -> Self:
+        """Start a server that has ended on the port that it had, as a service does."""
+        at = self._command.index("-p" if "-p" in self._command else "--port") + 1
+        self._command[at] = str(port)
+        return self.start()
+
     def terminate(self) -> None:
         """Send SIGTERM and return at once; `wait` tells how it went."""
         self._running().send_signal(signal.SIGTERM)

@@ -24,7 +24,7 @@ from streaming.backpressure import (
 )
 from streaming.core.outbox import Drop, DropReason, Item, Span
 from streaming.core.profiles import BackpressureProfile
-from streaming.core.window import SendWindow
+from streaming.core.window import MAX_BUNDLE_BYTES, SendWindow
 from streaming.exceptions import CloseCode, ProfileError, ProtocolError
 from tests.fakes import FakeSocket, ThrottledLink, virtual_time
 
@@ -805,6 +805,69 @@ class TestMonitoring:
         await asyncio.sleep(0)
         await handler.aclose()
         assert not await sending
+
+
+class TestFinish:
+    @virtual_time
+    async def test_what_is_critical_leaves_past_a_window_that_is_full(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        await fill(handler)
+        for index in range(40):
+            handler.offer(frame(index, 500))
+            handler.offer(item(b"%02d" % index + 998 * b"c", CRITICAL))
+        await turns()
+        frames = [message for message in socket.sent if len(message) == 500]
+        await handler.finish()
+        assert [message for message in socket.sent if len(message) == 500] == frames
+        critical = [message for message in socket.sent if len(message) == 1000]
+        assert [int(message[:2]) for message in critical] == list(range(40))
+        assert accounted(handler.get_metrics())
+        assert handler.get_metrics().buffer_size == 0
+        assert handler.offer(item(b"more", CRITICAL)) != []
+
+    @virtual_time
+    async def test_bundles_keep_their_bound(self) -> None:
+        packed: list[int] = []
+
+        def pack(items: list[Item]) -> list[bytes | str]:
+            packed.append(sum(item.size_bytes for item in items))
+            return [b"x"]
+
+        handler = handler_of(FakeSocket(), SendWindow(), pack=pack)
+        await fill(handler)
+        for _ in range(40):
+            handler.offer(item(1000 * b"c", CRITICAL))
+        packed.clear()
+        await handler.finish()
+        assert sum(packed) >= 28_000  # the rest had left on its own credit
+        assert max(packed) <= MAX_BUNDLE_BYTES
+
+    @virtual_time
+    async def test_the_message_that_is_being_sent_goes_first(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        socket.hold()
+        handler.offer(item(b"first"))
+        await turns()
+        handler.offer(item(b"alarm", CRITICAL))
+        finishing = asyncio.create_task(handler.finish())
+        await turns()
+        socket.release()
+        await finishing
+        assert socket.sent == [b"first", b"alarm"]
+
+    @virtual_time
+    async def test_nothing_follows_to_a_client_that_was_cut(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        await fill(handler)
+        await asyncio.sleep(30)
+        assert handler.cut is not None
+        sent = len(socket.sent)
+        handler.offer(item(b"alarm", CRITICAL))
+        await handler.finish()
+        assert len(socket.sent) == sent
 
 
 class TestBackpressureLoad:

@@ -10,16 +10,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 
 from streaming import consumers
 from streaming.compression import CompressionHandler
-from streaming.consumers import CLOSE_DEADLINE_S, DEVICE_SILENCE_S, HELLO_DEADLINE_S, DeviceConsumer
+from streaming.consumers import (
+    CLOSE_DEADLINE_S,
+    DEVICE_SILENCE_S,
+    HELLO_DEADLINE_S,
+    DeviceConsumer,
+    ViewerConsumer,
+)
 from streaming.core.streams import Source
-from streaming.exceptions import CloseCode
+from streaming.exceptions import BusyError, CloseCode
 from streaming.ingest import Ingest
+from streaming.layer_link import LayerLink
 from streaming.store import access
 from streaming.store.access import DeviceAccess
+from streaming.writers import Writers
 from tests.e2e.peers import chunk, hello
+from tests.fake_leases import FakeLeases
 from tests.fakes import virtual_time
 from tests.viewers import stream_info
 
@@ -68,6 +78,7 @@ def _admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "authenticate_device", lambda token: DeviceAccess(1, Source.SIM, 1))
     monkeypatch.setattr(access, "admitted_stream", lambda device_id: info.stream)
     monkeypatch.setattr(access, "open_epoch", lambda *arguments: info)
+    FakeLeases(lambda: asyncio.get_running_loop().time()).install(monkeypatch)
 
 
 def answering_after(seconds: float) -> Callable[..., Callable[..., Awaitable[Any]]]:
@@ -88,8 +99,12 @@ async def device() -> AsyncIterator[Connection]:
     """A device that has said hello."""
     clock = asyncio.get_running_loop().time
     ingest = Ingest(lambda bundle: None, lambda group: CompressionHandler(), clock=clock)
+    link = LayerLink(InMemoryChannelLayer(), lambda message: None)
     runtime = SimpleNamespace(
-        ingest=ingest, stopping=False, add=lambda connection: None, remove=lambda connection: None
+        writers=Writers(ingest, link, process_id="here", shared=False, clock=clock),
+        stopping=False,
+        add=lambda connection: None,
+        remove=lambda connection: None,
     )
     connection = Connection()
     scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
@@ -158,3 +173,22 @@ def test_a_slow_database_is_not_the_fault_of_who_said_hello_in_time(monkeypatch:
             assert connection.codes == []
 
     greeted()
+
+
+@virtual_time
+async def test_a_viewer_that_is_not_let_in_is_told_of_a_time_of_its_own() -> None:
+    def admit_viewer() -> None:
+        raise BusyError("too many viewers come at once", 2345)
+
+    runtime = SimpleNamespace(stopping=False, admit_viewer=admit_viewer, remove=lambda connection: None)
+    connection = Connection()
+    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
+    serving = asyncio.create_task(ViewerConsumer()(scope, connection.receive, connection.send))
+    connection.begin()
+    await connection.say({"type": "hello", "protocol": "vital.v1", "token": "T"})
+    assert connection.codes == [CloseCode.BUSY]
+    assert connection.heard == [
+        {"type": "bye", "code": 4013, "reason": "too many viewers come at once", "retry_after_ms": 2345}
+    ]
+    connection.end()
+    await serving

@@ -18,7 +18,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
-VARIABLE = re.compile(r"""["'](VITAL_[A-Z_]+|DATABASE_URL|REDIS_URL|CHROMIUM)["']""")
+VARIABLE = re.compile(r"""["'](VITAL_[A-Z_]+|(?:HISTORY_)?DATABASE_URL|REDIS_URL|CHROMIUM)["']""")
 ROOMS = ("vital/**/*.py", "monitoring/**/*.py", "streaming/**/*.py")
 
 
@@ -69,7 +69,9 @@ def test_every_variable_of_the_environment_is_described_and_no_other() -> None:
     read = set(
         VARIABLE.findall(sources(*ROOMS, "make.py", "manage.py", "tests/conftest.py", "tests/browser.py"))
     )
-    described = set(re.findall(r"`(VITAL_[A-Z_]+|DATABASE_URL|REDIS_URL|CHROMIUM)`", prose(OPERATIONS)))
+    described = set(
+        re.findall(r"`(VITAL_[A-Z_]+|(?:HISTORY_)?DATABASE_URL|REDIS_URL|CHROMIUM)`", prose(OPERATIONS))
+    )
     named = set(re.findall(r"\bVITAL_[A-Z_]+\b", sources(*ROOMS)))  # settings.VITAL_..., or in a message
     assert (read | named) - described == set(), "not in docs/operations.md"
     assert described - read == set(), "nobody reads it"

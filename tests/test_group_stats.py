@@ -22,6 +22,7 @@ from streaming.core.streams import group_of
 from streaming.ecg.codec import WaveformEncoder
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
+from streaming.recorder import HistoryFigures
 from streaming.subscriber import CONTROL_GROUP
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, frames_of, stream_info
@@ -62,7 +63,7 @@ async def watched(
 
 def read(hub: Hub, compression: Mapping[str, CompressionHandler] | None = None) -> dict[str, GroupStats]:
     adaptive = {group: AdaptiveCompression(handler) for group, handler in (compression or {}).items()}
-    stats = group_stats(hub, adaptive, clock=asyncio.get_running_loop().time)
+    stats = group_stats(hub, adaptive, {}, clock=asyncio.get_running_loop().time)
     assert [each.group for each in stats] == sorted(each.group for each in stats)
     return {each.group: each for each in stats}
 
@@ -100,6 +101,22 @@ async def test_what_is_the_process_s_own_is_in_each_group() -> None:
         assert detail["overload"] == {"state": "emergency", "lag_ms": 0.0, "queued_bytes": 10**9}
         assert detail["stages_ms"]["encoded"] == [20.0, 20.0, 20.0]
         assert json.loads(json.dumps(detail)) == detail
+
+
+@virtual_time
+async def test_what_became_of_the_history_is_told_where_it_is_recorded() -> None:
+    async with watched(1) as (hub, _):
+        hub.publish(frames_of(INFO, 0))
+        history = {GROUP: HistoryFigures(stored_chunks=7, lost_chunks=1, lost_seconds=5.0)}
+        (stats,) = group_stats(hub, {}, history)
+        assert stats.detail["history"] == {
+            "stored_chunks": 7,
+            "stored_bytes": 0,
+            "lost_chunks": 1,
+            "lost_bytes": 0,
+            "lost_seconds": 5.0,
+        }
+        assert "history" not in read(hub)[GROUP].detail
 
 
 @virtual_time

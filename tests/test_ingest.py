@@ -27,7 +27,7 @@ from streaming.core.streams import Lead, StreamInfo
 from streaming.ecg import codec, planes, vitals
 from streaming.exceptions import ProtocolError, RateLimitError, StreamBusyError
 from streaming.hub import Hub
-from streaming.ingest import FORGET_S, FRAME_S, SILENCE_S, Ingest, Intake
+from streaming.ingest import FORGET_S, FRAME_S, SILENCE_S, Ingest, Intake, Place
 from tests.fakes import virtual_time
 from tests.viewers import Viewer, stream_info, turns
 
@@ -46,7 +46,7 @@ class Desk:
         )
 
     def open(self, info: StreamInfo = INFO, session: str = SESSION, next_sample: int = 0) -> Intake:
-        return self.ingest.open(info, session, next_sample)
+        return self.ingest.open(info, session, Place(next_sample))
 
     @property
     def story(self) -> list[tuple[str, int, int]]:
@@ -579,7 +579,7 @@ def test_any_chunking_gives_every_viewer_the_same_samples(
             hub.add(viewer.subscriber)
             await hub.watch(viewer.subscriber, "a")
         ingest = Ingest(here.publish, lambda _group: CompressionHandler(), clock=clock)
-        intake = ingest.open(info, SESSION, 0)
+        intake = ingest.open(info, SESSION, Place(0))
         for turn, (first, stop) in enumerate(pairwise(edges)):
             intake.push(chunk(first, signal[:, first:stop]))
             await near.catch_up()
@@ -608,19 +608,19 @@ class TestCost:
             clock=asyncio.get_running_loop().time,
             cpu_clock=lambda: next(cpu),
         )
-        intake = ingest.open(INFO, SESSION, 0)
+        intake = ingest.open(INFO, SESSION, Place(0))
         send(intake, (0, 10, 20))
         with pytest.raises(RateLimitError):
             send(intake, (20, 30))
         with pytest.raises(RateLimitError):
-            send(ingest.open(INFO, SESSION, 0), (30, 40))
+            send(ingest.open(INFO, SESSION, Place(0)), (30, 40))
         await asyncio.sleep(8)
-        send(ingest.open(INFO, SESSION, 0), (40, 50))
+        send(ingest.open(INFO, SESSION, Place(0)), (40, 50))
 
     @virtual_time
     async def test_the_connection_before_is_told_that_it_is_replaced(self) -> None:
         desk = Desk()
         told: list[str] = []
-        desk.ingest.open(INFO, SESSION, 0, lambda: told.append("first"))
-        desk.ingest.open(INFO, SESSION, 0, lambda: told.append("second"))
+        desk.ingest.open(INFO, SESSION, Place(0), lambda: told.append("first"))
+        desk.ingest.open(INFO, SESSION, Place(0), lambda: told.append("second"))
         assert told == ["first"]

@@ -22,10 +22,17 @@ class BreakableLayer(InMemoryChannelLayer):
         super().__init__()
         self.broken = False
         self.hangs = False
+        self.deaf = False
+        """Whether what is sent is taken, and arrives nowhere."""
         self.failed = asyncio.Event()
         self.given_up = asyncio.Event()
         self.joined = asyncio.Event()
         self.left: asyncio.Queue[str] = asyncio.Queue()
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        await self._misbehave()
+        if not self.deaf:
+            await super().send(channel, message)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         await self._misbehave()
@@ -251,6 +258,86 @@ class TestMembership:
             "channel layer failed, retrying: ConnectionError",
             "channel layer works again",
         ]
+
+
+class TestPulse:
+    @virtual_time
+    async def test_who_only_listens_notices_an_outage_and_its_end(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            await link.join("ecg.a")
+            layer.broken = True
+            await asyncio.sleep(layer_link.PULSE_S + 0.1)
+            assert not link.healthy
+            layer.broken = False
+            await asyncio.sleep(layer_link.PULSE_S)
+            assert link.healthy
+
+    @virtual_time
+    async def test_a_layer_that_hangs_is_noticed_within_two_seconds(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.hangs = True
+            await asyncio.sleep(layer_link.PULSE_S + layer_link.PUBLISH_DEADLINE_S + 0.1)
+            assert not link.healthy
+
+    @virtual_time
+    async def test_nobody_is_told_of_the_pulse(self) -> None:
+        inbox = Inbox()
+        link = LayerLink(BreakableLayer(), inbox)
+        await link.start()
+        await asyncio.sleep(10 * layer_link.PULSE_S)
+        assert inbox.messages.empty()
+        assert link.healthy
+        await link.aclose()
+
+    @virtual_time
+    async def test_what_has_gone_deaf_begins_anew_on_another_layer(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        deaf, fresh, inbox = BreakableLayer(), BreakableLayer(), Inbox()
+        link = LayerLink(deaf, inbox, renew=lambda: fresh)
+        await link.start()
+        await link.join("ecg.a")
+        deaf.deaf = True
+        await asyncio.sleep(layer_link.DEAF_S + layer_link.PULSE_S)
+        assert link.healthy
+        await asyncio.sleep(layer_link.DEAF_S + layer_link.PULSE_S + layer_link.REJOIN_S)
+        assert link.healthy
+        assert set(fresh.groups) == {"ecg.a"}
+        link.publish("ecg.a", {"type": "x"})
+        await asyncio.sleep(0.1)
+        assert inbox.messages.get_nowait() == {"type": "x"}
+        assert [record.message for record in caplog.records] == [
+            "nothing of the channel layer is heard, beginning anew",
+            "channel layer works again",
+        ]
+        await link.aclose()
+
+    @virtual_time
+    async def test_what_was_lost_before_an_outage_does_not_make_it_deaf(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.deaf = True
+            await asyncio.sleep(layer_link.PULSE_S + 0.1)
+            layer.broken = True
+            await asyncio.sleep(2 * layer_link.DEAF_S)
+            layer.broken = layer.deaf = False
+            await asyncio.sleep(2 * layer_link.PULSE_S)
+            assert link.healthy
+        assert not [record for record in caplog.records if "beginning anew" in record.message]
+
+    @virtual_time
+    async def test_a_deaf_process_is_unwell_although_what_it_says_is_taken(self) -> None:
+        layer = BreakableLayer()
+        async with linked(layer) as link:
+            layer.deaf = True
+            await asyncio.sleep(layer_link.DEAF_S + 2 * layer_link.PULSE_S + 0.1)
+            link.publish("ecg.a", {"type": "x"})
+            await asyncio.sleep(0.1)
+            assert not link.healthy
 
 
 class TestEnd:

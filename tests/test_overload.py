@@ -41,6 +41,10 @@ class Ward:
     def state(self) -> OverloadState:
         return self.hub.overload.state
 
+    def holds_back(self) -> bool:
+        """Whether history waits."""
+        return self.hub.recovery.paused
+
     async def goes_on(self, seconds: float, *, stall_s: float = 0.0) -> None:
         """Ten frames a second, acked at once; the loop stands still for `stall_s` after each."""
         loop = asyncio.get_running_loop()
@@ -99,9 +103,11 @@ async def test_quality_goes_down_with_the_loop_and_comes_back_and_no_sample_is_m
         assert renditions(viewer) == ["lossless"]
         await beds.goes_on(10, stall_s=STALL_S)
         assert beds.state() is OverloadState.EMERGENCY
+        assert beds.holds_back()
         await beds.goes_on(LASTING_S, stall_s=STALL_S)
         await beds.goes_on(4 * CALM_S)
         assert beds.state() is OverloadState.NORMAL
+        assert not beds.holds_back()
         await beds.goes_on(2)
         assert renditions(viewer) == ["lossless", "display", "overview", "display", "lossless"]
         assert len(viewer.messages("vitals")) == beds.published  # numbers went on all the time

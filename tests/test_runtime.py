@@ -5,25 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from channels.layers import InMemoryChannelLayer
 from django.db import InterfaceError, OperationalError
 
 from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
+from streaming.core.chunks import SILENT_S, Chunk
+from streaming.core.frames import Frame, FrameFlag, FrameKind
 from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
-from streaming.exceptions import CloseCode, ProfileError
+from streaming.ecg import codec
+from streaming.exceptions import BusyError, CloseCode, ProfileError
 from streaming.hub import LINGER_S
-from streaming.ingest import FORGET_S
-from streaming.runtime import DRAIN_S, FORGET_EVERY_S, HEAD_LOG_S, KEEP_EVERY_S, POLL_S, Runtime
+from streaming.ingest import FORGET_S, Intake, Place
+from streaming.layer_link import CONTROL_GROUP
+from streaming.recorder import WRITE_EVERY_S
+from streaming.runtime import (
+    DRAIN_S,
+    FORGET_EVERY_S,
+    HEAD_LOG_S,
+    KEEP_EVERY_S,
+    POLL_S,
+    PRUNE_EVERY_S,
+    Runtime,
+)
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind, Verdict
-from tests.fakes import virtual_time
+from tests.fakes import FakeClock, virtual_time
 from tests.viewers import Viewer, frames_of, stream_info, turns
 
 NURSE, OTHER = (Principal(PrincipalKind.SESSION, user_id=n, session_key=f"s{n}") for n in (1, 2))
@@ -244,9 +258,7 @@ class TestAccess:
         async with running(layer) as here, running(layer) as there:
             socket = Socket(there, NURSE, "a")
             store.verdicts[NURSE] = Verdict(valid=False, streams=frozenset())
-            here.hub.link.publish(
-                runtime_module.CONTROL_GROUP, {"type": "vital.access", "origin": here.process_id}
-            )
+            here.hub.link.publish(CONTROL_GROUP, {"type": "vital.access", "origin": here.process_id})
             await turns()
             assert socket.cuts == [CloseCode.UNAUTHENTICATED]
 
@@ -333,7 +345,7 @@ class TestSettings:
         async with running(layer) as here, running(layer) as there:
             store.version, store.loaded = 9, ProfileSet(9)
             message = {"type": "vital.profiles", "origin": here.process_id}
-            here.hub.link.publish(runtime_module.CONTROL_GROUP, message)
+            here.hub.link.publish(CONTROL_GROUP, message)
             await turns()
             assert there.hub.profiles.version == 9
 
@@ -342,9 +354,7 @@ class TestSettings:
         layer = InMemoryChannelLayer()
         async with running(layer) as here, running(layer) as there:
             asked = len(store.asked)
-            here.hub.link.publish(
-                runtime_module.CONTROL_GROUP, {"type": "vital.new", "origin": here.process_id}
-            )
+            here.hub.link.publish(CONTROL_GROUP, {"type": "vital.new", "origin": here.process_id})
             await turns()
             assert len(store.asked) == asked
             assert there.hub.link.healthy
@@ -353,7 +363,7 @@ class TestSettings:
     async def test_the_announcement_reaches_the_layer(self, store: Store) -> None:
         layer = InMemoryChannelLayer()
         async with running(layer) as here:
-            await layer.group_add(runtime_module.CONTROL_GROUP, "specific.listener")
+            await layer.group_add(CONTROL_GROUP, "specific.listener")
             announce_access()
             profiles.profiles_changed.send(sender=None)
             told = [await asyncio.wait_for(layer.receive("specific.listener"), 5) for _ in range(2)]
@@ -459,6 +469,98 @@ class TestLearning:
             assert adaptive.get_adaptation_stats()["current_level"] == 2
 
 
+class History:
+    """Stands for the keeper: what was written, and when it was pruned and closed."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.pruned: list[float] = []
+        self.faults: list[Exception] = []
+        self.hangs = False
+        self.closed = False
+
+    async def write(self, chunks: Sequence[Chunk]) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.chunks += chunks
+
+    async def prune(self) -> None:
+        self.pruned.append(_now())
+        if self.faults:
+            raise self.faults.pop()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> History:
+    kept = History()
+    monkeypatch.setattr(runtime_module, "HistoryKeeper", lambda: kept)
+    return kept
+
+
+def send(runtime: Runtime, *indices: int) -> Intake:
+    """Frames of a device of this process."""
+    intake = runtime.ingest.open(stream_info("a"), "session", Place(0))
+    for index in indices:
+        samples = np.full((1, 50), index, np.int16)
+        payload = codec.WaveformEncoder().encode(samples)
+        intake.push(Frame(FrameKind.WAVEFORM, FrameFlag.NONE, 0, 50 * index, payload))
+    return intake
+
+
+class TestHistory:
+    @virtual_time
+    async def test_what_a_device_sends_goes_to_viewers_and_to_the_history(
+        self, store: Store, history: History
+    ) -> None:
+        async with running() as runtime:
+            viewer = Viewer()
+            runtime.hub.add(viewer.subscriber)
+            await runtime.hub.watch(viewer.subscriber, "a")
+            send(runtime, 0, 1, 2)
+            await asyncio.sleep(0.5)
+            await viewer.catch_up()
+            assert len(viewer.frames) == 3
+            assert history.chunks == []
+            await viewer.subscriber.aclose()
+        (chunk,) = history.chunks
+        assert (chunk.stream, chunk.first, chunk.stop) == ("a", 0, 150)
+        assert [frame.payload for frame in chunk.frames()] == [seen.frame.payload for seen in viewer.frames]
+        assert history.closed
+
+    @virtual_time
+    async def test_its_figures_are_in_the_stats_until_the_stream_is_forgotten(
+        self, store: Store, history: History
+    ) -> None:
+        async with running() as runtime:
+            intake = send(runtime, 0)
+            await asyncio.sleep(SILENT_S + 2 * WRITE_EVERY_S)
+            (stats,) = [each for each in runtime.stats() if each.group == "ecg.a"]
+            assert stats.detail["history"]["stored_chunks"] == 1
+            intake.close(ended=True)
+            await asyncio.sleep(FORGET_S + 2 * FORGET_EVERY_S)
+            assert runtime.recorder.by_group() == {}
+
+    @virtual_time
+    async def test_it_is_pruned_now_and_then_also_after_a_fault(self, store: Store, history: History) -> None:
+        async with running():
+            began = _now()
+            history.faults = [OperationalError("locked")]
+            await asyncio.sleep(2.5 * PRUNE_EVERY_S)
+        assert history.pruned == pytest.approx([began + PRUNE_EVERY_S, began + 2 * PRUNE_EVERY_S], abs=1)
+
+    @virtual_time
+    async def test_one_that_hangs_does_not_hold_up_the_stop(self, store: Store, history: History) -> None:
+        history.hangs = True
+        async with running() as runtime:
+            send(runtime, 0)
+            began = _now()
+            await runtime.stop()
+            assert _now() - began < DRAIN_S
+
+
 class TestEnd:
     @virtual_time
     async def test_a_stop_cuts_everybody_and_waits_until_they_are_gone(self, store: Store) -> None:
@@ -479,6 +581,17 @@ class TestEnd:
             await runtime.stop()
             assert asyncio.get_running_loop().time() - began == pytest.approx(DRAIN_S)
             runtime.remove(socket)
+
+    @virtual_time
+    async def test_whoever_is_let_in_meanwhile_is_sent_away_as_well(self, store: Store) -> None:
+        async with running() as runtime:
+            lingering = Socket(runtime)
+            lingering.hangs = True
+            stopping = asyncio.create_task(runtime.stop())
+            await turns()
+            assert Socket(runtime).cuts == [CloseCode.GOING_AWAY]
+            await stopping
+            runtime.remove(lingering)
 
     @virtual_time
     async def test_after_the_stop_changes_are_nobodys_business(self, store: Store) -> None:
@@ -529,7 +642,7 @@ async def test_a_stream_without_viewers_and_device_is_forgotten(store: Store) ->
         await runtime.hub.watch(viewer.subscriber, "a")
         control = runtime.compression_for("control")
         runtime.compression_for("ecg.a")
-        intake = runtime.ingest.open(stream_info("b"), "session0", 0)
+        intake = runtime.ingest.open(stream_info("b"), "session0", Place(0))
         runtime.hub.unwatch(viewer.subscriber, "a")
         await asyncio.sleep(FORGET_EVERY_S + 1)
         assert [each.group for each in runtime.stats()] == ["ecg.a", "ecg.b"]
@@ -547,7 +660,7 @@ async def test_a_layer_of_this_process_alone_is_given_nothing(store: Store) -> N
     layer = InMemoryChannelLayer()
     runtime = Runtime(layer, shared=False, clock=asyncio.get_running_loop().time)
     await runtime.start()
-    await layer.group_add(runtime_module.CONTROL_GROUP, "specific.listener")
+    await layer.group_add(CONTROL_GROUP, "specific.listener")
     await layer.group_add("ecg.a", "specific.listener")
     runtime.hub.publish(frames_of(stream_info(), 0))
     announce_access()
@@ -561,6 +674,19 @@ async def test_counted_refusals_are_written_each_minute_and_at_the_end(store: St
     began = _now()
     async with running():
         await asyncio.sleep(2 * audit.REPEAT_S + 1)
-        assert store.repeats == [(began + audit.REPEAT_S, False), (began + 2 * audit.REPEAT_S, False)]
+        times = [at - began for at, ending in store.repeats if not ending]
+        assert times == pytest.approx([audit.REPEAT_S, 2 * audit.REPEAT_S])
         store.repeats.clear()
     assert [ending for _, ending in store.repeats] == [True]
+
+
+async def test_viewers_are_let_in_up_to_a_burst_and_then_told_when_to_come() -> None:
+    clock = FakeClock()
+    here = Runtime(InMemoryChannelLayer(), clock=clock)
+    for _ in range(200):
+        here.admit_viewer()
+    with pytest.raises(BusyError) as refused:
+        here.admit_viewer()
+    assert 10 <= (refused.value.retry_after_ms or 0) <= 510
+    clock.advance(0.011)
+    here.admit_viewer()

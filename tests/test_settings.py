@@ -51,6 +51,13 @@ def test_seconds_must_be_whole_and_enough(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-7", "7.5", "week", ""])
+def test_other_units_are_named_in_the_refusal(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="X must be whole hours, at least 1"):
+        env.whole({"X": value}, "X", "hours", default=24, least=1)
+    assert env.whole({}, "X", "hours", default=24, least=1) == 24
+
+
+@pytest.mark.parametrize("value", ["0", "-7", "7.5", "week", ""])
 def test_days_must_be_whole_and_enough(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="X must be whole days, at least 1"):
         env.days({"X": value}, "X", default=7, least=1)
@@ -152,6 +159,38 @@ class TestDatabase:
     def test_url_that_cannot_be_read_is_told_without_its_password(self, url: str, tmp_path: Path) -> None:
         with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be read") as refusal:
             env.database(url, tmp_path)
+        assert "pw" not in str(refusal.value)
+
+
+class TestHistoryDatabase:
+    """A file beside SQLite, the same PostgreSQL, or what its own URL says."""
+
+    def test_it_lies_beside_the_file_of_sqlite(self, tmp_path: Path) -> None:
+        """So that processes which share the one share the other, whatever their var directories are."""
+        for url, directory in (("", tmp_path), ("sqlite:////srv/db.sqlite3", "/srv")):
+            made = env.history_database("", env.database(url, tmp_path))
+            assert made["NAME"] == f"{directory}/history.sqlite3"
+            assert made["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+            assert made["CONN_MAX_AGE"] > 0
+
+    def test_with_postgresql_it_is_the_same_database(self, tmp_path: Path) -> None:
+        default = env.database("postgres://user:pw@db.example/vital?sslmode=require", tmp_path)
+        made = env.history_database("", default)
+        assert {**made, "OPTIONS": None} == {**default, "OPTIONS": None}
+        assert made["OPTIONS"] == {"connect_timeout": 5, "tcp_user_timeout": 10_000, "sslmode": "require"}
+        assert default["OPTIONS"] == {"sslmode": "require"}
+
+    def test_its_own_url_wins(self, tmp_path: Path) -> None:
+        default = env.database("", tmp_path)
+        made = env.history_database("postgres://db/history?connect_timeout=1", default)
+        assert (made["NAME"], made["OPTIONS"]["connect_timeout"]) == ("history", "1")
+        default = env.database("postgres://db/vital", tmp_path)
+        assert env.history_database("sqlite:////srv/h.db", default)["NAME"] == "/srv/h.db"
+
+    @pytest.mark.parametrize("url", ["mysql://host/db", "postgres://u:pw@db:abc/vital", "sqlite://"])
+    def test_anything_else_stops_the_start_and_names_the_variable(self, url: str, tmp_path: Path) -> None:
+        with pytest.raises(ImproperlyConfigured, match="HISTORY_DATABASE_URL") as refusal:
+            env.history_database(url, env.database("", tmp_path))
         assert "pw" not in str(refusal.value)
 
 

@@ -548,6 +548,15 @@ class TestConnection:
             assert len(viewer.messages("stats")) == 2
 
     @virtual_time
+    async def test_a_layer_that_is_away_is_news(self) -> None:
+        async with connected() as viewer:
+            for away in (False, True, True, False):
+                viewer.subscriber.layer_is_away = away
+                viewer.subscriber.report()
+                await viewer.catch_up()
+            assert [stats["layer"] for stats in viewer.messages("stats")] == ["ok", "away", "ok"]
+
+    @virtual_time
     async def test_nothing_is_sent_after_the_end(self) -> None:
         async with connected() as viewer:
             await viewer.subscriber.aclose()

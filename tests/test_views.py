@@ -223,6 +223,24 @@ class TestProbes:
         told = {"state": "emergency", "lag_ms": 0, "queued_bytes": 10**9}
         assert (response.status_code, response.json()) == (200, {"status": "ok", "overload": told})
 
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_not_ready_while_the_process_stops(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.stopping = True
+        response = await probing(runtime).get("/readyz")
+        assert (response.status_code, response.json()["reasons"]) == (503, {"process": "stopping"})
+
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_a_history_that_is_not_stored_is_told_and_costs_no_traffic(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.recorder.fault = "database is locked"
+        response = await probing(runtime).get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {
+            "status": "ok",
+            "degraded": {"history": "not stored: database is locked; 0 chunks lost so far (0 s of ECG)"},
+        }
+
     async def test_healthz_asks_nobody(self) -> None:
         response = await probing().get("/healthz")
         assert (response.status_code, response.json()) == (200, {"status": "ok"})

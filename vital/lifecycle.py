@@ -10,8 +10,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from channels import DEFAULT_CHANNEL_LAYER
 from channels.db import database_sync_to_async
-from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseFault
 
@@ -79,7 +80,9 @@ class Lifecycle:
     async def _try_to_start(self) -> str | None:
         """The fault that hinders the start, None when it is done."""
         layer = get_channel_layer()
-        runtime = Runtime(layer, shared=not isinstance(layer, InMemoryChannelLayer))
+        runtime = Runtime(
+            layer, shared=not isinstance(layer, InMemoryChannelLayer), renew_layer=_renewed_layer
+        )
         try:
             await database_sync_to_async(require_migrated)()
             await runtime.start()
@@ -159,6 +162,12 @@ class Lifecycle:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _renewed_layer() -> Any:
+    """A channel layer as at the start, in place of one that has gone deaf."""
+    channel_layers.set(DEFAULT_CHANNEL_LAYER, channel_layers.make_backend(DEFAULT_CHANNEL_LAYER))
+    return get_channel_layer()
 
 
 async def _send_away(scope: Scope, receive: Any, send: Any) -> None:

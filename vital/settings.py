@@ -23,6 +23,8 @@ CSRF_TRUSTED_ORIGINS = env.words(os.environ, "VITAL_CSRF_TRUSTED_ORIGINS")
 VITAL_TRUSTED_PROXIES = env.networks(os.environ, "VITAL_TRUSTED_PROXIES")
 VITAL_SNAPSHOT_INTERVAL_S = env.seconds(os.environ, "VITAL_SNAPSHOT_INTERVAL_S", default=10, least=1)
 VITAL_SNAPSHOT_RETENTION_DAYS = env.days(os.environ, "VITAL_SNAPSHOT_RETENTION_DAYS", default=7, least=1)
+VITAL_HISTORY_HOURS = env.whole(os.environ, "VITAL_HISTORY_HOURS", "hours", default=24, least=1)
+VITAL_HISTORY_MAX_MB = env.whole(os.environ, "VITAL_HISTORY_MAX_MB", "megabytes", default=20_000, least=10)
 
 INSTALLED_APPS = [
     "daphne",
@@ -72,9 +74,12 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES = {"default": env.database(os.environ.get("DATABASE_URL", ""), VAR_DIR)}
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # A file, as in production: threads that share a database in memory get "table is locked" at once.
-    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+DATABASES["history"] = env.history_database(os.environ.get("HISTORY_DATABASE_URL", ""), DATABASES["default"])
+DATABASE_ROUTERS = ["streaming.store.routing.HistoryRouter"]
+for _alias, _database in DATABASES.items():
+    if _database["ENGINE"].endswith("sqlite3"):
+        # A file, as in production: threads that share a database in memory get "table is locked" at once.
+        _database["TEST"] = {"NAME": str(VAR_DIR / f"test-{_alias}.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {"default": env.channel_layer(os.environ.get("REDIS_URL", ""))}
 

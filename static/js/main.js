@@ -27,6 +27,7 @@ const connection = new Connection(
     },
     samples: (samples, at) => feeds.write(samples, at),
     welcomed: () => feeds.forgetConnection(),
+    resumes: (streams) => feeds.resumes(streams),
     changed: () => screen.connectionChanged(),
   },
   { now },
@@ -42,6 +43,7 @@ startHeartbeat(() => {
   const at = now();
   if (at - updatedAt < UPDATE_S) return;
   updatedAt = at;
+  for (const resume of feeds.asks(connection.streams, at)) connection.resume(resume);
   screen.update(at);
   topBar.update({ feeds: feeds.inOrder, wards: feeds.wards, wrong: screen.technical(at) }, at);
 });

@@ -129,6 +129,7 @@ class Stats:
 
     `rendition` is the coarsest that any of its streams is sent as, and `reason` why that last changed.
     `drops` counts what was dropped or expired by reason; `overload` is the state of the server's process.
+    `layer` is "away" while streams whose devices reach another process of the server do not come.
     """
 
     rtt_ms: float | None
@@ -143,6 +144,7 @@ class Stats:
     reason: str
     drops: Mapping[str, int] = field(default_factory=dict)
     overload: str = "normal"
+    layer: str = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,7 @@ def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
         reason=fields.text("reason", longest=_LONGEST),
         drops={name: by_reason.integer(name, 0, MAX_SAFE_INTEGER) for name in drops},
         overload=fields.optional_text("overload", longest=_LONGEST) or "normal",
+        layer=fields.optional_text("layer", longest=_LONGEST) or "ok",
     )
 
 

@@ -13,14 +13,17 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 
 from streaming.client.connection import Client, Connector, Line, last_words
-from streaming.client.events import Decoder, Disconnected, Event, RosterChanged, read_cadence
+from streaming.client.events import Decoder, Disconnected, Event, RosterChanged, Stats, read_cadence
+from streaming.client.held import Held
 from streaming.core.cadence import Cadence
 from streaming.core.client_messages import ack, subscribe, viewer_hello
 from streaming.core.fields import Fields
 from streaming.core.messages import MAX_STREAMS, RosterEntry
+from streaming.core.network import NetworkCondition
 
 PATH = "/ws/viewer/"
 CLIENT = "streaming.client"
+_GOOD = {NetworkCondition.EXCELLENT, NetworkCondition.GOOD}
 QUEUE_EVENTS = 256
 """Events that wait for the consumer; a full queue stops the reading, and with it the acks."""
 
@@ -35,9 +38,11 @@ class Viewer(Client):
                     print(event.stream, event.first, event.microvolts())
 
     Entering waits for the first roster (put `asyncio.timeout` around it where that matters). A lost
-    connection shows as a `Disconnected` event, is made again with full jitter, and subscribes to the same
-    streams. AuthenticationError, ForbiddenError and ProtocolError end the iteration. A consumer that does
-    not keep up stops the acks: the server then sends less, names the gaps, and after 10 s closes (4008).
+    connection shows as a `Disconnected` event, is made again with full jitter, subscribes to the same
+    streams, and resumes each where it was: what was missed comes as frames that are not `live`, and what is
+    lost as a `Gap` that is not `recoverable`. AuthenticationError, ForbiddenError and ProtocolError end the
+    iteration. A consumer that does not keep up stops the acks: the server then sends less, names the gaps,
+    and after 10 s closes (4008).
     `token` is an API token; `headers` may carry a session cookie with its Origin instead.
     """
 
@@ -54,6 +59,7 @@ class Viewer(Client):
         super().__init__(Connector(url, PATH, ssl=ssl, headers=headers, rng=rng))
         self._line: Line | None = None
         self._wanted: tuple[tuple[str, ...], str | None] = ((), None)
+        self._held = Held()
         self._roster: tuple[RosterEntry, ...] = ()
         self._has_roster = asyncio.Event()
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE_EVENTS)
@@ -93,6 +99,7 @@ class Viewer(Client):
         if focus is not None and focus not in wanted:
             raise ValueError("the focus must be one of the streams")
         self._wanted = (wanted, focus)
+        self._held.watch(wanted)
         if self._line is not None:
             try:
                 await self._line.send(subscribe(wanted, focus=focus))
@@ -145,6 +152,8 @@ class Viewer(Client):
         try:
             if self._wanted[0]:
                 await line.send(subscribe(self._wanted[0], focus=self._wanted[1]))
+                for text in self._held.on_connect():
+                    await line.send(text)
             await self._hand_over(decoder.decode_items(rest), acks)
             while True:
                 message = await acks.receive()
@@ -167,6 +176,10 @@ class Viewer(Client):
             if isinstance(event, RosterChanged):
                 self._roster = event.streams
                 self._has_roster.set()
+            self._held.take(event)
+            if isinstance(event, Stats) and event.condition in _GOOD and not acks.line.leaving:
+                for text in self._held.on_good_network():
+                    await acks.line.send(text)
             if acks.line.leaving:
                 return
             if self._queue.full():

@@ -17,6 +17,7 @@ __all__ = [
     "device_hello",
     "device_quality",
     "parse_server_messages",
+    "resume",
     "subscribe",
     "time_request",
     "viewer_hello",
@@ -39,6 +40,11 @@ def ack(n: int, *, decoded_ms: float, backlog: int, held_ms: float = 0.0) -> str
     `held_ms` is how long ago message `n` was decoded.
     """
     return _message("ack", n=n, decoded_ms=round(decoded_ms, 3), backlog=backlog, held_ms=round(held_ms, 3))
+
+
+def resume(stream: str, *, epoch: int, next_sample: int, stop: int | None = None) -> str:
+    """All of the epoch before `next_sample` has come; with `stop`, ask for what lies up to that index."""
+    return _message("resume", stream=stream, epoch=epoch, next_sample=next_sample, to=stop)
 
 
 def time_request(t0: float) -> str:

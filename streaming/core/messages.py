@@ -54,6 +54,8 @@ class GapReason(StrEnum):
     SOURCE = "source"
     RENDITION = "rendition"
     """The viewer was sent numbers only."""
+    AWAY = "away"
+    """The viewer had no connection."""
 
 
 class SignalState(StrEnum):
@@ -90,6 +92,21 @@ class Ack:
     decoded_ms: float
     backlog: int
     held_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The viewer has all samples of the epoch before `next_sample`, and lacks what follows.
+
+    With `stop` it asks for the samples up to that index, of which it was told that they are missing. With
+    `newest_s` it wants no more than the last so many seconds before the first live sample.
+    """
+
+    stream: str
+    epoch: int
+    next_sample: int
+    stop: int | None = None
+    newest_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +155,10 @@ class RosterEntry:
     online: bool
 
 
-def parse_viewer_message(text: str) -> ViewerHello | Subscribe | Ack | TimeRequest | Bye | None:
+ViewerMessage = ViewerHello | Subscribe | Ack | Resume | TimeRequest | Bye
+
+
+def parse_viewer_message(text: str) -> ViewerMessage | None:
     """What a viewer says in one text message; None for an unknown type, which is skipped."""
     return _parse(text, _VIEWER_MESSAGES)
 
@@ -201,6 +221,17 @@ def _ack(fields: Fields) -> Ack:
     )
 
 
+def _resume(fields: Fields) -> Resume:
+    next_sample = fields.integer("next_sample", 0, SAMPLE_LIMIT)
+    return Resume(
+        fields.text("stream", longest=64, pattern=STREAM_ID),
+        fields.integer("epoch", 0, MAX_SAFE_INTEGER),
+        next_sample,
+        fields.integer("to", next_sample + 1, SAMPLE_LIMIT) if fields.has("to") else None,
+        fields.number("newest_s", 0) if fields.has("newest_s") else None,
+    )
+
+
 def _time_request(fields: Fields) -> TimeRequest:
     return TimeRequest(fields.number("t0"))
 
@@ -248,10 +279,11 @@ def _check_protocol(fields: Fields) -> None:
         raise fields.refusal("protocol", f"is not {SUBPROTOCOL}")
 
 
-_VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerHello | Subscribe | Ack | TimeRequest | Bye]] = {
+_VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerMessage]] = {
     "hello": _viewer_hello,
     "subscribe": _subscribe,
     "ack": _ack,
+    "resume": _resume,
     "time": _time_request,
     "bye": lambda _: Bye(),
 }
@@ -397,11 +429,13 @@ def stats(
     rendition: str,
     reason: str,
     overload: str,
+    layer: str = "ok",
 ) -> str:
     """How this connection fares, as the server sees it; None is not known yet.
 
     `drops` counts what was dropped and expired by reason, `rendition` is the coarsest that any of its streams
-    is sent as, and `reason` why; `overload` is the state of the process.
+    is sent as, and `reason` why; `overload` is the state of the process. `layer` is "away" while streams of
+    other processes do not reach this one.
     """
     return _message(
         "stats",
@@ -417,6 +451,7 @@ def stats(
         rendition=rendition,
         reason=reason,
         overload=overload,
+        layer=layer,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streaming.core.messages import SAMPLE_LIMIT
@@ -43,18 +44,27 @@ class Accepted:
 class StreamPosition:
     """The samples of one epoch that have come, in memory bounded by `max_holes`.
 
-    `start` is the first index that may come; what lies before it counts as known.
+    `start` is the first index that may come; what lies before it counts as known, but for `holes`, which are
+    in order and neither touch nor overlap.
     """
 
     __slots__ = ("_firsts", "_max_holes", "_max_jump", "_next", "_stops")
 
-    def __init__(self, rate_hz: float, *, start: int = 0, max_holes: int = MAX_HOLES) -> None:
+    def __init__(
+        self,
+        rate_hz: float,
+        *,
+        start: int = 0,
+        holes: Iterable[SampleRange] = (),
+        max_holes: int = MAX_HOLES,
+    ) -> None:
         self._next = start
         self._max_jump = int(rate_hz * MAX_JUMP_S)
         self._max_holes = max_holes
         # Holes as two sorted lists: bisect works on plain integers.
-        self._firsts: list[int] = []
-        self._stops: list[int] = []
+        holes = tuple(holes)
+        self._firsts = [hole.first for hole in holes]
+        self._stops = [hole.stop for hole in holes]
 
     @property
     def next_sample(self) -> int:

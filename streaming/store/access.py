@@ -158,16 +158,33 @@ def open_epoch(
             audit.record(
                 f"device:{device_id}", "stream.publish", f"stream:{stream.pk}", "allowed", epoch=last.number
             )
-            return StreamInfo(
-                stream=stream.pk,
-                epoch=last.number,
-                patient=stream.patient.pseudonym,
-                ward=stream.ward.slug,
-                source=source,
-                rate_hz=rate_hz,
-                leads=tuple(leads),
-            )
+            return _stream_info(stream, last)
     raise refusal
+
+
+def epoch_info(stream: str, number: int) -> StreamInfo | None:
+    """What an epoch of a stream consists of, also of an admission that has ended; None if there is none.
+
+    One query.
+    """
+    epoch = (
+        StreamEpoch.objects.select_related("stream__patient", "stream__ward")
+        .filter(stream=stream, number=number)
+        .first()
+    )
+    return None if epoch is None else _stream_info(epoch.stream, epoch)
+
+
+def _stream_info(stream: Stream, epoch: StreamEpoch) -> StreamInfo:
+    return StreamInfo(
+        stream=stream.pk,
+        epoch=epoch.number,
+        patient=stream.patient.pseudonym,
+        ward=stream.ward.slug,
+        source=Source(epoch.source),
+        rate_hz=epoch.rate_hz,
+        leads=tuple(Lead(**lead) for lead in epoch.leads),
+    )
 
 
 def principal_from_session(session_key: str | None, user: User | AnonymousUser) -> Principal:

@@ -1,12 +1,17 @@
-"""Whether the database answers and has the tables that this version needs."""
+"""Whether the databases answer and have the tables that this version needs."""
 
 from __future__ import annotations
+
+import logging
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFault
 from django.db.migrations.executor import MigrationExecutor
 
 from streaming import command_line
+from streaming.store.routing import HISTORY, databases_in_use
+
+logger = logging.getLogger(__name__)
 
 
 class DatabaseAwayError(SystemExit):
@@ -14,11 +19,12 @@ class DatabaseAwayError(SystemExit):
 
 
 def database_fault() -> str | None:
-    """Why the database cannot serve, in one sentence; None when it can."""
-    connection = connections[DEFAULT_DB_ALIAS]
+    """Why the default database cannot serve, in one sentence; None when it can.
+
+    The history's is not asked: without it nothing is lost but history.
+    """
     try:
-        executor = MigrationExecutor(connection)
-        missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        missing = _missing_migrations(DEFAULT_DB_ALIAS)
     except DatabaseFault as error:  # also InterfaceError: a connection that the server has closed
         return f"the database does not answer ({type(error).__name__})"
     if missing:
@@ -29,11 +35,28 @@ def database_fault() -> str | None:
 def require_migrated() -> None:
     """Raise SystemExit with what to do, when a server or a command cannot work with the database.
 
-    It is a DatabaseAwayError when time alone may help.
+    It is a DatabaseAwayError when time alone may help. A history's database that does not answer hinders
+    nobody.
     """
-    fault = database_fault()
+    fault = database_fault() or _history_fault()
     if fault is None:
         return
     if "lacks" in fault:
         raise SystemExit(f"VITAL cannot run: {fault}. Run: {command_line.here('manage.py', 'migrate')}")
     raise DatabaseAwayError(f"VITAL cannot run: {fault}. Check DATABASE_URL, and that the server is up.")
+
+
+def _history_fault() -> str | None:
+    if HISTORY not in databases_in_use():
+        return None
+    try:
+        missing = _missing_migrations(HISTORY)
+    except DatabaseFault as error:
+        logger.warning("the history's database does not answer (%s)", type(error).__name__)
+        return None
+    return f"the history's database lacks {missing} migrations" if missing else None
+
+
+def _missing_migrations(alias: str) -> int:
+    executor = MigrationExecutor(connections[alias])
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))

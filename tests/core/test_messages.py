@@ -16,6 +16,7 @@ from streaming.core.messages import (
     Bye,
     DeviceHello,
     DeviceQuality,
+    Resume,
     Subscribe,
     TimeRequest,
     ViewerHello,
@@ -72,6 +73,11 @@ def test_viewer_messages_become_values() -> None:
     assert viewer(type="subscribe", streams=[], focus=None) == Subscribe(())
     assert viewer(type="subscribe", streams=["a", "b", "a"]) == Subscribe(("a", "b"))
     assert viewer(type="ack", n=7, decoded_ms=0.5, backlog=2) == Ack(7, 0.5, 2)
+    assert viewer(type="resume", stream="a", epoch=3, next_sample=0) == Resume("a", 3, 0)
+    assert viewer(type="resume", stream="a", epoch=3, next_sample=5, to=2**32) == Resume("a", 3, 5, 2**32)
+    assert viewer(type="resume", stream="a", epoch=3, next_sample=5, newest_s=64) == Resume(
+        "a", 3, 5, newest_s=64.0
+    )
     assert viewer(type="time", t0=-1) == TimeRequest(-1.0)
     assert viewer(type="bye") == Bye()
 
@@ -130,6 +136,11 @@ def test_each_side_knows_its_own_messages_only() -> None:
         ({"type": "ack", "n": 1, "decoded_ms": -0.1, "backlog": 0}, "decoded_ms"),
         ({"type": "ack", "n": 1, "decoded_ms": True, "backlog": 0}, "decoded_ms"),
         ({"type": "ack", "n": 1, "decoded_ms": 0}, "backlog"),
+        ({"type": "resume", "stream": "a/b", "epoch": 1, "next_sample": 0}, "stream"),
+        ({"type": "resume", "stream": "a", "epoch": -1, "next_sample": 0}, "epoch"),
+        ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 2**32 + 1}, "next_sample"),
+        ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 7, "to": 7}, "to "),
+        ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 7, "to": 2**32 + 1}, "to "),
         ({"type": "time"}, "t0"),
         ({"type": "time", "t0": "0"}, "t0"),
     ],

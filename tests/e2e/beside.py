@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 
 from streaming.core.streams import Source
-from streaming.models import ApiToken, DeviceToken, Stream, Ward
+from streaming.ecg import codec
+from streaming.models import ApiToken, AuditEntry, DeviceToken, Stream, StreamEpoch, Ward
 from streaming.models_profiles import Profile
-from streaming.store import feeds, tokens
+from streaming.store import feeds, history, tokens
 
 ACTOR = "system:test"
 
@@ -82,6 +83,18 @@ def set_profile(group: str | None = None, **values: Any) -> None:
     row.save()
 
 
+def history_of(stream: str) -> list[dict[str, Any]]:
+    """What is stored of a stream: of each stretch its epoch, first index, and first lead."""
+    epoch_end = 2**32
+    stretches = []
+    for epoch in StreamEpoch.objects.filter(stream_id=stream):
+        for span in history.spans(stream, epoch.number, 0, epoch_end):
+            page = history.read(stream, epoch.number, span.first, span.stop, max_bytes=10**7)
+            samples = [int(n) for frame in page.frames for n in codec.decode(frame.payload)[0]]
+            stretches.append({"epoch": epoch.number, "first": span.first, "samples": samples})
+    return stretches
+
+
 def primary_keys() -> dict[str, dict[str, int]]:
     """For the admin's URLs: users and API tokens by user name."""
     return {
@@ -105,3 +118,8 @@ def snapshots(group: str) -> list[dict[str, Any]]:
         "detail",
     )
     return [{name: getattr(row, name) for name in columns} for row in rows]
+
+
+def audited(action: str) -> int:
+    """How often an action is in the audit trail."""
+    return AuditEntry.objects.filter(action=action).count()

@@ -72,20 +72,34 @@ class Peer:
                 await self._next()
         return self.frames[known]
 
+    async def hear_any(self) -> None:
+        """The next message, whatever it is."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self._next()
+
     async def ack(self) -> None:
         """Acknowledge everything read so far."""
         await self.say({"type": "ack", "n": max(self._messages, 0), "decoded_ms": 0, "backlog": 0})
 
     async def ended(self) -> Ending:
         """Read on until the server has closed."""
-        code = 1006
         async with asyncio.timeout(DEADLINE_S):
-            try:
-                while True:
-                    await self._next()
-            except ConnectionClosed as closed:
-                if closed.rcvd:
-                    code = closed.rcvd.code
+            return await self._until_closed(acks=False)
+
+    async def stay(self) -> Ending:
+        """Acknowledge all that comes, for as long as the server goes on."""
+        return await self._until_closed(acks=True)
+
+    async def _until_closed(self, *, acks: bool) -> Ending:
+        code = 1006
+        try:
+            while True:
+                await self._next()
+                if acks:
+                    await self.ack()
+        except ConnectionClosed as closed:
+            if closed.rcvd:
+                code = closed.rcvd.code
         byes = [item for item in self.heard if item["type"] == "bye"]
         return Ending(code, byes[-1] if byes else None, time.monotonic())
 

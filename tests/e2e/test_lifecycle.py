@@ -27,32 +27,33 @@ SOCKETS = 20
 STOP_S = 5.0
 
 
-async def _stopped_with_sockets(server: Server) -> tuple[list[Ending], int, float]:
+async def _stopped_with_sockets(server: Server, viewers: int) -> tuple[list[Ending], int, float]:
     """Open sockets while a patient streams, then SIGTERM; how each ended, the status, the time it took."""
     with Shell(server) as shell:
         calm, bed = shell.run("admit", "calm"), shell.run("admit", "feed")
-        token = shell.run("employ", "nurse", "Ward a")
+        tokens = [shell.run("employ", f"nurse {n}", "Ward a") for n in range(1 + viewers // 60)]
+    token = tokens[0]
     async with contextlib.AsyncExitStack() as stack:
         async with steady(server, calm["stream"], calm["token"], token) as others:
             await others.goes_on(3)
-        connecting = [
-            device(server, bed["token"]),
-            *(viewer(server, token, bed["stream"]) for _ in range(SOCKETS - 1)),
-        ]
-        peers = [await stack.enter_async_context(peer) for peer in connecting]
-        endings = [asyncio.create_task(peer.ended()) for peer in peers]
+        staying = []
+        for number in range(viewers):
+            opening = viewer(server, tokens[number // 60], bed["stream"])
+            staying.append(asyncio.create_task((await stack.enter_async_context(opening)).stay()))
+        feed = await stack.enter_async_context(device(server, bed["token"]))
+        staying.append(asyncio.create_task(feed.ended()))
         began = time.monotonic()
         server.terminate()
         status = await asyncio.to_thread(server.wait)
         took_s = time.monotonic() - began
-        return await asyncio.gather(*endings), status, took_s
+        return await asyncio.gather(*staying), status, took_s
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 async def test_sigterm_says_goodbye_to_every_socket(request: pytest.FixtureRequest, kind: str) -> None:
     start: StartServer = request.getfixturevalue(kind)
     server = start()
-    endings, status, took_s = await _stopped_with_sockets(server)
+    endings, status, took_s = await _stopped_with_sockets(server, SOCKETS - 1)
     assert len(endings) == SOCKETS
     if kind == "daphne":
         assert status == 0
@@ -67,6 +68,33 @@ async def test_sigterm_says_goodbye_to_every_socket(request: pytest.FixtureReque
         assert {ending.code for ending in endings} <= {CloseCode.GOING_AWAY, 1012}
     assert took_s < STOP_S
     assert "Traceback" not in server.log, server.log[-4000:]
+
+
+@pytest.mark.nightly
+async def test_sigterm_with_500_sockets(daphne: StartServer) -> None:
+    endings, status, took_s = await _stopped_with_sockets(daphne(), 499)
+    assert status == 0
+    assert [ending.code for ending in endings] == 500 * [CloseCode.GOING_AWAY]
+    assert took_s < STOP_S
+
+
+async def test_what_is_critical_leaves_before_the_close(daphne: StartServer) -> None:
+    server = daphne()
+    wanted = [f"nobody{n}" for n in range(640)]  # 28 kB of denials: without acks the window takes 12 of them
+    with Shell(server) as shell:
+        token = shell.run("employ", "nurse", "Ward a")
+        async with viewer(server, token) as nurse:
+            for number in range(10):
+                await nurse.say({"type": "subscribe", "streams": wanted[64 * number : 64 * number + 64]})
+                while (await shell.do("audited", "stream.subscribe")).result <= number:
+                    pass
+            async with viewer(server, token):  # by now the last denial is queued
+                server.terminate()
+            ending = await nurse.ended()
+    assert ending.code == CloseCode.GOING_AWAY
+    denied = [item["stream"] for item in nurse.heard if item["type"] == "denied"]
+    assert sorted(denied) == sorted(wanted)
+    assert await asyncio.to_thread(server.wait) == 0
 
 
 @pytest.mark.parametrize("kind", [DaphneServer, UvicornServer])

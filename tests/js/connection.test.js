@@ -42,6 +42,7 @@ class Bench {
   now = 10;
   /** @type {FakeSocket[]} */ sockets = [];
   /** @type {any[]} */ heard = [];
+  /** @type {any[]} what the page has of its streams */ held = [];
   phases = /** @type {string[]} */ ([]);
   connection = new Connection(
     () => {
@@ -53,6 +54,7 @@ class Bench {
       message: (message) => this.heard.push(message),
       samples: () => {},
       welcomed: () => {},
+      resumes: (streams) => streams.flatMap((stream) => this.held.filter((resume) => resume.stream === stream)),
       changed: () => this.phases.push(this.connection.phase),
     },
     { now: () => this.now, random: () => 0.5 },
@@ -314,4 +316,32 @@ test("silence is counted from what came last, and is endless without a connectio
   assert.equal(bench.connection.silentS, 0);
   bench.lose(1006);
   assert.equal(bench.connection.silentS, Infinity);
+});
+
+const HELD = { stream: "a", epoch: 3, next_sample: 500, newest_s: 64 };
+
+test("what is held of the streams is said behind each subscribe, and once a connection", () => {
+  const bench = new Bench();
+  bench.held = [HELD, { ...HELD, stream: "b" }];
+  bench.connection.subscribe(["a"], null);
+  bench.online();
+  const types = () => bench.socket.sent.map((message) => message.type);
+  assert.deepEqual(types(), ["hello", "time", "subscribe", "resume"]);
+  assert.deepEqual(bench.socket.of("resume"), [{ type: "resume", ...HELD }]);
+  bench.connection.subscribe(["a", "b"], null);
+  assert.deepEqual(bench.socket.of("resume").map((message) => message.stream), ["a", "b"]);
+  bench.lose(1006);
+  bench.pass(1);
+  bench.socket.onopen?.({});
+  bench.receive(WELCOME);
+  assert.deepEqual(bench.socket.of("resume").map((message) => message.stream), ["a", "b"]);
+});
+
+test("nothing is asked for without a connection", () => {
+  const bench = new Bench();
+  bench.connection.resume(HELD);
+  bench.online();
+  assert.equal(bench.socket.of("resume").length, 0);
+  bench.connection.resume({ ...HELD, to: 700 });
+  assert.equal(bench.socket.of("resume")[0].to, 700);
 });

@@ -408,3 +408,27 @@ test("the trend's right edge is now, also when no rate came for a while", () => 
   for (const second of [0, 1, 2]) trend.set(second, 100);
   assert.equal(linePath(trend, 10, 11, 50, 150), "M0.0 50.0L100.0 50.0L200.0 50.0");
 });
+
+test("a page says what it has, and what it lacks while the network is good", () => {
+  const { feeds, feed } = page();
+  assert.deepEqual(feeds.resumes(["a", "nobody"]), [{ stream: "a", epoch: 1, next_sample: 25, newest_s: 64 }]);
+  feeds.write(samples(100), 1.5);
+  feeds.hear({ type: "gap", stream: "a", epoch: 1, from: 25, to: 100, reason: "expired", recoverable: true }, 1.5);
+  feeds.hear({ type: "gap", stream: "a", epoch: 0, from: 25, to: 100, reason: "away", recoverable: false }, 1.5);
+  assert.equal(feed.gaps.reasonAt(50), "expired");
+  assert.deepEqual(feeds.asks(["a"], 9), []);
+  const stats = { rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, queued: {}, dropped: 0, expired: 0 };
+  feeds.hear({ type: "stats", ...stats, condition: "good", rendition: "lossless", reason: "steady" }, 9);
+  assert.deepEqual(feeds.asks(["a"], 9), [{ stream: "a", epoch: 1, next_sample: 25, to: 100 }]);
+  assert.deepEqual(feeds.asks(["a"], 10), []);
+});
+
+test("samples of an epoch that has passed have no place, and do not end the present one", () => {
+  const { feeds, feed } = page();
+  feeds.hear(info({ alias: 9, epoch: 2 }), 2);
+  feeds.write({ ...samples(0), alias: 9 }, 2);
+  feeds.hear(info({ alias: 12, epoch: 1 }), 2.1);
+  feeds.write({ ...samples(25, true), alias: 12 }, 2.2);
+  assert.equal(feed.info?.epoch, 2);
+  assert.deepEqual(feed.ring?.spans(), [[0, 25]]);
+});

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { RoundTrips, isOutdated, overloadNote, reasonText, troubleOf } from "../../static/js/ui/network.js";
+import { RoundTrips, isOutdated, layerText, overloadNote, reasonText, troubleOf } from "../../static/js/ui/network.js";
 
 /** @param {string} phase @param {number} since @param {number} silentS */
 const connection = (phase, since, silentS) => /** @type {any} */ ({ phase, since, silentS });
@@ -71,4 +71,9 @@ test("figures that know only better renditions than one that is shown are of bef
     }
   }
   assert.equal(isOutdated({ rendition: "lossless" }, undefined), false);
+});
+
+test("says that beds may stand still only while the server's processes do not reach each other", () => {
+  assert.match(layerText("away"), /some beds may stand still$/);
+  for (const layer of ["ok", "new", undefined]) assert.equal(layerText(layer), "");
 });

@@ -162,7 +162,7 @@ def test_details_are_laid_out_as_the_dicts(viewer: Client) -> None:
         buffer_utilization=0.25,
         sent_messages=9500,
         dropped_messages=50,
-        detail={"adaptive": {"network_condition": "good"}},
+        detail={"adaptive": {"network_condition": "good"}, "history": {"lost_chunks": 17}},
     )
     html = body(viewer, f"{LIST}{row}/change/")
     for title in (
@@ -171,9 +171,19 @@ def test_details_are_laid_out_as_the_dicts(viewer: Client) -> None:
         "Backpressure: performance",
         "Backpressure: state",
         "Adaptive",
+        "History",
     ):
         assert title in html
-    for text in ("78.5 %", "8.20 ms", "15.7 MB", "25.0 %", "9500", "network_condition", "80.0 %"):
+    for text in (
+        "78.5 %",
+        "8.20 ms",
+        "15.7 MB",
+        "25.0 %",
+        "9500",
+        "network_condition",
+        "lost_chunks",
+        "80.0 %",
+    ):
         assert text in html
 
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+from django.core.management import call_command
 
 from streaming.store import audit
+from streaming.store.routing import HISTORY
+from tests.store import histories
 from tests.store.people import Hospital, hospital
+
+if TYPE_CHECKING:
+    from pytest_django import DjangoDbBlocker
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +29,38 @@ def fresh_chain(monkeypatch: pytest.MonkeyPatch) -> None:
 def place(db: None) -> Hospital:
     """Two wards with patients and staff."""
     return hospital()
+
+
+@pytest.fixture(scope="session")
+def history_template(django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated history in a file."""
+    with django_db_blocker.unblock():
+        return histories.make_template(tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture(scope="session")
+def history_postgres(django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated history in PostgreSQL, which the tests share."""
+    url: str = request.getfixturevalue("postgres").database()
+    with django_db_blocker.unblock(), histories.history_at(histories.settings_of(url)):
+        call_command("migrate", "streaming", database=HISTORY, verbosity=0)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def history_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty, migrated history."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("history_postgres"))
+    return histories.copy_of(request.getfixturevalue("history_template"), tmp_path)
+
+
+@pytest.fixture
+def history_db(django_db_blocker: DjangoDbBlocker, history_url: str) -> Iterator[str]:
+    """The alias `history` names a database of its own: once SQLite, once PostgreSQL."""
+    with (
+        django_db_blocker.unblock(),
+        histories.history_at(histories.settings_of(history_url)),
+    ):
+        yield history_url
+        histories.empty()

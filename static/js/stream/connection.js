@@ -17,11 +17,14 @@ const STABLE_S = 5; // a connection that lived this long starts the back-off ane
 /** @typedef {import("./decode.js").Message} Message */
 /** @typedef {import("./decode.js").Samples} Samples */
 
+/** @typedef {{stream: string, epoch: number, next_sample: number, to?: number, newest_s?: number}} Resume */
+
 /**
  * @typedef {object} Handlers
  * @property {(message: Message, now: number) => void} message every JSON message except welcome, time and bye
  * @property {(samples: Samples, now: number) => void} samples
  * @property {() => void} welcomed a new connection knows nothing yet: aliases of the last one are void
+ * @property {(streams: string[]) => Resume[]} resumes what is held of streams that were just subscribed to
  * @property {() => void} changed the phase changed
  */
 
@@ -112,8 +115,31 @@ export class Connection {
    */
   subscribe(streams, focus) {
     if (this.#wanted && this.#wanted.focus === focus && sameList(this.#wanted.streams, streams)) return;
+    const before = this.#wanted?.streams ?? [];
     this.#wanted = { streams, focus };
-    if (this.#acks) this.#send({ type: "subscribe", ...this.#wanted });
+    if (this.#acks) this.#follow(streams.filter((stream) => !before.includes(stream)));
+  }
+
+  /** The streams that were asked for last. */
+  get streams() {
+    return this.#wanted?.streams ?? [];
+  }
+
+  /**
+   * Ask for samples that are missing.
+   * @param {Resume} resume
+   */
+  resume(resume) {
+    if (this.#acks) this.#send({ type: "resume", ...resume });
+  }
+
+  /**
+   * Say what is wanted, and what is held of those streams that are new to this connection.
+   * @param {string[]} streams
+   */
+  #follow(streams) {
+    this.#send({ type: "subscribe", ...this.#wanted });
+    for (const resume of this.#handlers.resumes(streams)) this.resume(resume);
   }
 
   /** Acks, time questions, deadlines, and the next attempt when it is due. */
@@ -170,7 +196,7 @@ export class Connection {
         this.#enter("online");
         this.#handlers.welcomed();
         this.#send({ type: "time", t0: now });
-        if (this.#wanted) this.#send({ type: "subscribe", ...this.#wanted });
+        if (this.#wanted) this.#follow(this.#wanted.streams);
         return;
       case "cadence":
         this.#acks?.change(message);

@@ -2,8 +2,9 @@
 /** One stream as the page knows it: who it is, its samples, its numbers, and how fresh they are. */
 
 import { Playout } from "../ecg/playout.js";
-import { SampleRing } from "../ecg/ring.js";
+import { KEPT_S, SampleRing } from "../ecg/ring.js";
 import { freshness } from "./freshness.js";
+import { Gaps } from "./gaps.js";
 import { NUMBERS_ONLY, formatOf } from "./rendition.js";
 import { HeartRateTrend } from "./trend.js";
 
@@ -11,6 +12,7 @@ import { HeartRateTrend } from "./trend.js";
 /** @typedef {import("./messages.js").Stream} StreamInfo */
 /** @typedef {import("./rendition.js").Format} Format */
 
+const PASSED = -1; // no generation has this number
 const OFF_CHANGES = 64; // of one lead: a loose electrode must not fill the memory
 const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
 
@@ -26,6 +28,7 @@ export class Feed {
   revision = 0;
   /** Index up to which the trace is due, advanced once per animation frame. */
   position = 0;
+  gaps = new Gaps();
   /** @type {Map<string, number>} leads that are off now, and since which second */
   leadsOff = new Map();
   /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
@@ -79,13 +82,15 @@ export class Feed {
   }
 
   /**
-   * The server said what an alias of the stream means. A new epoch, or other leads, starts an empty ring.
+   * The server said what an alias of the stream means. A new epoch, or other leads, starts an empty ring; frames
+   * of an epoch that has passed have no place any more.
    * @param {StreamInfo} info
    * @param {number} now
    * @returns {Format} to be handed in with the frames under that alias
    */
   describe(info, now) {
     const before = this.info;
+    if (before && info.epoch < before.epoch) return formatOf(info, PASSED);
     this.info = info;
     if (!before || before.epoch !== info.epoch || !sameSource(before, info)) this.#begin(info, now);
     const format = formatOf(info, this.generation);
@@ -100,6 +105,7 @@ export class Feed {
   #begin(info, now) {
     this.ring = new SampleRing(info.all_leads.length, info.rate_hz);
     this.playout = new Playout(info.rate_hz);
+    this.gaps = new Gaps();
     this.format = null;
     this.position = 0;
     this.generation++;
@@ -128,6 +134,41 @@ export class Feed {
     playout.arrive(from, first + (count - 1) * format.factor + 1, now);
     this.format = format;
     return true;
+  }
+
+  /**
+   * What this page has of the stream, for a server that does not know; null when it has nothing.
+   * @returns {{stream: string, epoch: number, next_sample: number, newest_s: number} | null}
+   */
+  resume() {
+    if (!this.info || !this.ring || this.ring.stop === 0) return null;
+    return { stream: this.id, epoch: this.info.epoch, next_sample: this.ring.stop, newest_s: KEPT_S };
+  }
+
+  /**
+   * What to ask for of what is missing, now that the network is good.
+   * @param {number} now
+   */
+  asks(now) {
+    const { info, ring } = this;
+    if (!info || !ring) return [];
+    const first = ring.stop - Math.ceil(KEPT_S * info.rate_hz);
+    return this.gaps.wanted(ring, first, now).map(([next_sample, to]) => ({
+      stream: this.id,
+      epoch: info.epoch,
+      next_sample,
+      to,
+    }));
+  }
+
+  /**
+   * @param {import("./messages.js").Gap} gap
+   * @param {number} now
+   */
+  hearGap(gap, now) {
+    if (!this.info || gap.epoch !== this.info.epoch) return;
+    this.gaps.hear(gap, now);
+    if (gap.from < this.position) this.revision++;
   }
 
   /** @param {number} now */

@@ -6,6 +6,8 @@ import { Feed } from "./feed.js";
 /** @typedef {import("./messages.js").ServerMessage} Message */
 /** @typedef {import("./decode.js").Samples} Samples */
 
+/** Networks that have room for what is late. */
+const GOOD = new Set(["excellent", "good"]);
 /** Reasons of decisions that changed nothing. */
 const UNCHANGED = new Set(["steady", "quiet"]);
 
@@ -37,6 +39,25 @@ export class Feeds {
     this.denied.clear();
     this.stats = null;
     this.reason = null;
+    for (const feed of this.inOrder) feed.gaps.forgetConnection();
+  }
+
+  /**
+   * What the page has of these streams, for a connection that does not know.
+   * @param {string[]} streams
+   */
+  resumes(streams) {
+    return streams.flatMap((id) => this.#byId.get(id)?.resume() ?? []);
+  }
+
+  /**
+   * What is missing of these streams and is to be asked for now: nothing while the network is not good.
+   * @param {string[]} streams
+   * @param {number} now
+   */
+  asks(streams, now) {
+    if (!GOOD.has(this.stats?.condition ?? "")) return [];
+    return streams.flatMap((id) => this.#byId.get(id)?.asks(now) ?? []);
   }
 
   /**
@@ -59,6 +80,9 @@ export class Feeds {
         return false;
       case "quality":
         this.#byId.get(message.stream)?.setQuality(message, now);
+        return false;
+      case "gap":
+        this.#byId.get(message.stream)?.hearGap(message, now);
         return false;
       case "denied":
         this.denied.add(message.stream);

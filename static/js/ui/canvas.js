@@ -42,14 +42,15 @@ export function hatchOf(pen, colour, ratio) {
 }
 
 /**
- * Samples that are not there: hatched between two edges, with the length once its end is known.
+ * Samples that are not there: hatched between two edges, with the length once its end is known, and why in words
+ * where there is room for them.
  * @param {CanvasRenderingContext2D} pen over empty paper
- * @param {{left: number, right: number, closed: boolean, seconds: number}} gap in pixels of this canvas
+ * @param {{left: number, right: number, closed: boolean, seconds: number, why: string}} gap in pixels of this canvas
  * @param {CanvasPattern | string} hatch
  * @param {import("./palette.js").Palette} palette
  * @param {number} ratio
  */
-export function paintGap(pen, { left, right, closed, seconds }, hatch, palette, ratio) {
+export function paintGap(pen, { left, right, closed, seconds, why }, hatch, palette, ratio) {
   const { width, height } = pen.canvas;
   const line = Math.max(1, Math.round(ratio));
   pen.fillStyle = hatch;
@@ -60,10 +61,13 @@ export function paintGap(pen, { left, right, closed, seconds }, hatch, palette, 
   pen.fillRect(Math.round(right) - line, 0, line, height);
   const from = Math.max(left, 0);
   const to = Math.min(right, width);
-  const text = `gap ${seconds < 10 ? `${seconds.toFixed(1)} s` : durationText(seconds)}`;
+  const short = `gap ${seconds < 10 ? `${seconds.toFixed(1)} s` : durationText(seconds)}`;
   pen.font = `600 ${LABEL_PX * ratio}px ${palette.font}`;
-  const wide = pen.measureText(text).width + 8 * ratio;
-  if (wide > to - from - 2 * ratio) return;
+  const widthOf = (/** @type {string} */ label) => pen.measureText(label).width + 8 * ratio;
+  const fits = (/** @type {string} */ label) => widthOf(label) <= to - from - 2 * ratio;
+  const text = [why ? `${short}: ${why}` : short, short].find(fits);
+  if (text === undefined) return;
+  const wide = widthOf(text);
   const middle = (from + to) / 2;
   const base = height - 14 * ratio;
   pen.fillStyle = palette.surface;

@@ -31,6 +31,7 @@ export class NetworkPanel {
       word: part("rendition-word"),
       condition: part("condition"),
       reason: part("reason"),
+      layer: part("layer"),
       rtt: part("rtt"),
       goodput: part("goodput"),
       window: part("window"),
@@ -63,6 +64,7 @@ export class NetworkPanel {
     const condition = told ? `Network ${told.condition}, as the server sees it` : "Waiting for the server's figures";
     write(parts.condition, trouble?.note ?? busy ?? condition);
     write(parts.reason, told ? reasonText(this.#feeds.reason) : "");
+    write(parts.layer, layerText(stats?.layer));
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
     write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
     write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
@@ -122,6 +124,14 @@ export function overloadNote(stats) {
     default:
       return "The server has too much to do: less is sent than the network carries. Numbers and alarms stay";
   }
+}
+
+/**
+ * What it means for this viewer that the server's processes do not reach each other; empty while they do.
+ * @param {string | undefined} layer
+ */
+export function layerText(layer) {
+  return layer === "away" ? "The server's processes do not reach each other: some beds may stand still" : "";
 }
 
 /**

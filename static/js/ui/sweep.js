@@ -3,6 +3,7 @@
 
 import { Placement } from "../ecg/placement.js";
 import { addTrace, markBeyond } from "../ecg/trace.js";
+import { gapText } from "../stream/gaps.js";
 import { hatchOf, paintBreak, paintGap, penOf } from "./canvas.js";
 import { mark } from "./dom.js";
 import { PULSE_ROOM_MM, drawGrid } from "./grid.js";
@@ -327,7 +328,8 @@ export class Sweep {
       const next = ring.absentEnd(i, stop);
       const left = playout.timeOf(first - 1) * second - offset;
       const right = playout.timeOf(next) * second - offset;
-      const gap = { left, right, closed: next < stop, seconds: (next - first) / playout.rateHz };
+      const why = gapText(this.#feed.gaps.reasonAt(first));
+      const gap = { left, right, closed: next < stop, seconds: (next - first) / playout.rateHz, why };
       paintGap(pen, gap, this.#hatch, this.#palette, ratio);
       i = next;
     }

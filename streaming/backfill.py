@@ -1,0 +1,224 @@
+"""What one viewer is still to be sent late: found a page ahead, and made when there is room for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from streaming.channel import clip
+from streaming.core.bundle import WaveFrame
+from streaming.core.items import Item, Span
+from streaming.core.messages import GapReason
+from streaming.core.ring import NOTHING, Page
+from streaming.core.search import Part, Search
+from streaming.core.streams import StreamInfo
+from streaming.core.tally import GroupTally
+from streaming.exceptions import ProtocolError
+from streaming.room import Room
+from streaming.sources import FrameSource
+from streaming.subscriber import Subscriber, lost_item
+
+logger = logging.getLogger(__name__)
+
+PREFETCHED_BYTES = 64 * 1024
+PAGE_BYTES = 16 * 1024
+"""What is read of one stream at a time: patients take turns."""
+MAX_SPANS = 512
+"""A viewer of 64 streams may ask for eight spans of each."""
+
+
+@dataclass(slots=True, eq=False)
+class _Fill:
+    """One span that a viewer lacks, and what is found of it, newest first."""
+
+    room: Room
+    span: Span
+    reason: GapReason
+    search: Search
+    ready: deque[tuple[StreamInfo, WaveFrame]] = field(default_factory=deque)
+    ended: bool = False
+
+
+class Backfill:
+    """Fills what one viewer lacks, streams in turn and each newest first; what nobody has becomes a GAP.
+
+    `pull` is the viewer's writer asking for a piece; it never waits. `may_send` says whether the process has
+    anything to spare for what is late.
+    """
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        sources: Sequence[FrameSource],
+        *,
+        clock: Callable[[], float],
+        may_send: Callable[[], bool],
+    ) -> None:
+        self._subscriber = subscriber
+        self._sources = sources
+        self._clock = clock
+        self._may_send = may_send
+        self._fills: dict[str, deque[_Fill]] = {}
+        """By stream, in the order of their turns."""
+        self._ready_bytes = 0
+        self._made: deque[tuple[Item, GroupTally]] = deque()
+        self._fetching: asyncio.Task[None] | None = None
+        subscriber.handler.pull_from(self.pull)
+
+    @property
+    def spans(self) -> int:
+        """How many spans are not yet filled."""
+        return sum(len(fills) for fills in self._fills.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no more of them."""
+        return self.spans >= MAX_SPANS
+
+    def add(self, room: Room, span: Span, reason: GapReason) -> None:
+        """Fill `span`, which the viewer knows to be missing, in the end perhaps by a GAP of `reason`."""
+        fill = _Fill(room, span, reason, Search(span.first, span.stop, len(self._sources)))
+        self._fills.setdefault(room.stream, deque()).append(fill)
+        self._fetch_soon()
+
+    def forget(self, stream: str) -> None:
+        """The viewer no longer watches the stream."""
+        for fill in self._fills.pop(stream, ()):
+            fill.ended = True
+            self._ready_bytes -= sum(len(frame.payload) for _, frame in fill.ready)
+
+    def close(self) -> asyncio.Task[None] | None:
+        """Give up what is not sent; the task that ends, where there is one."""
+        for stream in list(self._fills):
+            self.forget(stream)
+        self._made.clear()
+        if self._fetching is not None:
+            self._fetching.cancel()
+        return self._fetching
+
+    def pull(self, limit_bytes: int) -> list[Item]:
+        """What leaves next: at most the limit, but one item if there is any.
+
+        Nothing also when it has to be said first what an alias stands for: that is queued then.
+        """
+        taken: list[Item] = []
+        spent = 0
+        while self._made or (self._may_send() and self._make()):
+            if not self._made:
+                continue
+            item, tally = self._made[0]
+            spent += item.size_bytes
+            if taken and spent > limit_bytes:
+                break
+            del self._made[0]
+            tally.offered += 1
+            taken.append(item)
+        if self._ready_bytes < PREFETCHED_BYTES // 2:
+            self._fetch_soon()
+        return taken
+
+    def _make(self) -> bool:
+        """Make items of the next frames, of the stream whose turn it is; False when none may leave now."""
+        for stream in list(self._fills):
+            fills = self._fills[stream]
+            room = fills[0].room
+            frame_s = room.late_frame_s(self._subscriber)
+            fill = next((fill for fill in fills if fill.ready), None)
+            self._fills[stream] = self._fills.pop(stream)  # behind the others
+            if frame_s is None or fill is None:
+                continue
+            info, frames = self._run(fill, frame_s)
+            try:
+                announcement, items = room.late(self._subscriber, info, frames, self._clock())
+            except (LookupError, ProtocolError):
+                self._lose(fill, frames[0].first, frames[-1].first + frames[-1].count)
+                self._tidy(stream)
+                return True
+            self._made += [(item, announcement.tally) for item in items]
+            self._tidy(stream)
+            return self._subscriber.knows(announcement)
+        return False
+
+    def _run(self, fill: _Fill, frame_s: float) -> tuple[StreamInfo, list[WaveFrame]]:
+        """The newest frames that are ready and continue each other, of this much signal, oldest first."""
+        info, newest = self._take(fill)
+        frames = [newest]
+        while fill.ready and newest.first + newest.count - frames[0].first < frame_s * info.rate_hz:
+            other, frame = fill.ready[0]
+            if other is not info or frame.first + frame.count != frames[0].first:
+                break
+            frames.insert(0, self._take(fill)[1])
+        return info, frames
+
+    def _take(self, fill: _Fill) -> tuple[StreamInfo, WaveFrame]:
+        info, frame = fill.ready.popleft()
+        self._ready_bytes -= len(frame.payload)
+        return info, frame
+
+    def _tidy(self, stream: str) -> None:
+        """Let go of what is filled."""
+        fills = self._fills[stream]
+        while fills and fills[0].search.next is None and not fills[0].ready:
+            fills.popleft().ended = True
+        if not fills:
+            del self._fills[stream]
+
+    def _fetch_soon(self) -> None:
+        if self._fetching is None and self._next_search() is not None:
+            self._fetching = asyncio.create_task(self._fetch(), name="vital-backfill")
+
+    def _next_search(self) -> _Fill | None:
+        """What to look for next: of the stream that has the least ready."""
+        if self._ready_bytes >= PREFETCHED_BYTES:
+            return None
+        searched = [
+            (sum(len(fill.ready) for fill in fills), fill)
+            for fills in self._fills.values()
+            if (fill := next((fill for fill in fills if fill.search.next is not None), None)) is not None
+        ]
+        return min(searched, key=lambda counted: counted[0])[1] if searched else None
+
+    async def _fetch(self) -> None:
+        try:
+            while (fill := self._next_search()) is not None:
+                part = fill.search.next
+                assert part is not None, "what has nothing left to search is not chosen"
+                page = await self._read(fill.span, part)
+                if not fill.ended:
+                    self._found(fill, part, page)
+        finally:
+            self._fetching = None
+
+    async def _read(self, span: Span, part: Part) -> Page:
+        source = self._sources[part.source]
+        try:
+            return await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
+        except Exception:  # a source that fails has nothing; the next one may
+            logger.exception("%s failed to read stream %s, going on", type(source).__name__, span.stream)
+            return NOTHING
+
+    def _found(self, fill: _Fill, part: Part, page: Page) -> None:
+        stop = part.stop
+        spans: list[tuple[int, int]] = []
+        for frame in page.frames:
+            kept = clip(frame, part.first, stop)
+            if kept is None or page.info is None:
+                continue
+            stop = kept.first
+            spans.append((kept.first, kept.first + kept.count))
+            fill.ready.append((page.info, kept))
+            self._ready_bytes += len(kept.payload)
+        for first, end in fill.search.found(spans, more=page.next is not None):
+            self._lose(fill, first, end)
+        if spans:
+            self._subscriber.handler.wake_to_pull()
+        else:
+            self._tidy(fill.span.stream)
+
+    def _lose(self, fill: _Fill, first: int, stop: int) -> None:
+        """Nobody has these samples, or nobody can read them."""
+        span = Span(fill.span.stream, fill.span.epoch, first, stop)
+        self._subscriber.say(lost_item(span, fill.reason, self._clock()), fill.room.group)

@@ -1,0 +1,38 @@
+"""How many viewers may come in a second, and when the others are to come again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streaming.core.token_bucket import TokenBucket
+
+if TYPE_CHECKING:
+    import random
+
+PER_S = 100.0
+BURST = 200.0
+"""A process takes a tenth of a second for the sign-ins of ten; a ward of 200 comes back at once."""
+_JITTER_S = 0.5
+_LONGEST_S = 60.0
+
+
+class Admission:
+    """A token for each viewer; those who find none are told of a time of their own, so that they come spread.
+
+    Pure: time comes as `now`, and the jitter from `rng`.
+    """
+
+    def __init__(self, *, now: float, rng: random.Random, per_s: float = PER_S, burst: float = BURST) -> None:
+        self._bucket = TokenBucket(per_s, burst, now)
+        self._rng = rng
+        self._per_s = per_s
+        self._promised_until = now
+        self.refused = 0
+
+    def retry_after_s(self, now: float) -> float | None:
+        """None for who may come in; else the seconds after which there is a place."""
+        if self._bucket.take(1.0, now):
+            return None
+        self.refused += 1
+        self._promised_until = min(max(self._promised_until, now) + 1 / self._per_s, now + _LONGEST_S)
+        return self._promised_until - now + self._rng.uniform(0.0, _JITTER_S)

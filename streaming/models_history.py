@@ -1,0 +1,64 @@
+"""The rows of the history: encoded samples in chunks, and the spans of them that must stay.
+
+They lie in a database of their own (`store/routing.py`): a stream is a text here, not a foreign key.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+
+class HistoryChunk(models.Model):
+    """Contiguous samples of one epoch, `first` to `stop` (exclusive), about five seconds of them."""
+
+    stream = models.CharField(max_length=64)
+    epoch = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    stop = models.BigIntegerField()
+    began_at = models.DateTimeField(help_text="When sample `first` was taken, as far as known.")
+    ended_at = models.DateTimeField(help_text="When sample `stop` was taken, as far as known.")
+    size_bytes = models.PositiveIntegerField()
+    frames = models.BinaryField(help_text="As streaming.core.chunks.unpack reads them.")
+
+    class Meta:
+        verbose_name = "history chunk"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # Also the index of every read. A chunk that is written twice is one chunk.
+            models.UniqueConstraint(fields=["stream", "epoch", "first", "stop"], name="history_chunk_once"),
+            models.CheckConstraint(condition=Q(first__lt=F("stop")), name="history_chunk_has_samples"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            # Sizes and times come from the indexes alone: the row itself has the blob between its pages.
+            models.Index(fields=["began_at", "size_bytes"], name="history_by_time"),
+            models.Index(
+                fields=["stream", "began_at", "ended_at", "size_bytes"], name="history_by_stream_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream}/{self.epoch}:{self.first}-{self.stop}"
+
+
+class HistoryPin(models.Model):
+    """A span that is kept longer than the rest, also what of it comes later."""
+
+    stream = models.CharField(max_length=64)
+    epoch = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    stop = models.BigIntegerField()
+    reason = models.CharField(max_length=80)
+    until = models.DateTimeField(db_index=True)
+    made_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "history pin"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["stream", "epoch", "first"], name="history_pin_by_span")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream}/{self.epoch}:{self.first}-{self.stop} {self.reason}"

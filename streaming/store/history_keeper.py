@@ -1,0 +1,68 @@
+"""The history as the event loop uses it: written, pruned and audited on a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from streaming.core.chunks import Chunk
+from streaming.exceptions import HistoryAwayError
+from streaming.store import audit, history, history_limits
+from streaming.store.history_limits import Limits, Removed
+from streaming.store.own_thread import DatabaseThread
+from streaming.store.routing import HISTORY
+
+ACTOR = "system:history"
+
+
+class HistoryKeeper:
+    """One per process; it is a `recorder.ChunkStore`. The owner calls `close`."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits.of_settings()
+        self._thread = DatabaseThread(HISTORY, name="vital-history")
+
+    async def write(self, chunks: Sequence[Chunk]) -> None:
+        """Store them in one transaction. Raises HistoryAwayError when another attempt may succeed."""
+        try:
+            await self._thread.run(partial(history.write, chunks))
+        except (OperationalError, InterfaceError) as error:
+            raise HistoryAwayError(f"{error} ({type(error).__name__})".replace("\n", " ")) from error
+
+    async def prune(self) -> Removed:
+        """Delete what the limits give up, in steps between which chunks are written, and record what it was.
+
+        Raises django.db.Error; what was deleted until then is recorded all the same.
+        """
+        steps = history_limits.prune(self._limits, now=timezone.now())
+        removed = Removed()
+        try:
+            while (step := await self._thread.run(lambda: next(steps, None))) is not None:
+                removed += step
+        finally:
+            if removed:
+                await database_sync_to_async(record_prune)(ACTOR, removed)
+        return removed
+
+    def close(self) -> None:
+        """End the thread, after what it was given; returns at once."""
+        self._thread.close()
+
+
+def record_prune(actor: str, removed: Removed) -> None:
+    """The audit entry of what the limits gave up."""
+    _record(actor, "history.prune", "history", removed)
+
+
+def record_deletion(actor: str, target: str, removed: Removed, **asked: str) -> None:
+    """The audit entry of what somebody had deleted: of which stream or patient, and what was asked for."""
+    _record(actor, "history.delete", target, removed, **asked)
+
+
+def _record(actor: str, action: str, target: str, removed: Removed, **detail: str) -> None:
+    counts = {"chunks": removed.chunks, "bytes": removed.size_bytes, "pins": removed.pins}
+    audit.record(actor, action, target, "done", **counts, **detail)

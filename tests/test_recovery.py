@@ -1,0 +1,94 @@
+"""What bounds the samples that are sent late, and what holds them back."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from streaming.backfill import MAX_SPANS, PREFETCHED_BYTES
+from streaming.core.bundle import Bundle, WaveFrame
+from streaming.core.frames import FrameKind
+from streaming.core.messages import Resume
+from streaming.core.ring import Page
+from tests.fakes import virtual_time
+from tests.resuming import Client, World
+from tests.viewers import turns
+
+
+@virtual_time
+async def test_a_viewer_waits_for_so_many_spans_and_no_more() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    client = Client()
+    await at.run(here, 1.0)
+    await client.connect(here)
+    here.recovery.paused = True
+    for number in range(MAX_SPANS + 10):
+        here.resume(client.subscriber, Resume("a", 1, number % 200, number % 200 + 5))
+    assert (here.recovery.spans, here.recovery.is_full(client.subscriber)) == (MAX_SPANS, True)
+    await client.cut()
+    assert here.recovery.spans == 0
+    await at.aclose()
+
+
+@virtual_time
+async def test_little_is_read_ahead_of_what_is_sent() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    frames = tuple(WaveFrame(FrameKind.WAVEFORM, 25 * n, 25, b"x" * 4000) for n in range(100))
+    here.publish(Bundle(at.info, frames=frames))
+    client = Client()
+    await client.connect(here)
+    here.recovery.paused = True
+    here.resume(client.subscriber, Resume("a", 1, 0, 2500))
+    await turns(200)
+    ready = here.recovery._backfills[client.subscriber]._ready_bytes
+    assert PREFETCHED_BYTES // 2 < ready <= PREFETCHED_BYTES + 16 * 1024
+    client._read = 10**6  # these are no real payloads
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_a_source_that_fails_has_nothing_and_the_next_one_may(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
+            raise OSError("away")
+
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    here.recovery.sources.insert(0, Broken())
+    client = Client()
+    await at.run(here, 1.0)
+    await client.connect(here)
+    await at.run(here, 0.5)
+    with caplog.at_level(logging.ERROR):
+        here.resume(client.subscriber, Resume("a", 1, 0, 250))
+        await at.run(here, 0.5)
+    client.read()
+    assert client.epochs[1].had.overlap(0, 250) == [(0, 250)]
+    assert "Broken failed to read stream a" in caplog.text
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_samples_that_cannot_be_read_are_lost_to_who_is_sent_coarse_ones() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    here.publish(Bundle(at.info, frames=(WaveFrame(FrameKind.WAVEFORM, 0, 25, b"no payload"),)))
+    at.at = 25
+    client = Client()
+    await client.connect(here)
+    await at.run(here, 0.5)
+    here.resume(client.subscriber, Resume("a", 1, 5, 20))  # cutting it means reading it
+    await at.run(here, 0.5)
+    client.read()
+    assert list(client.epochs[1].lost) == [(5, 20)]
+    await client.cut()
+    await at.aclose()
