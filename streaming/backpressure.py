@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from streaming.core.config import BackpressureConfig
-from streaming.core.items import Drop, Item
+from streaming.core.items import LOST, Drop, DropReason, Item
 from streaming.core.lane import LaneState
 from streaming.core.metrics import BackpressureMetrics
 from streaming.core.network import SlidingRate
@@ -256,6 +256,10 @@ class BackpressureHandler:
             self.window.max_bytes = connection.max_window_bytes
             self.window.stall_s = connection.stall_s
 
+    def shed(self, sheds_from: MessagePriority | None) -> None:
+        """Refuse new messages of this priority and below, but control; None: refuse nothing for that."""
+        self._outbox.shed(sheds_from)
+
     def drop_group(self, group: str) -> list[Drop]:
         """Forget a group and all it has queued, without a word to `on_drops`."""
         self._profiles.pop(group, None) if group != DEFAULT_GROUP else None
@@ -275,8 +279,9 @@ class BackpressureHandler:
         now = self._clock()
         counts, window = self._outbox.counts(), self.window
         offered = sum(c.offered for c in counts)
-        expired = sum(c.expired for c in counts)
-        dropped = sum(c.dropped + c.quota + c.emergency for c in counts)
+        drops = {reason: sum(getattr(c, reason.value) for c in counts) for reason in LOST}
+        expired = drops[DropReason.EXPIRED]
+        dropped = sum(drops.values()) - expired
         lost = sum(self._lost_in_flight)
         if window:
             window.network.assess(now, waiting_s=window.waits_s(now))
@@ -297,6 +302,7 @@ class BackpressureHandler:
             drop_rate=(expired + dropped) / offered if offered else 0.0,
             messages_per_second=self._rate.per_second(now),
             queued=dict(zip(MessagePriority, self._outbox.queued(), strict=True)),
+            drops=drops,
             backpressure_active=self._outbox.backpressure_active,
             emergency_mode=self._outbox.emergency,
             paused=self.paused,

@@ -23,6 +23,7 @@ from django.http import parse_cookie
 from streaming.backfill import MAX_SPANS
 from streaming.core import messages
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
+from streaming.core.messages import CONNECTIONS_PER_PRINCIPAL
 from streaming.exceptions import (
     RETRY_AFTER_MS,
     AuthenticationError,
@@ -46,7 +47,6 @@ DEVICE_SILENCE_S = 60.0
 from its program. One that has nothing to send shows that it lives by asking for the time."""
 FRAMES_PER_TURN = 32
 """Others run at least every 10 ms, however many chunks come in one message."""
-CONNECTIONS_PER_PRINCIPAL = 64
 MAX_ROSTER = 2000
 """By ward and bed. Deflated they fit a frame of 64 KiB; nobody watches more."""
 MAX_REASON_BYTES = 123

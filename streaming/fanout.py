@@ -11,6 +11,7 @@ from itertools import chain
 from streaming.core.frames import encode_bundle, pack_json_frame
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
+from streaming.core.stages import Journey
 from streaming.core.window import ClassMessages
 from streaming.exceptions import CloseCode
 from streaming.subscriber import Announcement, Subscriber
@@ -53,6 +54,8 @@ class FanOut:
         self._left_at: dict[str, float] = {}
         """When a stream by itself last left at once."""
         self._timer: asyncio.TimerHandle | None = None
+        self.journey: Journey | None = None
+        """What is followed to its viewer next."""
 
     def add(self, announcement: Announcement, viewers: set[Subscriber], items: Sequence[Item]) -> None:
         """Hand what is sent under one alias to those who get it at the next tick: `viewers` is read then."""
@@ -67,7 +70,7 @@ class FanOut:
         elif load.is_alone and now - self._left_at.get(announcement.info.stream, -math.inf) >= ALONE_S:
             self._left_at[announcement.info.stream] = now
             del self._loads[announcement]
-            _hand_out([load], now)
+            self._hand_out([load], now)
         elif self._timer is None:
             self._due = max(now + self._gather_s, self._next_at)
             self._timer = asyncio.get_running_loop().call_later(self._due - now, self._tick)
@@ -98,33 +101,44 @@ class FanOut:
         due = began if self._timer is None else self._due
         self._timer = None
         loads, self._loads = self._loads, {}
-        _hand_out(loads.values(), began)
+        self._hand_out(loads.values(), began)
         cost_s = self._clock() - due
         self._next_at = began + min(max(self._tick_s, _DUTY * cost_s), SLOWEST_TICK_S)
 
+    def _hand_out(self, loads: Collection[Load], now: float) -> None:
+        """Give every viewer all that there is for it, made once for all who get the same."""
+        watched: dict[Subscriber, list[Load]] = {}
+        for load in loads:
+            for viewer in load.viewers:
+                if (seen := watched.get(viewer)) is None:
+                    watched[viewer] = [load]
+                else:
+                    seen.append(load)
+        batches: dict[tuple[Load, ...], Batch] = {}
+        for viewer, seen in watched.items():
+            together = tuple(seen)
+            try:
+                batch = batches.get(together)
+                if batch is None:
+                    batch = batches[together] = Batch(together)
+                if self.journey is None or viewer is not self.journey.viewer:
+                    batch.hand_to(viewer)
+                else:
+                    self._hand_followed(viewer, batch, self.journey)
+            except Exception:  # a fault of ours; the others must get theirs, and this one come again
+                logger.exception("a viewer could not be given what waits for it, going on")
+                viewer.cut(CloseCode.INTERNAL, "internal error")
+        for batch in batches.values():
+            batch.count(now)
 
-def _hand_out(loads: Collection[Load], now: float) -> None:
-    """Give every viewer all that there is for it, made once for all who get the same."""
-    watched: dict[Subscriber, list[Load]] = {}
-    for load in loads:
-        for viewer in load.viewers:
-            if (seen := watched.get(viewer)) is None:
-                watched[viewer] = [load]
-            else:
-                seen.append(load)
-    batches: dict[tuple[Load, ...], Batch] = {}
-    for viewer, seen in watched.items():
-        together = tuple(seen)
-        try:
-            batch = batches.get(together)
-            if batch is None:
-                batch = batches[together] = Batch(together)
-            batch.hand_to(viewer)
-        except Exception:  # a fault of ours; the others must get theirs, and this one come again
-            logger.exception("a viewer could not be given what waits for it, going on")
-            viewer.cut(CloseCode.INTERNAL, "internal error")
-    for batch in batches.values():
-        batch.count(now)
+    def _hand_followed(self, viewer: Subscriber, batch: Batch, journey: Journey) -> None:
+        """Note when what is followed is queued, and as which message it leaves where that is settled."""
+        journey.item = journey.find(item for item, _ in batch.entries())
+        if journey.item is not None:
+            self.journey, viewer.journey, journey.queued = None, journey, self._clock()
+        number = viewer.window.sent + 1
+        if batch.hand_to(viewer) and journey.item is not None:
+            journey.number = number
 
 
 class Load:
@@ -159,13 +173,14 @@ class Batch:
         """All of them, each stream's in its order."""
         return chain.from_iterable(load.items for load in self._loads)
 
-    def hand_to(self, viewer: Subscriber) -> None:
-        """As it is, or item by item."""
+    def hand_to(self, viewer: Subscriber) -> bool:
+        """As it is, or (False) item by item."""
         if viewer.take(self.message, self.classes, self.aliases):
             self.takers += 1
-        else:
-            for item, announcement in self.entries():
-                viewer.offer(item, announcement)
+            return True
+        for item, announcement in self.entries():
+            viewer.offer(item, announcement)
+        return False
 
     def count(self, now: float) -> None:
         """Tell the tallies of the streams what the takers were sent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from streaming.adaptive_compression import AdaptiveCompression
 from streaming.core.stats import GroupStats
@@ -30,6 +31,7 @@ def group_stats(
     now = clock()
     viewers, tallies = hub.viewers_by_group(), hub.tallies()
     groups = viewers.keys() | tallies.keys() | adaptive.keys()
+    process = _process(hub)
     control = adaptive.get(CONTROL_GROUP)
     if control is not None and not control.handler.get_compression_stats()["messages_processed"]:
         groups -= {CONTROL_GROUP}
@@ -41,10 +43,27 @@ def group_stats(
             adaptive.get(group),
             history.get(group),
             hub,
+            process,
             now,
         )
         for group in sorted(groups)
     ]
+
+
+def _process(hub: Hub) -> dict[str, Any]:
+    """What is the process's own, and so is in the figures of each of its groups."""
+    overload = hub.overload
+    return {
+        "overload": {
+            "state": overload.state.value,
+            "lag_ms": round(1000 * overload.lag_s, 1),
+            "queued_bytes": overload.queued_bytes,
+        },
+        "stages_ms": {
+            stage: [round(1000 * value, 2) for value in (took.p50_s, took.p95_s, took.p99_s)]
+            for stage, took in hub.stages().items()
+        },
+    }
 
 
 def _one(
@@ -54,6 +73,7 @@ def _one(
     adaptive: AdaptiveCompression | None,
     history: HistoryFigures | None,
     hub: Hub,
+    process: Mapping[str, Any],
     now: float,
 ) -> GroupStats:
     profile = hub.profiles.for_group(group).backpressure
@@ -82,6 +102,7 @@ def _one(
         average_latency_ms=waveform.get("average_latency_ms"),
         space_saved_mb=waveform.get("space_saved_mb", 0.0),
         detail={
+            **process,
             "dropped_by_reason": {reason.value: count for reason, count in tally.by_reason.items()},
             "offered_messages": tally.offered,
             "lost_messages": hub.link.lost_messages,

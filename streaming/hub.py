@@ -6,21 +6,26 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from streaming.aliases import Aliases
 from streaming.core.bundle import MESSAGE_TYPE, Bundle
+from streaming.core.diagnostics import HubStats
 from streaming.core.ladder import CHOOSE_S
 from streaming.core.messages import Resume
+from streaming.core.overload import Overload
 from streaming.core.profiles import ProfileSet
 from streaming.core.ring import Rings
+from streaming.core.stages import Percentiles
 from streaming.core.streams import group_of
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S, FanOut
 from streaming.lag import LoopLag
 from streaming.layer_link import LayerLink, LayerMessage
+from streaming.overload import OverloadWatch
+from streaming.probe import Probe
 from streaming.recovery import Recovery
 from streaming.room import Room
 from streaming.sources import FrameSource, LayerRings, LocalRings
@@ -76,6 +81,8 @@ class Hub:
         """The rooms that each viewer is in, by stream."""
         self._tallies: dict[str, GroupTally] = {}
         self._aliases = Aliases(self._evict)
+        self._overload = OverloadWatch()
+        self._probe = Probe()
         self._skewed: set[str] = set()
         self._restless: set[Subscriber] = set()
         """Those who watch other streams than when it was chosen what they are sent."""
@@ -113,6 +120,27 @@ class Hub:
         for subscriber in self._subscribers:
             subscriber.apply_profiles(profiles)
 
+    @property
+    def overload(self) -> Overload:
+        """Whether this process has more to do than it can."""
+        return self._overload.state
+
+    def stages(self) -> Mapping[str, Percentiles]:
+        """How long each stage of a message's way took in the last minutes, by its name, and `total`."""
+        self._probe.settle(now := self._clock())
+        return self._probe.times.summary(now)
+
+    def stats(self) -> HubStats:
+        """How the process and each of its viewers fare now; never waits."""
+        return HubStats(
+            overload=self.overload.state,
+            lag_s=self.overload.lag_s,
+            queued_bytes=sum(subscriber.handler.queued_bytes for subscriber in self._subscribers),
+            viewers=tuple(subscriber.stats() for subscriber in self._subscribers),
+            stages=self.stages(),
+            unfollowed=self._probe.times.lost,
+        )
+
     def viewers_by_group(self) -> dict[str, set[Subscriber]]:
         """Who watches each group that this process has joined."""
         return {room.group: room.viewers for room in self._rooms.values()}
@@ -133,6 +161,7 @@ class Hub:
     def add(self, subscriber: Subscriber) -> None:
         """A viewer has connected; it watches nothing yet."""
         self._subscribers[subscriber] = {}
+        subscriber.limit(self.overload)
 
     def remove(self, subscriber: Subscriber) -> None:
         """A viewer is gone: out of every room, and its aliases may be used again."""
@@ -191,11 +220,20 @@ class Hub:
     def publish(self, bundle: Bundle) -> None:
         """Take a bundle of a local device: to the viewers here at once, to other processes over the layer."""
         self.rings.take(bundle, self._clock(), own=True)
+        if bundle.frames and (now := self._clock()) >= self._probe.due:
+            self._follow(bundle, now)
         self._deliver(bundle)
         if not self.shared:
             return
         size_bytes = sum(len(frame.payload) for frame in bundle.frames)
         self.link.publish(bundle.info.group, bundle.to_message(self.process_id), size_bytes)
+
+    def _follow(self, bundle: Bundle, now: float) -> None:
+        """Let one message's way be timed."""
+        room, out = self._rooms.get(bundle.info.stream), self._fan_out
+        if room is not None and room.is_watched:
+            with _contained("following a message"):
+                out.journey = self._probe.begin(bundle, room.listeners(), now, pending=out.journey)
 
     def _on_layer_message(self, message: LayerMessage) -> None:
         if message.get("origin") == self.process_id:
@@ -257,6 +295,9 @@ class Hub:
             rooms[stream].send_as(subscriber, rendition, now)
 
     def _adapt(self, late_s: float) -> None:
+        if self._overload.turn(late_s, self._subscribers.keys(), self._clock()):
+            self.recovery.paused = not self.overload.allows_bulk
+            self._choose_soon(self._subscribers)
         for room in self._rooms.values():
             with _contained(f"tending stream {room.stream}"):
                 room.tend(self._clock())

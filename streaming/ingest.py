@@ -129,7 +129,7 @@ class Ingest:
             if epoch is not None:
                 epoch.supersede()
             epoch = self._epochs[info.stream] = _Epoch(
-                info, session, place, self._publish, self._compression(info.group), now
+                info, session, place, self._publish, self._compression(info.group), self._clock
             )
         epoch.heard_at = now
         epoch.ended = False
@@ -255,6 +255,7 @@ class _Pending:
     """Contiguous samples that do not yet fill a frame."""
 
     first: int
+    came_at: float
     chunks: list[Samples] = field(default_factory=list)
     count: int = 0
 
@@ -269,18 +270,19 @@ class _Epoch:
         place: Place,
         publish: Callable[[Bundle], None],
         compression: CompressionHandler,
-        now: float,
+        clock: Callable[[], float],
     ) -> None:
         self.info = info
         self.session = session
         self.position = StreamPosition(info.rate_hz, start=place.next_sample, holes=place.holes)
         self._confirmed_from = place.next_sample if place.confirmed_elsewhere else None
         self.began = datetime.now(UTC)
-        self.heard_at = now
+        self.heard_at = clock()
         self.writer: Intake | None = None
         self.ended = False
         self._publish = publish
         self._compression = compression
+        self._clock = clock
         self._rate = RateEstimator()
         self._vitals: VitalsMonitor | None = VitalsMonitor(info.rate_hz, [lead.name for lead in info.leads])
         self._vitals_due = place.next_sample
@@ -318,7 +320,7 @@ class _Epoch:
         accepted = self.position.accept(frame.first, samples.shape[1])
         self.heard_at = now
         for late in accepted.backfill:
-            self._publish_frame(FrameKind.BACKFILL, late.first, _part(samples, frame.first, late))
+            self._publish_frame(FrameKind.BACKFILL, late.first, _part(samples, frame.first, late), now)
         live = accepted.live
         if live is None:
             return
@@ -338,7 +340,7 @@ class _Epoch:
             samples = (
                 pending.chunks[0] if len(pending.chunks) == 1 else np.concatenate(pending.chunks, axis=1)
             )
-            self._publish_frame(FrameKind.WAVEFORM, pending.first, samples)
+            self._publish_frame(FrameKind.WAVEFORM, pending.first, samples, pending.came_at)
 
     def supersede(self) -> None:
         """Another session has the stream: what waits is published, and no connection writes here any more."""
@@ -380,7 +382,7 @@ class _Epoch:
         if self._pending is not None and self._pending.count + samples.shape[1] > 2 * self._frame_samples:
             self.flush()
         if self._pending is None:
-            self._pending = _Pending(first)
+            self._pending = _Pending(first, self.heard_at)
         self._pending.chunks.append(samples)
         self._pending.count += samples.shape[1]
         if self._pending.count >= self._frame_samples:
@@ -397,14 +399,16 @@ class _Epoch:
         """Publish a device's own payload: compressed at the edge, it is not compressed again."""
         self.flush()
         self._compression.took_compressed(samples, frame.payload)
-        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload, samples)
+        stamps = (self.heard_at, self._clock())
+        wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload, samples, stamps)
         self._publish(Bundle(self.info, frames=(wave,), events=self._analyse(frame.first, samples)))
 
-    def _publish_frame(self, kind: FrameKind, first: int, samples: Samples) -> None:
+    def _publish_frame(self, kind: FrameKind, first: int, samples: Samples, came_at: float) -> None:
         for at in range(0, samples.shape[1], self._max_frame_samples):
             part = samples[:, at : at + self._max_frame_samples]
             payload = self._compression.compress_samples(part, self._encoder)
-            frame = WaveFrame(kind, first + at, part.shape[1], payload, part)
+            stamps = (came_at, self._clock())
+            frame = WaveFrame(kind, first + at, part.shape[1], payload, part, stamps)
             events = self._analyse(first + at, part) if kind is FrameKind.WAVEFORM else ()
             self._publish(Bundle(self.info, frames=(frame,), events=events))
 

@@ -92,6 +92,14 @@ class Room:
         """All of them, whatever they are sent it as."""
         return set(self._seats)
 
+    def listeners(self) -> list[Subscriber]:
+        """Those who are sent samples, and not only numbers."""
+        return [
+            viewer
+            for viewer, channel in self._seats.items()
+            if channel.rendition.quality is not Quality.VITALS and viewer in channel.viewers
+        ]
+
     def enter(self, subscriber: Subscriber) -> None:
         """`subscriber` gets what comes from now on, as it comes from the device."""
         if subscriber not in self._seats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,14 +13,17 @@ from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
 from streaming.core.cadence import CadenceChooser
+from streaming.core.diagnostics import ViewerStats
 from streaming.core.frames import FrameKind, encode_bundle, encode_frame, encode_json_frame, pack_json_frame
 from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
 from streaming.core.messages import GapReason
 from streaming.core.network import NetworkCondition
 from streaming.core.outbox import Drop, DropReason, Item, Span
+from streaming.core.overload import Overload, OverloadState
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import ProfileSet
 from streaming.core.renditions import Quality, Rendition
+from streaming.core.stages import Journey
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
 from streaming.core.window import ClassMessages, SendWindow
@@ -30,7 +34,7 @@ QUIET_REPORTS = 5
 CONTROL_GROUP = "control"
 """The lane of what belongs to the connection and not to a stream; the default profile governs it."""
 
-_LOW = MessagePriority.LOW - 1
+_LOW, _BULK = MessagePriority.LOW - 1, MessagePriority.BULK - 1
 _GAP_BYTES = 110
 """Of a gap without the name of its stream, about."""
 _BEST_FIRST = tuple(Quality)
@@ -39,6 +43,7 @@ _GAP_REASONS = {
     DropReason.DROPPED: GapReason.DROPPED,
     DropReason.QUOTA: GapReason.QUOTA,
     DropReason.EMERGENCY: GapReason.EMERGENCY,
+    DropReason.OVERLOAD: GapReason.DROPPED,
 }
 
 
@@ -85,6 +90,8 @@ class Subscriber:
         """How many streams it watches."""
         self.focus: str | None = None
         """The stream that the user looks at."""
+        self.journey: Journey | None = None
+        """A message that is followed on its way to this viewer, from when it was queued."""
         self.wants: tuple[Want, ...] = ()
         """What it watches; the same object for as long as that is the same."""
         self.layer_is_away = False
@@ -119,6 +126,7 @@ class Subscriber:
         self._flowing = False
         """Whether a shared bundle left since the last look."""
         self._report_due = False
+        self._overload = self._overload_told = OverloadState.NORMAL
         self._reported: tuple[object, ...] | None = None
         self._passed_over = 0
 
@@ -140,7 +148,9 @@ class Subscriber:
         `classes` counts its items by priority less 1, `aliases` is what its frames are announced under. A
         report that is due rides along.
         """
-        if not aliases <= self._announced:
+        if not aliases <= self._announced or (
+            self._overload is not OverloadState.NORMAL and (classes[_LOW] or classes[_BULK])
+        ):
             return False
         if not self._report_due:
             self._flowing = self.handler.offer_prepared(message, classes)
@@ -169,7 +179,24 @@ class Subscriber:
 
         `late_s` is how late this process is: the message left, and the ack was read, later by about as much.
         """
+        if self.journey is not None:
+            self._follow(self.journey, ack.n)
         self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000 + 2 * late_s)
+
+    def _follow(self, journey: Journey, n: int) -> None:
+        """Note when what is followed was written and acked; the window knows it until the ack is taken."""
+        if journey.is_lost:  # given up; another may be followed to this viewer
+            self.journey = None
+        elif journey.number is not None and journey.number <= n <= self.window.sent:
+            journey.written = self.window.sent_at(journey.number) or journey.queued
+            journey.acked = self._clock()
+            self.journey = None
+
+    def limit(self, overload: Overload) -> None:
+        """Send this viewer no more than the state of the process allows; it is told with the next report."""
+        self._overload = overload.state
+        self.handler.shed(overload.sheds_from)
+        self._ladder.limit(overload.best)
 
     def apply_profiles(self, profiles: ProfileSet) -> None:
         """Govern each lane by the new settings; what no longer fits is dropped and becomes GAPs."""
@@ -231,8 +258,15 @@ class Subscriber:
     def report(self) -> None:
         """Let the viewer know its own `stats`, LOW and latest only: with the next bundle, if they flow.
 
-        What would say nothing new is passed over four times out of five.
+        What would say nothing new is passed over four times out of five. While the process sheds what is LOW,
+        there is one that says so, and no other.
         """
+        if self._overload is not self._overload_told:
+            self._overload_told, self._report_due = self._overload, False
+            self.tell(self._stats(), priority=MessagePriority.NORMAL, key="stats")
+            return
+        if self._overload is not OverloadState.NORMAL:
+            return
         network = self.window.network
         network.assess(now := self._clock(), waiting_s=self.window.waits_s(now))
         queued = self.handler.queued_messages
@@ -263,11 +297,34 @@ class Subscriber:
             queued=metrics.queued,
             dropped=metrics.dropped_messages,
             expired=metrics.expired_messages,
+            drops=metrics.drops,
             condition=metrics.condition or NetworkCondition.GOOD,
             rendition=self._coarsest,
-            reason=Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for,
+            reason=self._reason,
+            overload=self._overload,
             layer="away" if self.layer_is_away else "ok",
         )
+
+    def stats(self) -> ViewerStats:
+        """How this viewer fares, for those who run the server: neither a name nor a token is in it."""
+        metrics = self.handler.get_metrics()
+        return ViewerStats(
+            condition=metrics.condition or NetworkCondition.EXCELLENT,
+            rtt_s=metrics.rtt_s,
+            goodput_bps=metrics.goodput_bps,
+            window_bytes=metrics.window_bytes or 0,
+            in_flight_bytes=metrics.in_flight_bytes,
+            queued=metrics.queued,
+            queued_bytes=metrics.buffer_bytes,
+            drops=metrics.drops,
+            streams=Counter(rendition.quality for rendition in self._decision.renditions.values()),
+            rendition=self._coarsest,
+            reason=self._reason,
+        )
+
+    @property
+    def _reason(self) -> Reason:
+        return Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for
 
     @property
     def _coarsest(self) -> Quality:
@@ -324,7 +381,10 @@ class Subscriber:
         now = self._clock()
         for drop in drops:
             span, reason = drop.item.span, _GAP_REASONS.get(drop.reason)
-            self._losses += reason is not None
+            # What the process itself sheds says nothing about this viewer's network.
+            self._losses += reason is not None and drop.reason is not DropReason.OVERLOAD
+            if self.journey is not None and drop.item is self.journey.item:
+                self.journey.is_lost, self.journey = True, None
             tally = self._tally_of(drop.item)
             if tally is not None:
                 tally.count_drop(drop)
@@ -339,6 +399,8 @@ class Subscriber:
     def _pack(self, items: list[Item]) -> list[bytes | str]:
         """One bundle in the order of the items; where all of it is JSON, one text message."""
         now = self._clock()
+        if self.journey is not None and self.journey.item in items:
+            self.journey.number = self.window.sent + 1
         for item in items:
             tally = self._tally_of(item)
             if tally is not None:

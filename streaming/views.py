@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from streaming import command_line
+from streaming.core.overload import OverloadState
 from streaming.runtime import Runtime
 from streaming.store.readiness import database_fault
 
@@ -76,7 +77,8 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
     """200 when the process has started, and the database and the channel layer serve; else 503 with reasons.
 
     Database and layer are asked now, each with a deadline; the layer must also carry what this process
-    joined. What costs no live sample is told under `degraded`, and the answer stays 200.
+    joined. What costs no live sample is told under `degraded`, and the answer stays 200; so does that of a
+    process with too much to do, which serves, and sheds.
     """
     answers = await asyncio.gather(*(question.ask() for question in _QUESTIONS.values()))
     faults = {name: fault for name, fault in zip(_QUESTIONS, answers, strict=True) if fault}
@@ -89,9 +91,18 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
         faults.setdefault("layer", "failed this process, which tries again")
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
+    told = _overload_of(runtime)
     if runtime is not None and (degraded := runtime.recorder.degraded):
-        return JsonResponse({"status": "ok", "degraded": {"history": degraded}})
-    return JsonResponse({"status": "ok"})
+        told["degraded"] = {"history": degraded}
+    return JsonResponse({"status": "ok"} | told)
+
+
+def _overload_of(runtime: Runtime | None) -> dict[str, Any]:
+    overload = None if runtime is None else runtime.hub.overload
+    if overload is None or overload.state is OverloadState.NORMAL:
+        return {}
+    lag_ms, queued = round(1000 * overload.lag_s), overload.queued_bytes
+    return {"overload": {"state": overload.state, "lag_ms": lag_ms, "queued_bytes": queued}}
 
 
 class _Question:

@@ -17,6 +17,7 @@ from streaming.core.cadence import SELDOM
 from streaming.core.deflate import deflate
 from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import BUNDLE_VERSION, FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.items import DropReason
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
@@ -205,9 +206,11 @@ def server_messages() -> dict[str, str]:
             queued={MessagePriority.HIGH: 2},
             dropped=1,
             expired=0,
+            drops={DropReason.QUOTA: 1, DropReason.EXPIRED: 0},
             condition="good",
             rendition="display",
             reason="queueing",
+            overload="normal",
         ),
         "new stats": messages.stats(
             rtt_ms=None,
@@ -217,9 +220,11 @@ def server_messages() -> dict[str, str]:
             queued={},
             dropped=0,
             expired=0,
+            drops={},
             condition="unknown",
             rendition="lossless",
             reason="streams",
+            overload="emergency",
         ),
         "bye": messages.bye(CloseCode.SLOW, "too slow", retry_after_ms=2000),
         "final bye": messages.bye(CloseCode.FORBIDDEN, "forbidden"),

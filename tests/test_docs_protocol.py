@@ -14,8 +14,10 @@ import yaml
 from streaming.core import messages
 from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import FrameFlag, FrameKind, encode_json_frame, pack_json_frame
+from streaming.core.items import LOST
 from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason, SignalState
+from streaming.core.overload import OverloadState
 from streaming.core.priority import MessagePriority
 from streaming.core.renditions import Quality
 from streaming.core.streams import Source
@@ -173,12 +175,15 @@ def test_every_kind_flag_and_codec_is_documented() -> None:
 
 
 def test_every_word_of_a_field_is_documented() -> None:
-    words = (*GapReason, *SignalState, *Source, *Quality, *Reason, *(p.name.lower() for p in MessagePriority))
+    words = (*GapReason, *SignalState, *Source, *Quality, *Reason, *OverloadState, *LOST)
+    words += tuple(p.name.lower() for p in MessagePriority)
     for word in words:
         assert f"`{word}`" in PAGE, word
     properties = {name: message["payload"].get("properties", {}) for name, message in MESSAGES.items()}
     assert properties["gap"]["reason"]["enum"] == [reason.value for reason in GapReason]
     assert properties["stats"]["reason"]["enum"] == [reason.value for reason in Reason]
+    assert properties["stats"]["overload"]["enum"] == [state.value for state in OverloadState]
+    assert list(properties["stats"]["drops"]["properties"]) == [reason.value for reason in LOST]
     assert SPEC["components"]["schemas"]["rendition"]["enum"] == [quality.value for quality in Quality]
     assert properties["quality"]["state"]["enum"] == [state.value for state in SignalState]
     assert SPEC["components"]["schemas"]["source"]["enum"] == [source.value for source in Source]

@@ -90,6 +90,20 @@ async def test_counters_are_sums_over_the_viewers() -> None:
 
 
 @virtual_time
+async def test_what_is_the_process_s_own_is_in_each_group() -> None:
+    async with watched(1) as (hub, (viewer,)):
+        hub.overload.read(0.0, 10**9, 0.0)
+        now = asyncio.get_running_loop().time()
+        frame = replace(frames_of(INFO, 0).frames[0], stamps=(now - 0.02, now))
+        hub.publish(Bundle(INFO, frames=(frame,)))
+        await viewer.catch_up()
+        detail = read(hub)[GROUP].detail
+        assert detail["overload"] == {"state": "emergency", "lag_ms": 0.0, "queued_bytes": 10**9}
+        assert detail["stages_ms"]["encoded"] == [20.0, 20.0, 20.0]
+        assert json.loads(json.dumps(detail)) == detail
+
+
+@virtual_time
 async def test_what_became_of_the_history_is_told_where_it_is_recorded() -> None:
     async with watched(1) as (hub, _):
         hub.publish(frames_of(INFO, 0))

@@ -199,8 +199,11 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.history",
         "bench.latency",
         "bench.levels",
+        "bench.live",
         "bench.renditions",
         "bench.resume",
+        "bench.slow_client",
+        "bench.stalled",
     ]
     ran.clear()
     assert make.main(["bench", "--", "fanout"]) == 0

@@ -216,6 +216,14 @@ class TestProbes:
         assert response.json()["reasons"] == {"layer": "failed this process, which tries again"}
 
     @pytest.mark.usefixtures("_database_serves")
+    async def test_a_process_with_too_much_to_do_is_ready_and_says_so(self) -> None:
+        runtime = Runtime(InMemoryChannelLayer())
+        runtime.hub.overload.read(0.0, 10**9, 0.0)
+        response = await probing(runtime).get("/readyz")
+        told = {"state": "emergency", "lag_ms": 0, "queued_bytes": 10**9}
+        assert (response.status_code, response.json()) == (200, {"status": "ok", "overload": told})
+
+    @pytest.mark.usefixtures("_database_serves")
     async def test_not_ready_while_the_process_stops(self) -> None:
         runtime = Runtime(InMemoryChannelLayer())
         runtime.stopping = True

@@ -25,6 +25,7 @@ from streaming.core.deflate import deflate
 from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.network import NetworkCondition
+from streaming.core.overload import OverloadState
 from streaming.core.priority import MessagePriority
 from streaming.core.renditions import LADDER, Quality
 from streaming.core.streams import Lead, Source, StreamInfo
@@ -184,11 +185,13 @@ def stats(
         queued={} if queued is None else {MessagePriority.HIGH: queued},
         dropped=0,
         expired=0,
+        drops={},
         condition=condition,
         rendition=Quality.LOSSLESS
         if draw is None or draw.random() < 0.5
         else list(Quality)[draw.integers(5)],
         reason=reason,
+        overload=OverloadState.NORMAL,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,7 @@ class Stats:
     """How the server sees this connection; `queued` counts messages by priority ("critical" ... "bulk").
 
     `rendition` is the coarsest that any of its streams is sent as, and `reason` why that last changed.
+    `drops` counts what was dropped or expired by reason; `overload` is the state of the server's process.
     `layer` is "away" while streams whose devices reach another process of the server do not come.
     """
 
@@ -141,6 +142,8 @@ class Stats:
     condition: str
     rendition: str
     reason: str
+    drops: Mapping[str, int] = field(default_factory=dict)
+    overload: str = "normal"
     layer: str = "ok"
 
 
@@ -310,6 +313,10 @@ def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
     if not isinstance(queued, dict):
         raise ProtocolError("queued is not an object")
     by_priority = Fields(queued, "queued.")
+    drops = item.get("drops") or {}
+    if not isinstance(drops, dict):
+        raise ProtocolError("drops is not an object")
+    by_reason = Fields(drops, "drops.")
     return Stats(
         rtt_ms=_number(fields, "rtt_ms"),
         goodput_bps=_number(fields, "goodput_bps"),
@@ -321,6 +328,8 @@ def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
         condition=fields.text("condition", longest=_LONGEST),
         rendition=fields.text("rendition", longest=_LONGEST),
         reason=fields.text("reason", longest=_LONGEST),
+        drops={name: by_reason.integer(name, 0, MAX_SAFE_INTEGER) for name in drops},
+        overload=fields.optional_text("overload", longest=_LONGEST) or "normal",
         layer=fields.optional_text("layer", longest=_LONGEST) or "ok",
     )
 

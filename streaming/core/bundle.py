@@ -21,7 +21,8 @@ MESSAGE_TYPE = "vital.bundle"
 class WaveFrame:
     """`count` encoded samples from sample index `first` on, lossless, as its viewers get them.
 
-    `samples`, (leads, n), are the same decoded, where the process has them at hand; they cross no layer.
+    `samples`, (leads, n), are the same decoded, where the process has them at hand, and `stamps` is when the
+    first of them came and when the frame was encoded, on the process's clock. Neither crosses the layer.
     """
 
     kind: FrameKind
@@ -29,6 +30,7 @@ class WaveFrame:
     count: int
     payload: bytes
     samples: npt.NDArray[np.signedinteger] | None = field(default=None, compare=False, repr=False)
+    stamps: tuple[float, float] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,22 @@ class DropReason(StrEnum):
     """Its class, or the connection, is full."""
     EMERGENCY = "emergency"
     """The lane keeps only what is critical."""
+    OVERLOAD = "overload"
+    """The process has too much to do: LOW and BULK give way."""
     COALESCED = "coalesced"
     """A newer item with its key took its place, or a neighbouring gap took it in: nothing is missing."""
     ABANDONED = "abandoned"
     """It was queued when its lane, or the connection, ended."""
+
+
+LOST = (
+    DropReason.EXPIRED,
+    DropReason.DROPPED,
+    DropReason.QUOTA,
+    DropReason.EMERGENCY,
+    DropReason.OVERLOAD,
+)
+"""Those for which something is missing at the viewer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,8 @@ class Reason(StrEnum):
     """Down: something was dropped or expired."""
     RATE = "rate"
     """Down: the path carries less than is needed."""
+    OVERLOAD = "overload"
+    """Down: the server itself has too much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,19 +207,31 @@ class Ladder:
         self._raised_at = -math.inf
         self._waits_s: dict[float, float] = {}
         self._sample: _Sample | None = None
+        self._most = _TOP
+        self._news = Reason.STREAMS
+
+    def limit(self, best: Quality) -> None:
+        """Send nothing as better than `best` from the next decision on, but streams that are suspected.
+
+        What the path is known to carry is kept: a viewer is back there when the limit is lifted.
+        """
+        most = _TOP - _BEST_FIRST.index(best)
+        if most != self._most:
+            self._news = Reason.OVERLOAD if most < self._most else Reason.KNOWN
+            self._most, self._wants = most, None
 
     def decide(self, wants: Sequence[Want], readings: Readings, now: float) -> Decision:
         """Say what is to be sent from now on; call it every `CHOOSE_S`, and when `wants` change."""
         if (wanted := tuple(wants)) != self._wants:
             self._wants = wanted
-            self._stair = list(_stair(wanted))
+            self._stair = list(_stair(wanted, self._most))
             self._needs = list(accumulate((_need(wanted, rungs) for rungs in self._stair), max))
             self._waits_s.clear()
             self._sample = None
             self._calm_since = self._drained_at = now
             self._lost = readings.lost
             self._go(self._allowed)
-            reason = Reason.STREAMS
+            reason, self._news = self._news, Reason.STREAMS
         else:
             reason = self._judge(readings, now)
         if reason is not self._decision.reason or self._renditions is not self._decision.renditions:
@@ -401,8 +415,8 @@ class Ladder:
         return busy * need > self._needs[self._step]
 
 
-def _stair(wants: Sequence[Want]) -> Iterator[tuple[int, ...]]:
-    """Rungs of each stream (0 is the lowest of LADDER), from the least step to the greatest."""
+def _stair(wants: Sequence[Want], most: int) -> Iterator[tuple[int, ...]]:
+    """Rungs of each stream (0 is the lowest of LADDER), from the least step to the greatest, `most`."""
     rungs = [_SUSPECTED_RUNG if want.suspected else 0 for want in wants]
     yield tuple(rungs)
     order = sorted(range(len(wants)), key=lambda place: not wants[place].focused)
@@ -411,7 +425,7 @@ def _stair(wants: Sequence[Want]) -> Iterator[tuple[int, ...]]:
     turns += [(rung, place) for place in order if wants[place].focused for rung in better]
     turns += [(rung, place) for rung in better for place in order]
     for rung, place in turns:
-        if rungs[place] < rung:
+        if rungs[place] < rung <= most:
             rungs[place] = rung
             yield tuple(rungs)
 

@@ -16,7 +16,7 @@ from streaming.core.profiles import BackpressureProfile
 class ClassCounts:
     """What became of the logical messages of one priority, or of several together.
 
-    offered = taken + queued + coalesced + expired + dropped + quota + emergency + abandoned
+    offered = taken + queued + coalesced + expired + dropped + quota + emergency + overload + abandoned
     """
 
     offered: int = 0
@@ -26,6 +26,7 @@ class ClassCounts:
     dropped: int = 0
     quota: int = 0
     emergency: int = 0
+    overload: int = 0
     abandoned: int = 0
 
     def __add__(self, other: ClassCounts) -> ClassCounts:

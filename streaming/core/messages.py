@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
+from streaming.core.items import DropReason
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import MAX_SAFE_INTEGER, MAX_TEXT_BYTES, parse_json, to_json
@@ -24,6 +25,8 @@ from streaming.core.window import KEEPALIVE_S
 from streaming.exceptions import AuthenticationError, CloseCode, ProtocolError
 
 MAX_STREAMS = 64
+CONNECTIONS_PER_PRINCIPAL = 64
+"""Of one process; the next one is told to come again later."""
 MAX_LEADS = 16
 MAX_CHUNK_S = 2
 MAX_CHUNK_SAMPLES = 8192
@@ -421,15 +424,18 @@ def stats(
     queued: Mapping[MessagePriority, int],
     dropped: int,
     expired: int,
+    drops: Mapping[DropReason, int],
     condition: str,
     rendition: str,
     reason: str,
+    overload: str,
     layer: str = "ok",
 ) -> str:
     """How this connection fares, as the server sees it; None is not known yet.
 
-    `rendition` is the coarsest that any of its streams is sent as, and `reason` why. `layer` is "away" while
-    streams of other processes do not reach this one.
+    `drops` counts what was dropped and expired by reason, `rendition` is the coarsest that any of its streams
+    is sent as, and `reason` why; `overload` is the state of the process. `layer` is "away" while streams of
+    other processes do not reach this one.
     """
     return _message(
         "stats",
@@ -440,9 +446,11 @@ def stats(
         queued={priority.name.lower(): queued.get(priority, 0) for priority in MessagePriority},
         dropped=dropped,
         expired=expired,
+        drops={reason.value: count for reason, count in drops.items() if count},
         condition=condition,
         rendition=rendition,
         reason=reason,
+        overload=overload,
         layer=layer,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from streaming.core.items import DropReason
 from streaming.core.network import NetworkCondition
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import BackpressureProfile
@@ -35,6 +36,8 @@ class BackpressureMetrics:
     drop_rate: float
     messages_per_second: float
     queued: Mapping[MessagePriority, int]
+    drops: Mapping[DropReason, int]
+    """Dropped and expired ones, by reason."""
     backpressure_active: bool
     emergency_mode: bool
     paused: bool
@@ -61,6 +64,7 @@ class BackpressureMetrics:
             "performance": {
                 "sent_messages": self.sent_messages,
                 "dropped_messages": self.dropped_messages,
+                "dropped_by_reason": {reason.value: count for reason, count in self.drops.items()},
                 "drop_rate": self.drop_rate,
                 "messages_per_second": self.messages_per_second,
                 "offered_messages": self.offered_messages,

@@ -50,6 +50,7 @@ class Outbox:
         self._pressed: set[Lane] = set()
         self._due = math.inf
         self._overdue_credit = 0.0
+        self._sheds_from: float = math.inf
         # Of lanes that are gone, and of what never queued.
         self._past = [ClassCounts() for _ in MessagePriority]
 
@@ -64,6 +65,10 @@ class Outbox:
         self._totals.max_bytes = max_bytes
         for lane in self._lanes.values():
             lane.take_bounds(lane.profile)
+
+    def shed(self, sheds_from: MessagePriority | None) -> None:
+        """Refuse new data of this priority and all below it; None: of no priority."""
+        self._sheds_from = math.inf if sheds_from is None else sheds_from
 
     def set_lane(self, group: str, profile: BackpressureProfile) -> list[Drop]:
         """Create a lane, or govern it anew; returns the oldest of what no longer fits."""
@@ -123,6 +128,8 @@ class Outbox:
         lane = self._lanes[group]
         queue = lane.queues[item.priority - 1]
         queue.counts.offered += 1
+        if item.priority >= self._sheds_from and not item.control:
+            return _dropped(queue, [item], DropReason.OVERLOAD)
         if item.control and item.span is not None:
             taken_in = queue.place(item, item.span)
             self._enter_ring(queue, item)
@@ -205,7 +212,7 @@ class Outbox:
                 queue = ring[0] if alone else _next_turn(ring, now)
                 item = queue.head()
                 size = item.size_bytes
-                if not item.control and now - item.offered_at > queue.max_age_s:
+                if not item.control and item.offered_at < now - queue.max_age_s:
                     drops += _dropped(queue, [queue.pop()], DropReason.EXPIRED)
                     self._press(queue.lane)
                 elif taken and spent + size > budget:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from streaming.core.items import LOST, Drop, DropReason, Item
 from streaming.core.network import SlidingRate
-from streaming.core.outbox import Drop, DropReason, Item
 
 
 class GroupTally:
@@ -48,8 +48,7 @@ class GroupTally:
     @property
     def dropped(self) -> int:
         """Messages that a bound kept from being sent; coalesced and abandoned ones are not lost data."""
-        lost = (DropReason.EXPIRED, DropReason.DROPPED, DropReason.QUOTA, DropReason.EMERGENCY)
-        return sum(self.by_reason[reason] for reason in lost)
+        return sum(self.by_reason[reason] for reason in LOST)
 
     @property
     def drop_rate(self) -> float:

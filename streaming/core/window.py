@@ -188,6 +188,11 @@ class SendWindow:
             return 0.0
         return self.path.ahead_s(self._flight[0].sent_at, self.in_flight_bytes + queued_bytes, now)
 
+    def sent_at(self, number: int) -> float | None:
+        """When message `number` was sent; None when it is acked, or not sent yet."""
+        place = number - self.acked - 1
+        return self._flight[place].sent_at if 0 <= place < len(self._flight) else None
+
     def on_nothing_to_send(self) -> None:
         """Note that there is room and nothing to fill it: the next to leave measures the sender."""
         self._app_limited_until = self._delivered + self.in_flight_bytes

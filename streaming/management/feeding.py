@@ -21,6 +21,7 @@ from streaming.client.connection import require_root
 from streaming.client.pacing import MAX_SPEED, MIN_SPEED
 from streaming.client.playback import CHUNK_S, Step, play
 from streaming.command_line import SERVED_AT
+from streaming.core.messages import RATE_HZ
 from streaming.core.streams import Lead, Source
 from streaming.exceptions import AuthenticationError, CloseCode, ForbiddenError, StreamBusyError
 
@@ -80,6 +81,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def rate(text: str) -> float:
+    """A sampling rate from the command line."""
+    value = float(text)
+    if not RATE_HZ[0] <= value <= RATE_HZ[1]:
+        raise ArgumentTypeError(f"must be from {RATE_HZ[0]:g} to {RATE_HZ[1]:g} samples a second")
+    return value
+
+
 def _token(text: str) -> str:
     """A variable that is not set gives an empty one: it must not feed a patient of the demo instead."""
     if not text:
@@ -100,7 +109,7 @@ def run(parts: Sequence[Part], *, url: str, speed: float, out: OutputWrapper) ->
     Raises CommandError when the server refuses all devices.
     """
     crew = [_Player(part, url, speed) for part in parts]
-    with _quiet_sdk():
+    with quiet_sdk():
         asyncio.run(_run(crew, out))
     if crew and all(player.refusal for player in crew):
         raise CommandError(f"{crew[0].part.name}: {crew[0].refusal}")
@@ -275,7 +284,7 @@ def _advice(problem: str) -> str:
 
 
 @contextmanager
-def _quiet_sdk() -> Iterator[None]:
+def quiet_sdk() -> Iterator[None]:
     """Keep the SDK's warnings off the terminal: the status says the same for all devices in one line."""
     logger = logging.getLogger("streaming.client")
     level = logger.level

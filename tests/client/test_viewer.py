@@ -26,6 +26,7 @@ from streaming.client.events import (
 from streaming.client.viewer import QUEUE_EVENTS, Viewer
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.items import DropReason
 from streaming.core.messages import GapReason, SignalState
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
@@ -115,9 +116,11 @@ async def test_events_come_typed() -> None:
             queued={MessagePriority.HIGH: 2},
             dropped=1,
             expired=0,
+            drops={DropReason.QUOTA: 1},
             condition="good",
             rendition="display",
             reason="trial",
+            overload="shedding",
         ),
     ]
     everything = f"[{','.join(told)}]"
@@ -134,6 +137,7 @@ async def test_events_come_typed() -> None:
     assert isinstance(stats, Stats)
     assert (stats.rtt_ms, stats.goodput_bps, stats.queued["high"], stats.condition) == (12.0, None, 2, "good")
     assert (stats.rendition, stats.reason) == ("display", "trial")
+    assert (stats.drops, stats.overload) == ({"quota": 1}, "shedding")
 
 
 async def test_numbers_only_names_its_stream() -> None:

@@ -561,3 +561,44 @@ class TestRest:
             viewer.now += CHOOSE_S
             assert viewer.ladder.rests(self.WANTS, 0, viewer.now)
         assert viewer.see(replace(CALM, queued_s=0.5)) is Reason.STEADY
+
+
+class TestLimit:
+    """What the server itself can do less of, whatever the network carries."""
+
+    DISPLAY = next(place for place, rendition in enumerate(LADDER) if rendition.quality is Quality.DISPLAY)
+
+    def test_nothing_is_sent_as_better_and_it_comes_back_at_once(self) -> None:
+        viewer = Viewer((Want("a", NEEDS, focused=True), Want("b", NEEDS)))
+        viewer.pass_by(TRIAL_S)
+        before = viewer.places()
+        viewer.ladder.limit(Quality.DISPLAY)
+        assert viewer.see() is Reason.OVERLOAD
+        assert viewer.places() == [self.DISPLAY] * 2
+        assert viewer.pass_by(60) == []
+        viewer.ladder.limit(Quality.OVERVIEW)
+        assert (viewer.see(), viewer.places()) == (Reason.OVERLOAD, [OVERVIEW] * 2)
+        viewer.ladder.limit(Quality.LOSSLESS)
+        assert (viewer.see(), viewer.places()) == (Reason.KNOWN, before)
+
+    def test_under_it_a_viewer_still_falls_by_its_own_network(self) -> None:
+        viewer = Viewer()
+        viewer.ladder.limit(Quality.DISPLAY)
+        viewer.pass_by(TRIAL_S)
+        viewer.see(replace(LATE, path_rate=NEEDS[OVERVIEW] / 0.95 + 1))
+        assert viewer.places() == [OVERVIEW]
+        viewer.ladder.limit(Quality.LOSSLESS)
+        viewer.see()
+        assert viewer.places() == [OVERVIEW]
+
+    def test_the_same_limit_again_is_no_news(self) -> None:
+        viewer = Viewer()
+        viewer.ladder.limit(Quality.LOSSLESS)
+        assert viewer.see() is Reason.STEADY
+
+    def test_a_suspected_stream_is_exempt(self) -> None:
+        viewer = Viewer((Want("a", NEEDS, suspected=True), Want("b", NEEDS)))
+        viewer.ladder.limit(Quality.OVERVIEW)
+        viewer.see()
+        assert LADDER[viewer.places()[0]].quality is Quality.LOSSLESS
+        assert viewer.places()[1] == OVERVIEW

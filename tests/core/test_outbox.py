@@ -567,6 +567,35 @@ class TestAge:
         assert box.next_due == float("inf")
 
 
+class TestAgeBehindKeys:
+    """A heart rate that is always fresh stands before frames that are not."""
+
+    @pytest.mark.parametrize("refreshed_at", [0.3, 0.9])
+    def test_an_old_frame_behind_a_young_value_is_due_in_time(self, refreshed_at: float) -> None:
+        box = outbox()
+        box.put(item(key="vitals", at=0.0), "a", 0.0)
+        box.put(frame(1, at=0.1), "a", 0.1)
+        box.put(frame(2, at=0.2), "a", 0.2)
+        box.put(item(key="vitals", at=refreshed_at), "a", refreshed_at)
+        box.expire(0.95)  # under pressure from here on
+        assert box.next_due == pytest.approx(1.1)
+        assert spans(drop.item for drop in box.expire(1.15)) == [(50, 100)]
+
+    def test_take_finds_nothing_expired_that_expire_did_not(self) -> None:
+        box = outbox()
+        box.put(item(key="vitals", at=0.0), "a", 0.0)
+        for index in range(1, 10):
+            box.put(frame(index, at=0.1 * index), "a", 0.1 * index)
+        box.put(item(key="vitals", at=0.95), "a", 0.95)
+        now = 0.96
+        while len(box):
+            now += 0.07
+            if now >= box.next_due:
+                box.expire(now)
+            _, drops = box.take(1, now)
+            assert drops == []
+
+
 class TestKeys:
     def test_a_newer_value_takes_the_place_of_the_older(self) -> None:
         box = outbox()

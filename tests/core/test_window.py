@@ -323,3 +323,11 @@ def test_goodput_counts_what_was_acked() -> None:
         window.on_sent(1000, tick / 10)
         window.on_ack(tick + 1, tick / 10 + 0.05)
     assert window.goodput(19.95) == pytest.approx(10_000, rel=0.06)
+
+
+def test_it_knows_when_what_is_in_flight_was_sent() -> None:
+    window = SendWindow()
+    for number in range(1, 4):
+        assert window.on_sent(100, 10.0 + number) == number
+    window.on_ack(1, 14.0)
+    assert [window.sent_at(number) for number in range(5)] == [None, None, 12.0, 13.0, None]

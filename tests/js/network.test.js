@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { RoundTrips, isOutdated, layerText, reasonText, troubleOf } from "../../static/js/ui/network.js";
+import { RoundTrips, isOutdated, layerText, overloadNote, reasonText, troubleOf } from "../../static/js/ui/network.js";
 
 /** @param {string} phase @param {number} since @param {number} silentS */
 const connection = (phase, since, silentS) => /** @type {any} */ ({ phase, since, silentS });
@@ -48,11 +48,19 @@ test("what is older than two minutes has left the line", () => {
 });
 
 test("each reason to send more or less is told in words, and what is unknown is not", () => {
-  const reasons = ["streams", "trial", "known", "queueing", "expiry", "rate"];
-  assert.equal(new Set(reasons.map(reasonText)).size, 6);
-  for (const reason of ["queueing", "expiry", "rate"]) assert.match(reasonText(reason), /^Less is sent: /);
+  const reasons = ["streams", "trial", "known", "queueing", "expiry", "rate", "overload"];
+  assert.equal(new Set(reasons.map(reasonText)).size, 7);
+  for (const reason of ["queueing", "expiry", "rate", "overload"]) assert.match(reasonText(reason), /^Less is sent: /);
   for (const reason of ["trial", "known"]) assert.match(reasonText(reason), /^More is /);
   for (const reason of ["steady", "quiet", "toString", "new", null]) assert.equal(reasonText(reason), "");
+});
+
+test("a server with too much to do is told, also in a word of tomorrow, and a normal or older one is not", () => {
+  for (const stats of [null, {}, { overload: "normal" }]) assert.equal(overloadNote(stats), null);
+  const notes = ["shedding", "emergency"].map((overload) => overloadNote({ overload }));
+  assert.equal(new Set(notes).size, 2);
+  for (const note of notes) assert.match(note ?? "", /^The server has too much to do: /);
+  assert.equal(overloadNote({ overload: "meltdown" }), notes[1]);
 });
 
 test("figures that know only better renditions than one that is shown are of before", () => {

@@ -150,7 +150,7 @@ class SimulatedDevice:
         info = StreamInfo(self.stream, self.epoch, "P-1", "ward", Source.SIM, RATE_HZ, leads)
         try:
             async with process.ingest.opening(self.stream, self._session):
-                intake = process.ingest.open(info, self._session, oldest)
+                intake = process.ingest.open(info, self._session, Place(oldest))
         except StreamBusyError:
             return
         self._intake, self._process = intake, process

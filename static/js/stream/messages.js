@@ -17,7 +17,7 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "gap", stream: string, epoch: number, from: number, to: number, reason: string, recoverable: boolean}} Gap samples from (inclusive) to (exclusive) */
 /** @typedef {{type: "denied", stream: string}} Denied */
 /** @typedef {{type: "time", t0?: number, server_ms: number}} Time */
-/** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, condition: string, rendition: string, reason: string, layer?: string}} Stats */
+/** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, drops?: Record<string, number>, condition: string, rendition: string, reason: string, overload?: string, layer?: string}} Stats */
 /** @typedef {{type: "bye", code: number, reason: string, retry_after_ms: number | null}} ServerBye */
 /** @typedef {{type: "cadence", messages: number, ms: number}} Cadence */
 /** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Cadence | Time | Stats | ServerBye} ServerMessage */
@@ -121,9 +121,11 @@ const SHAPES = {
     queued: isCounts,
     dropped: isCount,
     expired: isCount,
+    drops: orMissing(isCounts),
     condition: isText,
     rendition: isText,
     reason: isText,
+    overload: orMissing(isText),
     layer: orMissing(isText),
   }),
   bye: shaped({ code: isCount, reason: isText, retry_after_ms: orNull(isNumber) }),

@@ -53,15 +53,16 @@ export class NetworkPanel {
   update(feed, now) {
     const parts = this.#parts;
     const trouble = troubleOf(this.#connection, now);
-    // Figures of a way that is gone would praise it: then none is shown.
-    const stats = trouble ? null : this.#feeds.stats;
+    // Figures of a way that is gone would praise it: then none is shown. A busy server sends none.
+    const busy = trouble ? null : overloadNote(this.#feeds.stats);
+    const stats = trouble || busy ? null : this.#feeds.stats;
     const rtt = trouble ? null : this.#connection.rttS;
     const rendition = trouble ? undefined : feed.rendition;
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
     write(parts.word, trouble?.what ?? rendition ?? "--");
     const told = stats && !isOutdated(stats, rendition) ? stats : null;
     const condition = told ? `Network ${told.condition}, as the server sees it` : "Waiting for the server's figures";
-    write(parts.condition, trouble?.note ?? condition);
+    write(parts.condition, trouble?.note ?? busy ?? condition);
     write(parts.reason, told ? reasonText(this.#feeds.reason) : "");
     write(parts.layer, layerText(stats?.layer));
     write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
@@ -98,6 +99,7 @@ const REASONS = {
   queueing: "Less is sent: the data waited too long on its way",
   expiry: "Less is sent: data came too late and was dropped",
   rate: "Less is sent: the network carried less than was needed",
+  overload: "Less is sent: the server has too much to do",
 };
 
 /**
@@ -106,6 +108,22 @@ const REASONS = {
  */
 export function reasonText(reason) {
   return Object.hasOwn(REASONS, reason ?? "") ? REASONS[reason ?? ""] : "";
+}
+
+/**
+ * What a server with too much to do has told of itself; null of one that has not.
+ * @param {{overload?: string} | null} stats
+ * @returns {string | null}
+ */
+export function overloadNote(stats) {
+  switch (stats?.overload ?? "normal") {
+    case "normal":
+      return null;
+    case "shedding":
+      return "The server has too much to do: history and these figures wait";
+    default:
+      return "The server has too much to do: less is sent than the network carries. Numbers and alarms stay";
+  }
 }
 
 /**

@@ -10,11 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from streaming.client.playback import simulated, simulated_leads
-from streaming.core.messages import RATE_HZ
 from streaming.core.streams import Source
 from streaming.ecg.simulator import RHYTHMS, Simulator
 from streaming.management.admitting import add_ward_argument, admitted
-from streaming.management.feeding import Part, add_server_arguments, run, seconds
+from streaming.management.feeding import Part, add_server_arguments, rate, run, seconds
 
 WARD = "Simulation"
 MAX_PATIENTS = 200
@@ -36,7 +35,7 @@ class Command(BaseCommand):
             choices=sorted(RHYTHMS),
             help="give it several times to take turns; without it, all take turns",
         )
-        parser.add_argument("--rate-hz", type=_rate, default=250.0, help="50 to 2000 (default: 250)")
+        parser.add_argument("--rate-hz", type=rate, default=250.0, help="50 to 2000 (default: 250)")
         parser.add_argument("--leads", default="II,V1", help="of the twelve standard leads (default: II,V1)")
         parser.add_argument("--seed", type=int, default=1, help="same seed, same signal (default: 1)")
         parser.add_argument("--duration", type=seconds, help="seconds of signal (default: until Ctrl-C)")
@@ -76,13 +75,6 @@ class Command(BaseCommand):
             return nullcontext([options["token"]])
         devices = [(f"Simulated {number:02}", f"sim-{number:02}") for number in range(1, count + 1)]
         return admitted(devices, Source.SIM, ward=options["ward"], otherwise=WARD, out=self.stdout)
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not RATE_HZ[0] <= value <= RATE_HZ[1]:
-        raise ArgumentTypeError(f"must be from {RATE_HZ[0]:g} to {RATE_HZ[1]:g} samples a second")
-    return value
 
 
 def _patients(text: str) -> int:
