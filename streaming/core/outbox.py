@@ -395,7 +395,7 @@ def _is_overdue(queue: ClassQueue, now: float) -> bool:
     if now - queue.items[0].offered_at < _OVERDUE * min(queue.max_age_s, _AGING_S):
         return False
     head = queue.head()
-    return head.control or now - head.offered_at <= queue.max_age_s
+    return head.control or head.offered_at >= now - queue.max_age_s
 
 
 def _next_turn(ring: deque[ClassQueue], now: float) -> ClassQueue:

@@ -205,7 +205,7 @@ class ModelOutbox:
             lane, place = self._find(item)
             self._expire_heads(lane, item.priority, found, now)
             group = next(name for name, each in self.lanes.items() if each is lane)
-            assert item.control or now - item.offered_at <= lane.max_age_s(item.priority), "stale"
+            assert item.control or item.offered_at >= now - lane.max_age_s(item.priority), "stale"
             assert self._is_head(lane, item), "not first in, first out"
             higher = [p for p in MessagePriority if p < item.priority and self._waiting(p, found)]
             if higher:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streaming.core.items import DropReason
 from streaming.core.metrics import BackpressureMetrics
 from streaming.core.network import NetworkCondition
 from streaming.core.priority import MessagePriority
@@ -18,7 +19,8 @@ from streaming.core.stats import GroupStats
 def reading(**known: Any) -> BackpressureMetrics:
     """All figures are 1 but those that are given."""
     ones: dict[str, Any] = {field.name: 1 for field in dataclasses.fields(BackpressureMetrics)}
-    ones |= {"queued": dict.fromkeys(MessagePriority, 2), "condition": None, "rtt_s": None}
+    ones |= {"queued": dict.fromkeys(MessagePriority, 2), "drops": {DropReason.QUOTA: 3}}
+    ones |= {"condition": None, "rtt_s": None}
     return BackpressureMetrics(**{**ones, **known})
 
 
@@ -28,6 +30,7 @@ def test_a_reading_is_plain_values_with_the_watermarks_beside_them() -> None:
     assert detailed["buffer"]["size"] == 7
     assert detailed["buffer"]["high_watermark"] == 0.7
     assert detailed["buffer"]["queued"] == {"critical": 2, "high": 2, "normal": 2, "low": 2, "bulk": 2}
+    assert detailed["performance"]["dropped_by_reason"] == {"quota": 3}
     assert detailed["network"]["rtt_ms"] is None
     assert detailed["network"]["condition"] is None
 

@@ -15,6 +15,7 @@ from streaming.core.frames import Frame, FrameFlag, FrameKind
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.ecg import codec, planes
 from streaming.exceptions import StreamBusyError
+from streaming.ingest import Place
 
 if TYPE_CHECKING:
     from streaming.ingest import Intake
