@@ -26,6 +26,8 @@ _DUTY = 4
 """Of the time between two ticks at most a quarter goes into the former one."""
 GATHER_S = 0.008
 """What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
+MOST_GATHERED_S = 0.03
+"""After the first, however close others follow: a gateway may have thirty patients."""
 ALONE_S = 0.01
 """Between messages of a stream whose viewers watch no other. A frame of 100 ms never comes sooner; but a
 device that sends faster than time passes shall not make 200 messages a second."""
@@ -34,11 +36,11 @@ device that sends faster than time passes shall not make 200 messages a second."
 class FanOut:
     """Gathers what the streams of this process have for their viewers, and hands it on at the next tick.
 
-    A tick falls `gather_s` after the first that waits, and not sooner than `tick_s` after the tick before,
-    or four times what that one took and was late: a process that has too much to do sends fewer and fuller
-    messages, whose price is theirs and not that of the frames in them. With `tick_s` 0 there is nothing to
-    wait for. CRITICAL does not wait: with it comes a tick. Nor does a stream whose viewers watch no other: it
-    has nothing to wait for.
+    A tick falls `gather_s` after the first that waits, later while others follow within half of that, and not
+    sooner than `tick_s` after the tick before, or four times what that one took and was late: a process that
+    has too much to do sends fewer and fuller messages, whose price is theirs and not that of the frames in
+    them. With `tick_s` 0 there is nothing to wait for. CRITICAL does not wait: with it comes a tick. Nor does
+    a stream whose viewers watch no other: it has nothing to wait for.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class FanOut:
         self._gather_s = gather_s
         self._clock = clock
         self._loads: dict[Announcement, Load] = {}
-        self._due = 0.0
+        self._first_at = self._newest_at = self._due = 0.0
         self._next_at = 0.0
         """When the next tick may be."""
         self._left_at: dict[str, float] = {}
@@ -71,9 +73,11 @@ class FanOut:
             self._left_at[announcement.info.stream] = now
             del self._loads[announcement]
             self._hand_out([load], now)
-        elif self._timer is None:
-            self._due = max(now + self._gather_s, self._next_at)
-            self._timer = asyncio.get_running_loop().call_later(self._due - now, self._tick)
+        else:
+            self._newest_at = now
+            if self._timer is None:
+                self._first_at = now
+                self._tick_at(max(now + self._gather_s, self._next_at), now)
 
     def hand_on(self, stream: str) -> None:
         """Do not wait with a stream of which somebody is about to be sent another alias.
@@ -95,6 +99,18 @@ class FanOut:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _tick_at(self, due: float, now: float) -> None:
+        self._due = due
+        self._timer = asyncio.get_running_loop().call_later(due - now, self._tick_if_all_has_come)
+
+    def _tick_if_all_has_come(self) -> None:
+        now = self._clock()
+        quiet_at = self._newest_at + self._gather_s / 2
+        if now < min(quiet_at, self._first_at + MOST_GATHERED_S):
+            self._tick_at(quiet_at, now)
+        else:
+            self._tick()
 
     def _tick(self) -> None:
         began = self._clock()

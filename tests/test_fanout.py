@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
-from streaming.fanout import ALONE_S, GATHER_S, TICK_S, FanOut
+from streaming.fanout import ALONE_S, GATHER_S, MOST_GATHERED_S, TICK_S, FanOut
 from streaming.subscriber import Announcement, gap_item
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, stream_info, turns
@@ -178,6 +179,29 @@ class TestTick:
             await asyncio.sleep(GATHER_S)
             assert len(since(at.viewers[0], seen)) == 1
             assert at.viewers[0].firsts[-3:] == [FRAME] * 3
+
+    @virtual_time
+    async def test_a_gateway_with_many_patients_is_waited_for(self) -> None:
+        async with ward() as at:
+            seen = len(at.viewers[0].socket.sent)
+            for index in range(1, 8):
+                for stream in STREAMS:
+                    at.sends(index, stream, size=20)
+                    await asyncio.sleep(GATHER_S / 8)
+            assert since(at.viewers[0], seen) == []
+            await asyncio.sleep(GATHER_S)
+            assert len(since(at.viewers[0], seen)) == 1
+
+    @virtual_time
+    async def test_streams_that_never_pause_are_not_waited_for_long(self) -> None:
+        async with ward() as at:
+            seen, began = len(at.viewers[0].socket.sent), now()
+            for index in itertools.count(1):
+                at.sends(index, STREAMS[index % 3])
+                await asyncio.sleep(GATHER_S / 8)
+                if since(at.viewers[0], seen):
+                    break
+            assert MOST_GATHERED_S <= now() - began < MOST_GATHERED_S + GATHER_S
 
     @virtual_time
     async def test_ticks_keep_their_distance(self) -> None:
