@@ -2,10 +2,10 @@
 
 Server CPU as a share of a core (all user and system time of the server's process), VITAL against servers that
 only pass messages on: `websockets` with its broadcast and `ws` on node, each with permessage-deflate and
-without. All get the same simulated ECG, encoded by the devices with `ecg1`, from sixteen devices behind one
+without. All get the same simulated ECG, encoded by its devices with `ecg1`, from sixteen behind one
 gateway, and send one message a frame; in a second row they get our bundles, made for them by the gateway.
-VITAL checks, decodes and analyses what it gets, runs an outbox, a window and acks for each viewer, and bundles
-by itself. Three leads are what most bedside monitors send to a central station; twelve are compared as well.
+VITAL checks, decodes and analyses what it gets, runs an outbox, a window and acks for each viewer, and
+bundles by itself. Three leads are what most bedside monitors send to a central station; twelve are compared as well.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Load:
 class Patients:
     """Sixteen simulated patients, a frame of each at a time."""
 
-    def __init__(self, leads: Sequence[str]) -> None:
+    def __init__(self, leads: tuple[str, ...]) -> None:
         self.simulators = [
             Simulator("sinus", rate_hz=RATE_HZ, leads=leads, seed=number) for number in range(PATIENTS)
         ]
@@ -96,7 +96,7 @@ class Patients:
 
 
 @contextlib.asynccontextmanager
-async def feeding(send: Send, leads: Sequence[str]) -> AsyncIterator[None]:
+async def feeding(send: Send, leads: tuple[str, ...]) -> AsyncIterator[None]:
     """Send a frame of every patient at the same moment, for as long as the body runs."""
     patients = Patients(leads)
 
@@ -133,7 +133,7 @@ async def measure(server: Server, viewers: Swarm) -> Load:
     )
 
 
-async def ours(directory: Path, leads: Sequence[str]) -> Load:
+async def ours(directory: Path, leads: tuple[str, ...]) -> Load:
     """The product itself."""
     async with contextlib.AsyncExitStack() as stack:
         server = stack.enter_context(DaphneServer(migrated(directory)))
@@ -157,7 +157,7 @@ async def ours(directory: Path, leads: Sequence[str]) -> Load:
         return await measure(server, viewers)
 
 
-async def theirs(directory: Path, command: Sequence[str], leads: Sequence[str], *, bundled: bool) -> Load:
+async def theirs(directory: Path, command: Sequence[str], leads: tuple[str, ...], *, bundled: bool) -> Load:
     """A peer: a message a frame, or a bundle of all frames that the gateway has made."""
     async with contextlib.AsyncExitStack() as stack:
         server = stack.enter_context(PeerServer(command, directory))
@@ -186,7 +186,7 @@ async def theirs(directory: Path, command: Sequence[str], leads: Sequence[str], 
         return await measure(server, viewers)
 
 
-async def compare(leads: Sequence[str], peers: Sequence[tuple[str, bool]]) -> list[Figure]:
+async def compare(leads: tuple[str, ...], peers: Sequence[tuple[str, bool]]) -> list[Figure]:
     """All of them in turns; of each the run with the least CPU: what disturbs a run only adds to it."""
     loads: dict[tuple[str, bool], list[Load]] = {}
     with tempfile.TemporaryDirectory() as temporary:

@@ -247,8 +247,13 @@ class Outbox:
 
     def counts(self) -> tuple[ClassCounts, ...]:
         """What became of all that was ever offered, by priority less 1."""
+        lanes = self._lanes.values()
         return tuple(
-            sum((lane.queues[index].counts for lane in self._lanes.values()), past)
+            sum(
+                # Most classes of most lanes were never used, and this is read for every viewer.
+                (counts for lane in lanes if (counts := lane.queues[index].counts).offered),
+                past,
+            )
             for index, past in enumerate(self._past)
         )
 
