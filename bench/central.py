@@ -2,10 +2,10 @@
 
 Server CPU as a share of a core (all user and system time of the server's process), VITAL against servers that
 only pass messages on: `websockets` with its broadcast and `ws` on node, each with permessage-deflate and
-without. All get the same simulated ECG, encoded by its devices with `ecg1`, from sixteen behind one
-gateway, and send one message a frame; in a second row they get our bundles, made for them by the gateway.
-VITAL checks, decodes and analyses what it gets, runs an outbox, a window and acks for each viewer, and
-bundles by itself. Three leads are what most bedside monitors send to a central station; twelve are compared as well.
+without. All get the same simulated ECG, encoded with `ecg1` by sixteen devices behind one gateway, and send
+one message a frame; in a second row they get our bundles, made for them by the gateway. VITAL checks, decodes
+and analyses what it gets, runs an outbox, a window and acks for each viewer, and bundles by itself. Three
+leads are what most bedside monitors send to a central station; twelve are compared as well.
 """
 
 from __future__ import annotations

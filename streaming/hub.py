@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -35,7 +36,11 @@ logger = logging.getLogger(__name__)
 
 LINGER_S = 90.0
 """How long a group is kept after its last local viewer left: a page reload joins nothing anew."""
-REPORT_EVERY_S = 2.0
+TIDY_EVERY_S = 2.0
+REPORT_TURNS = 8
+REPORT_EVERY_S = REPORT_TURNS * CHOOSE_S
+"""Between two looks at how a viewer fares, an eighth of them at a time: a thousand at once would hold up
+everybody for a tenth of a second."""
 OWN_DELAY_S = 0.2
 """A process that is late by more takes acks late: nobody's network is slow for that."""
 
@@ -86,6 +91,7 @@ class Hub:
         self._skewed: set[str] = set()
         self._restless: set[Subscriber] = set()
         """Those who watch other streams than when it was chosen what they are sent."""
+        self._turns = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -94,7 +100,7 @@ class Hub:
         self.lag.start()
         self._tasks = [
             asyncio.create_task(self._every(CHOOSE_S, self._adapt), name="vital-adapt"),
-            asyncio.create_task(self._every(REPORT_EVERY_S, self._report_and_tidy), name="vital-hub"),
+            asyncio.create_task(self._every(TIDY_EVERY_S, self._tidy), name="vital-hub"),
         ]
 
     async def aclose(self) -> None:
@@ -308,6 +314,10 @@ class Hub:
                     subscriber.overlook()
                 elif subscriber in self._subscribers and subscriber.choose():
                     self._switch(subscriber)
+        for subscriber in list(self._subscribers)[next(self._turns) % REPORT_TURNS :: REPORT_TURNS]:
+            with _contained("reporting to a viewer", subscriber):
+                subscriber.layer_is_away = not self.link.healthy
+                subscriber.report()
 
     async def _every(self, seconds: float, act: Callable[[float], None]) -> None:
         """Call `act` with the seconds by which the turn comes late."""
@@ -317,12 +327,8 @@ class Hub:
             with _contained("keeping house"):
                 act(self._clock() - due)
 
-    def _report_and_tidy(self, _late_s: float) -> None:
+    def _tidy(self, _late_s: float) -> None:
         self.rings.forget(self._clock())
-        for subscriber in self._subscribers:
-            with _contained("keeping house", subscriber):
-                subscriber.layer_is_away = not self.link.healthy
-                subscriber.report()
         for room in list(self._rooms.values()):
             if room.idle_s(self._clock()) > LINGER_S:
                 del self._rooms[room.stream]

@@ -650,7 +650,7 @@ class TestLinger:
             monkeypatch.setattr(viewer.subscriber, "report", report)
             hub.unwatch(viewer.subscriber, "a")
             await asyncio.sleep(LINGER_S + 2 * REPORT_EVERY_S)
-            assert "keeping house failed" in caplog.text
+            assert "reporting to a viewer failed" in caplog.text
             assert hub.viewers_by_group() == {}
 
 

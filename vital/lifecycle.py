@@ -22,6 +22,7 @@ from streaming.core.frames import SUBPROTOCOL
 from streaming.exceptions import RETRY_AFTER_MS, CloseCode
 from streaming.runtime import Runtime
 from streaming.store.readiness import DatabaseAwayError, require_migrated
+from vital.collector import settle
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Lifecycle:
             retry_s = min(2 * retry_s, MAX_RETRY_S)
         if self._fault is not None:
             logger.warning("started, after all")
+        settle()
         self._started.set()
 
     async def _try_to_start(self) -> str | None:

@@ -51,6 +51,8 @@ class Schedule:
         """A message lies at `at`."""
         if self.samples:
             at += 2 if buffer[at + 1] < 0x80 else 3
+            if buffer[at] != 1:  # not a frame
+                return
             number = int.from_bytes(buffer[at + 4 : at + 8], "little") // self.samples
         else:
             number = int.from_bytes(buffer[at : at + 8], "little")
@@ -198,7 +200,7 @@ class Viewer(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._acked = self._received
-        held_ms = 1000 * (asyncio.get_running_loop().time() - self._received_at)
+        held_ms = round(1000 * (asyncio.get_running_loop().time() - self._received_at), 3)
         self._send({"type": "ack", "n": self._acked, "decoded_ms": 0, "backlog": 0, "held_ms": held_ms})
 
     def _send(self, message: dict[str, object]) -> None:
