@@ -274,11 +274,26 @@ class StreamAdmin(WithHistory, WardScopedAdmin):
         return stream.device.source
 
     @admin.action(description="End the selected admissions", permissions=["change"])
-    def end_admissions(self, request: HttpRequest, streams: QuerySet[Stream]) -> None:
-        """The devices are cut, and the streams vanish from every ward page."""
-        for stream in streams.filter(ended_at=None):
+    def end_admissions(self, request: HttpRequest, streams: QuerySet[Stream]) -> HttpResponse | None:
+        """Ask; then cut the devices, and the streams vanish from every ward page."""
+        chosen = list(streams.filter(ended_at=None))
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "End the selected admissions",
+                "consequence": "The devices are cut, and the beds vanish from every ward page. "
+                "An admission that has ended does not begin again: another is made.",
+                "lines": [f"{stream.ward}, bed {stream.bed}: {stream.patient}" for stream in chosen]
+                or ["All of them have ended before."],
+                "action": "end_admissions",
+                "chosen": [stream.pk for stream in chosen],
+            }
+            return TemplateResponse(request, "admin/streaming/confirm_action.html", context)
+        for stream in chosen:
             feeds.end_admission(stream, actor=actor_of(request))
         messages.success(request, "The selected admissions have ended.")
+        return None
 
 
 @admin.register(ApiToken)

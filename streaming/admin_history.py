@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from streaming.admin_audit import actor_of
 from streaming.models import Stream
 from streaming.store import history, history_limits
-from streaming.store.history import StoredSize
 from streaming.store.history_keeper import record_deletion
 from streaming.store.history_limits import Removed
 
@@ -30,14 +29,14 @@ class WithHistory(_ModelAdmin):
         """Whoever may delete history chunks, of the streams that the page lets them see."""
         return request.user.has_perm("streaming.delete_historychunk")
 
-    @admin.display(description="history")
+    @admin.display(description="stored ECG")
     def stored(self, stream: Stream) -> str:
         """Its size, oldest and newest."""
         try:
             found = history.sizes([stream.pk])
         except DatabaseFault as error:
             return f"the history's database does not answer ({type(error).__name__})"
-        return _text(found[0]) if found else "nothing is stored"
+        return str(found[0]) if found else "nothing is stored"
 
     @admin.action(description="Delete the history of the selected streams", permissions=["delete_history"])
     def delete_history(self, request: HttpRequest, streams: QuerySet[Stream]) -> HttpResponse | None:
@@ -48,10 +47,14 @@ class WithHistory(_ModelAdmin):
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "title": "Delete the history of the selected streams",
-                "streams": chosen,
-                "stored": {size.stream: _text(size) for size in history.sizes(chosen)}.items(),
+                "consequence": "The stored ECG of these streams is deleted for good, pinned or not. "
+                "What is sent from now on is stored as before.",
+                "action": "delete_history",
+                "chosen": chosen,
+                "lines": [f"{size.stream}: {size}" for size in history.sizes(chosen)]
+                or ["Nothing is stored of them."],
             }
-            return TemplateResponse(request, "admin/streaming/delete_history.html", context)
+            return TemplateResponse(request, "admin/streaming/confirm_action.html", context)
         for stream in chosen:
             removed = Removed()
             try:
@@ -59,12 +62,7 @@ class WithHistory(_ModelAdmin):
                     removed += step
             finally:
                 record_deletion(actor_of(request), f"stream:{stream}", removed)
-        messages.success(request, f"The history of {len(chosen)} streams is deleted.")
+        messages.success(
+            request, f"The history of {len(chosen)} {'stream' if len(chosen) == 1 else 'streams'} is deleted."
+        )
         return None
-
-
-def _text(stored: StoredSize) -> str:
-    return (
-        f"{stored.size_bytes / 1e6:.1f} MB, "
-        f"{stored.oldest:%Y-%m-%d %H:%M:%S} to {stored.newest:%Y-%m-%d %H:%M:%S} UTC"
-    )

@@ -350,7 +350,11 @@ class TestAdmission:
 
     def test_ending(self, boss: Client, place: Hospital) -> None:
         chosen = [stream.pk for stream in place.streams.values()]
-        boss.post("/admin/streaming/stream/", {"action": "end_admissions", "_selected_action": chosen})
+        form = {"action": "end_admissions", "_selected_action": chosen}
+        asked = html(boss.post("/admin/streaming/stream/", form))
+        assert all(stream.patient.pseudonym in asked for stream in place.streams.values())
+        assert Stream.objects.filter(ended_at=None).count() == len(chosen)
+        boss.post("/admin/streaming/stream/", {**form, "confirmed": "yes"})
         assert not Stream.objects.filter(ended_at=None).exists()
 
     def test_second_open_admission_of_a_device_is_refused_in_words(

@@ -49,7 +49,7 @@ class TestCommands:
 
     def test_of_a_stream(self, place: Hospital) -> None:
         a, b = (place.streams[letter].pk for letter in "ab")
-        assert "Deleted 3 chunks (0.0 MB) and 0 pins." in self.run("delete_history", "--stream", a, "--yes")
+        assert "Deleted 3 chunks (0.9 kB) and 0 pins." in self.run("delete_history", "--stream", a, "--yes")
         assert left() == {b: 3}
         entry = self.entry()
         assert (entry.actor, entry.action, entry.object) == (
@@ -81,10 +81,22 @@ class TestCommands:
     def test_without_yes_it_only_tells(self, place: Hospital) -> None:
         a = place.streams["a"].pk
         said = self.run("delete_history", "--stream", a, "--before", "2030-01-01")
-        assert f"{a}  0.0 MB  2026-01-05 12:00:00 to 2026-01-05 12:00:03 UTC" in said
-        assert "Nothing was deleted" in said
+        assert f"{a}  {place.streams['a'].patient.pseudonym}  0.9 kB, 2026-01-05 12:00:00 to " in said
+        assert (
+            "Nothing was deleted. Add --yes to delete what of this began before 2030-01-01 00:00:00 UTC."
+            in said
+        )
         assert set(left().values()) == {3}
         assert not AuditEntry.objects.filter(action="history.delete").exists()
+
+    def test_of_what_is_not_there_it_says_so(self, place: Hospital) -> None:
+        assert "nothing to delete" in self.run("delete_history", "--stream", "unknown")
+
+    def test_now_is_a_time_and_yesterday_is_none(self, place: Hospital) -> None:
+        with pytest.raises(CommandError, match="write it like 2026-11-26T12:00, or now: 'yesterday'"):
+            self.run("delete_history", "--before", "yesterday", "--yes")
+        self.run("delete_history", "--before", "now", "--yes")
+        assert left() == {}
 
     def test_everything_is_not_deleted_by_mistake(self, place: Hospital) -> None:
         with pytest.raises(CommandError, match="say what to delete"):
@@ -121,7 +133,7 @@ class TestAdmin:
     ) -> None:
         client = browser(place, "lead", "view_stream")
         url = f"/admin/streaming/stream/{place.streams['a'].pk}/change/"
-        assert "0.0 MB, 2026-01-05 12:00:00 to 2026-01-05 12:00:03 UTC" in client.get(url).content.decode()
+        assert "0.9 kB, 2026-01-05 12:00:00 to 2026-01-05 12:00:03 UTC" in client.get(url).content.decode()
         HistoryChunk.objects.all().delete()
         assert "nothing is stored" in client.get(url).content.decode()
 
@@ -139,10 +151,10 @@ class TestAdmin:
         client = browser(place, "lead", "view_stream", "change_stream", "delete_historychunk")
         a, b = (place.streams[letter].pk for letter in "ab")
         asked = self.delete(client, a)
-        assert f"{a}: 0.0 MB" in asked
+        assert f"{a}: 0.9 kB" in asked
         assert left() == {a: 3, b: 3}
         with django_capture_on_commit_callbacks(execute=True):
-            assert "The history of 1 streams is deleted." in self.delete(client, a, confirmed="yes")
+            assert "The history of 1 stream is deleted." in self.delete(client, a, confirmed="yes")
         assert left() == {b: 3}
         entry = AuditEntry.objects.get(action="history.delete")
         assert (entry.object, entry.detail["chunks"]) == (f"stream:{a}", 3)

@@ -110,7 +110,8 @@ def begin_feed(bed: DemoBed) -> Feed:
 
 
 def _staff_permissions() -> list[Permission]:
-    """See everything of ours; change settings, patients, devices and admissions; make tokens for oneself.
+    """See everything of ours; change settings, patients, devices and admissions; make tokens for oneself;
+    delete history.
 
     Not the wards' groups and not the users: the demo's login cannot give itself more.
     """
@@ -123,7 +124,8 @@ def _staff_permissions() -> list[Permission]:
             for model in ("profile", "patient", "device", "stream", "apitoken")
         ]
     )
-    return list(Permission.objects.filter(ours & (seen | changed | Q(codename="delete_profile"))))
+    deleted = Q(codename__in=["delete_profile", "delete_historychunk"])
+    return list(Permission.objects.filter(ours & (seen | changed | deleted)))
 
 
 def _letters(count: int) -> str:

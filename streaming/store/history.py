@@ -50,6 +50,17 @@ class StoredSize:
     oldest: datetime
     newest: datetime
 
+    def __str__(self) -> str:
+        return (
+            f"{size_text(self.size_bytes)}, "
+            f"{self.oldest:%Y-%m-%d %H:%M:%S} to {self.newest:%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+
+def size_text(size_bytes: int) -> str:
+    """Bytes for people: in kB below one MB, so that little is not shown as nothing."""
+    return f"{size_bytes / 1e3:,.1f} kB" if size_bytes < 1e6 else f"{size_bytes / 1e6:,.1f} MB"
+
 
 def write(chunks: Sequence[Chunk]) -> None:
     """Store all of them in one transaction; blocks. One that is there already is left as it is."""

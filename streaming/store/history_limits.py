@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from streaming.models_history import HistoryChunk, HistoryPin
+from streaming.store.history import size_text
 from streaming.store.routing import HISTORY
 
 STEP_CHUNKS = 100
@@ -48,7 +49,8 @@ class Removed:
         return self != Removed()
 
     def __str__(self) -> str:
-        return f"{self.chunks} chunks ({self.size_bytes / 1e6:.1f} MB) and {self.pins} pins"
+        chunks, pins = _counted(self.chunks, "chunk"), _counted(self.pins, "pin")
+        return f"{chunks} ({size_text(self.size_bytes)}) and {pins}"
 
 
 def prune(limits: Limits, *, now: datetime) -> Iterator[Removed]:
@@ -138,3 +140,7 @@ def _drop_oldest_pins() -> Removed:
     oldest = list(HistoryPin.objects.order_by("made_at").values_list("pk", flat=True)[:STEP_PINS])
     HistoryPin.objects.filter(pk__in=oldest).delete()
     return Removed(pins=len(oldest))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

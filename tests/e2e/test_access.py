@@ -159,7 +159,12 @@ class TestThroughTheApp:
         bed = (await place.shell.do("admit", "discharged")).result
         _, token = await place.nurse()
         form = await boss.form("/admin/streaming/stream/", "action")
-        form |= {"action": ["end_admissions"], "_selected_action": [bed["stream"]], "index": ["0"]}
+        form |= {
+            "action": ["end_admissions"],
+            "_selected_action": [bed["stream"]],
+            "index": ["0"],
+            "confirmed": ["yes"],
+        }
         async with (
             viewer(place.server, token, bed["stream"]) as peer,
             device(place.server, bed["token"]) as feed,

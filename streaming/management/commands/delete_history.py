@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--before",
             type=_time,
-            help="what began before then: 2026-11-26T12:00, UTC unless it says otherwise",
+            help="what began before then: 2026-11-26T12:00, UTC unless it says otherwise, or now",
         )
         parser.add_argument("--yes", action="store_true", help="delete it")
 
@@ -53,13 +54,15 @@ class Command(BaseCommand):
         self.stdout.write(f"Deleted {removed}.")
 
     def _tell(self, streams: list[str] | None, before: datetime | None) -> None:
-        for stored in history.sizes(streams):
-            self.stdout.write(
-                f"{stored.stream}  {stored.size_bytes / 1e6:.1f} MB  "
-                f"{stored.oldest:%Y-%m-%d %H:%M:%S} to {stored.newest:%Y-%m-%d %H:%M:%S} UTC"
-            )
-        part = f", of it what began before {before:%Y-%m-%d %H:%M:%S} UTC" if before else ""
-        self.stdout.write(f"Nothing was deleted. With --yes all of this is{part}.")
+        found = history.sizes(streams)
+        if not found:
+            self.stdout.write("Nothing is stored of that, so there is nothing to delete.")
+            return
+        patients = dict(Stream.objects.values_list("pk", "patient__pseudonym"))
+        for stored in found:
+            self.stdout.write(f"{stored.stream}  {patients.get(stored.stream, 'unknown')}  {stored}")
+        what = f"what of this began before {before:%Y-%m-%d %H:%M:%S} UTC" if before else "all of this"
+        self.stdout.write(f"Nothing was deleted. Add --yes to delete {what}.")
 
 
 def _target(stream: str | None, patient: str | None) -> tuple[str, list[str] | None]:
@@ -75,5 +78,10 @@ def _target(stream: str | None, patient: str | None) -> tuple[str, list[str] | N
 
 
 def _time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+    if text == "now":
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"write it like 2026-11-26T12:00, or now: {text!r}") from None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
