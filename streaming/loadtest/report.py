@@ -91,6 +91,7 @@ class Outcome:
             f"{tally.connected} of {self.viewers} viewers connected{link}, {self.patients} patients, "
             f"{self.seconds:.0f} s{', stopped early' if self.was_stopped else ''}"
         )
+        yield "  what came, to all of them together:"
         for name, rates in told["classes"].items():
             if rates["messages_per_s"]:
                 yield (

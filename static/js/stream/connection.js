@@ -235,9 +235,10 @@ export class Connection {
 
   /** @param {Phase} phase */
   #enter(phase) {
-    // An attempt in between does not end the outage: its clock runs on until the page is online again.
-    const outage = this.phase !== "online" && phase !== "online";
-    if (!outage) this.since = this.#now();
+    // An attempt in between does not end the outage: its clock runs on until the page is online again. It began
+    // when the last message came: a path that went dead is noticed seconds later.
+    if (phase === "online") this.since = this.#now();
+    else if (this.phase === "online") this.since = this.#heardAt;
     this.phase = phase;
     this.#handlers.changed();
   }

@@ -49,8 +49,16 @@ export class TrendChart {
     write(this.#parts.high, String(top));
     write(this.#parts.low, String(bottom));
     write(this.#parts.from, `−${durationText(span)}`);
-    write(this.#parts.range, low <= high ? `${Math.round(low)}–${Math.round(high)} bpm` : "");
+    write(this.#parts.range, low <= high ? rangeText(Math.round(low), Math.round(high)) : "");
   }
+}
+
+/**
+ * @param {number} low bpm
+ * @param {number} high bpm
+ */
+export function rangeText(low, high) {
+  return low === high ? `${low} bpm` : `${low}–${high} bpm`;
 }
 
 /**
