@@ -19,7 +19,7 @@ class MetricsSnapshot(models.Model):
 
     at = models.DateTimeField("time")
     process = models.CharField(max_length=64, help_text="Which server process measured this.")
-    group = models.CharField(max_length=100, help_text="Channel-layer group: one stream, or one ward.")
+    group = models.CharField(max_length=100, help_text="Channel-layer group: ecg. and a stream, or control.")
     viewers = models.PositiveIntegerField(help_text="Connections of this process that watch the group.")
 
     buffer_size = models.PositiveIntegerField("size", help_text="Messages queued, over all viewers.")

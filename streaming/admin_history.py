@@ -41,7 +41,8 @@ class WithHistory(_ModelAdmin):
     @admin.action(description="Delete the history of the selected streams", permissions=["delete_history"])
     def delete_history(self, request: HttpRequest, streams: QuerySet[Stream]) -> HttpResponse | None:
         """Ask; then delete it for good, with one audit entry for each stream."""
-        chosen = list(streams.values_list("pk", flat=True))
+        patients = dict(streams.values_list("pk", "patient__pseudonym"))
+        chosen = list(patients)
         if "confirmed" not in request.POST:
             context = {
                 **self.admin_site.each_context(request),
@@ -51,7 +52,7 @@ class WithHistory(_ModelAdmin):
                 "What is sent from now on is stored as before.",
                 "action": "delete_history",
                 "chosen": chosen,
-                "lines": [f"{size.stream}: {size}" for size in history.sizes(chosen)]
+                "lines": [f"{patients[size.stream]}, {size.stream}: {size}" for size in history.sizes(chosen)]
                 or ["Nothing is stored of them."],
             }
             return TemplateResponse(request, "admin/streaming/confirm_action.html", context)

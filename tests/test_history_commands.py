@@ -151,7 +151,7 @@ class TestAdmin:
         client = browser(place, "lead", "view_stream", "change_stream", "delete_historychunk")
         a, b = (place.streams[letter].pk for letter in "ab")
         asked = self.delete(client, a)
-        assert f"{a}: 0.9 kB" in asked
+        assert f"{place.streams['a'].patient.pseudonym}, {a}: 0.9 kB" in asked
         assert left() == {a: 3, b: 3}
         with django_capture_on_commit_callbacks(execute=True):
             assert "The history of 1 stream is deleted." in self.delete(client, a, confirmed="yes")

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 (
                     "group",
                     models.CharField(
-                        help_text="Channel-layer group: one stream, or one ward.", max_length=100
+                        help_text="Channel-layer group: ecg. and a stream, or control.", max_length=100
                     ),
                 ),
                 (
