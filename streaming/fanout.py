@@ -1,18 +1,16 @@
-"""What leaves at one tick for all viewers: prepared once for each set of streams that is watched together."""
+"""When what streams have for their viewers leaves: at ticks, the fewer the more there is to do."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 
-from streaming.core.frames import encode_bundle, pack_json_frame
+from streaming.batch import Batch, Load, Tick
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
 from streaming.core.stages import Journey
-from streaming.core.window import ClassMessages
 from streaming.exceptions import CloseCode
 from streaming.subscriber import Announcement, Subscriber
 
@@ -191,87 +189,7 @@ class FanOut:
         journey.item = journey.find(item for item, _ in batch.entries())
         if journey.item is not None:
             self.journey, viewer.journey, journey.queued = None, journey, self._clock()
-        number = viewer.window.sent + 1
-        if batch.hand_to(viewer) and journey.item is not None:
-            journey.number = number
-
-
-class Tick:
-    """What leaves together, and who has got it already."""
-
-    __slots__ = ("_loads", "_served", "batches", "began", "due", "is_alone")
-
-    def __init__(self, loads: list[Load], began: float, due: float, *, is_alone: bool) -> None:
-        self.began = began
-        self.due = due
-        self.is_alone = is_alone
-        self.batches: dict[tuple[Load, ...], Batch] = {}
-        self._loads = loads
-        self._served: set[Subscriber] = set()
-
-    def to_serve(self) -> Iterator[tuple[Subscriber, tuple[Load, ...]]]:
-        """Each viewer that was not given its share, and that share; who has left meanwhile gets nothing."""
-        served = self._served
-        for load in self._loads:
-            for viewer in [viewer for viewer in load.viewers if viewer not in served]:
-                served.add(viewer)
-                yield viewer, tuple(other for other in self._loads if viewer in other.viewers)
-
-
-class Load:
-    """What one rendition of a stream has for its viewers."""
-
-    __slots__ = ("items", "viewers")
-
-    def __init__(self, viewers: set[Subscriber]) -> None:
-        self.viewers = viewers
-        self.items: list[tuple[Item, Announcement]] = []
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether none of its viewers watches another stream with which it could leave."""
-        return all(viewer.watches == 1 for viewer in self.viewers)
-
-
-class Batch:
-    """The loads of streams that some viewers watch together, as one WebSocket message."""
-
-    __slots__ = ("_loads", "aliases", "classes", "message", "takers")
-
-    def __init__(self, loads: tuple[Load, ...]) -> None:
-        self._loads = loads
-        self.takers = 0
-        """Viewers who took the message as it is."""
-        self.aliases = frozenset(announcement.alias for _, announcement in self.entries())
-        self.message = encode_bundle(_frame(item) for item, _ in self.entries())
-        self.classes = self._by_class()
-
-    def entries(self) -> Iterator[tuple[Item, Announcement]]:
-        """All of them, each stream's in its order."""
-        return chain.from_iterable(load.items for load in self._loads)
-
-    def hand_to(self, viewer: Subscriber) -> bool:
-        """As it is, or (False) item by item."""
-        if viewer.take(self.message, self.classes, self.aliases):
-            self.takers += 1
-            return True
-        for item, announcement in self.entries():
-            viewer.offer(item, announcement)
-        return False
-
-    def count(self, now: float) -> None:
-        """Tell the tallies of the streams what the takers were sent."""
-        if self.takers:
-            for item, announcement in self.entries():
-                announcement.tally.count_passed(item, self.takers, now)
-
-    def _by_class(self) -> ClassMessages:
-        classes = [0] * len(MessagePriority)
-        for item, _ in self.entries():
-            classes[item.priority - 1] += 1
-        return tuple(classes)
-
-
-def _frame(item: Item) -> bytes:
-    payload = item.written().payload
-    return pack_json_frame(payload) if isinstance(payload, str) else payload
+        sent = viewer.window.sent
+        taken = batch.hand_to(viewer)
+        if journey.item is not None and (part := batch.part_of(journey.item)) < taken:
+            journey.number = sent + part + 1

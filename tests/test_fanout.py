@@ -17,6 +17,7 @@ from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
+from streaming.core.window import MAX_BUNDLE_BYTES
 from streaming.fanout import ALONE_S, GATHER_S, MOST_GATHERED_S, SLICE_S, TICK_S, FanOut
 from streaming.subscriber import Announcement, gap_item
 from tests.fakes import virtual_time
@@ -56,6 +57,14 @@ class Ward:
         """As far as the fan-out can tell."""
         for viewer in self.viewers:
             viewer.subscriber.watches = 1
+
+    async def measured(self) -> None:
+        """Every viewer's path has shown that it carries full messages."""
+        for viewer in self.viewers:
+            window = viewer.subscriber.window
+            window.network.on_delivery(1e7, now(), app_limited=False)
+            window.network.on_rtt(0.05, now())
+            window._resize()
 
     async def settle(self) -> None:
         """Every viewer has taken and acked what came."""
@@ -118,6 +127,43 @@ class TestMessage:
             assert [frame.flags for frame in frames] == [FrameFlag.DEFLATED | FrameFlag.DICTIONARY] * 2
             assert frame_text(frames[0]) == text
             assert json.loads(frame_text(frames[1]))["type"] == "stats"
+
+
+class TestParts:
+    """What is longer than a message may be leaves as several, made once for all as well."""
+
+    @virtual_time
+    async def test_they_leave_one_behind_the_other(self) -> None:
+        async with ward() as at:
+            await at.measured()
+            seen = len(at.viewers[0].socket.sent)
+            for index in range(1, 8):
+                at.sends(index, *STREAMS, size=1000)
+            await asyncio.sleep(TICK_S)
+            sent = [since(viewer, seen) for viewer in at.viewers]
+            assert [len(messages) for messages in sent] == [2, 2]
+            assert all(one is other for one, other in zip(*sent, strict=True)), "the same bytes"
+            assert all(len(message) <= MAX_BUNDLE_BYTES for message in sent[0])
+            await at.settle()
+            for viewer in at.viewers:
+                assert sorted(viewer.firsts[-21:]) == sorted(3 * [FRAME * index for index in range(1, 8)])
+
+    @virtual_time
+    async def test_from_the_first_that_does_not_fit_on_all_queue(self) -> None:
+        async with ward(1) as at:
+            await at.measured()
+            (viewer,) = at.viewers
+            viewer.subscriber.window.max_bytes = MAX_BUNDLE_BYTES  # two messages are allowed in any case
+            seen = len(viewer.socket.sent)
+            for index in range(1, 16):
+                at.sends(index, *STREAMS, size=1000)
+            await asyncio.sleep(TICK_S)
+            assert len(since(viewer, seen)) == 2
+            assert viewer.subscriber.handler.queued_messages > 0
+            await at.settle()
+            assert sorted(viewer.firsts[-45:]) == sorted(3 * [FRAME * index for index in range(1, 16)])
+            metrics = viewer.subscriber.handler.get_metrics()
+            assert metrics.offered_messages == metrics.acked_messages + metrics.in_flight_messages
 
 
 class TestSlices:
