@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from streaming.client.connection import reconnect_delay
+from streaming.exceptions import CloseCode
 from streaming.loadtest.tally import Tally
 from streaming.loadtest.viewer import LoadViewer, Origin, Shared
 
@@ -27,7 +28,7 @@ AT_ONCE = 16
 WELCOME_S = 30.0
 """From the hello to the first frame, at the longest: a stream that nobody feeds has none."""
 PATIENCE = 8
-"""Attempts of a viewer after which the others go on without it; one that is told to come later does."""
+"""How often a viewer comes back that was told to come later, before the others go on without it."""
 LEAVE_S = 3.0
 
 
@@ -67,7 +68,7 @@ class Crew:
         self._leaving = asyncio.Event()
 
     async def start(self) -> None:
-        """Connect them all; returns when each has had a frame or failed too often."""
+        """Connect them all; returns when each has had a frame, or has failed."""
         order = self._order
         tokens = islice(cycle(order.tokens), order.viewers)
         loop = asyncio.get_running_loop()
@@ -115,8 +116,8 @@ class Crew:
                 self.viewers.discard(viewer)
                 if viewer.wire is not None:
                     viewer.wire.close()
-                if attempt >= PATIENCE and not settled.done():
-                    settled.set_result(None)
+            if not settled.done() and (code != CloseCode.BUSY or attempt >= PATIENCE):
+                settled.set_result(None)
             if self._leaving.is_set():
                 return
             tally = self.shared.tally
@@ -127,8 +128,6 @@ class Crew:
                 tally.refused[f"{code}: {reason}" if code else reason] += 1
             delay_s = reconnect_delay(code, attempt, retry_after_ms, self._rng)
             if delay_s is None:
-                if not settled.done():
-                    settled.set_result(None)
                 return
             attempt += 1
             await asyncio.sleep(delay_s)
