@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 PREFETCHED_BYTES = 64 * 1024
 PAGE_BYTES = 16 * 1024
-"""What is read of one stream at a time: patients take turns."""
+"""What is read of one stream at a time: patients take turns. So much of each may be ready at least."""
 MAX_SPANS = 512
 """A viewer of 64 streams may ask for eight spans of each."""
 
@@ -116,7 +116,7 @@ class Backfill:
             del self._made[0]
             tally.offered += 1
             taken.append(item)
-        if self._ready_bytes < PREFETCHED_BYTES // 2:
+        if self._ready_bytes < PREFETCHED_BYTES // 2 or not taken:
             self._fetch_soon()
         return taken
 
@@ -171,13 +171,16 @@ class Backfill:
             self._fetching = asyncio.create_task(self._fetch(), name="vital-backfill")
 
     def _next_search(self) -> _Fill | None:
-        """What to look for next: of the stream that has the least ready."""
-        if self._ready_bytes >= PREFETCHED_BYTES:
-            return None
+        """What to look for next: of the stream that has the least ready.
+
+        One that has nothing ready does not wait for others, which may be sent as numbers only for hours.
+        """
+        is_enough = self._ready_bytes >= PREFETCHED_BYTES
         searched = [
-            (sum(len(fill.ready) for fill in fills), fill)
+            (ready, fill)
             for fills in self._fills.values()
-            if (fill := next((fill for fill in fills if fill.search.next is not None), None)) is not None
+            if not ((ready := sum(len(fill.ready) for fill in fills)) and is_enough)
+            and (fill := next((fill for fill in fills if fill.search.next is not None), None)) is not None
         ]
         return min(searched, key=lambda counted: counted[0])[1] if searched else None
 
