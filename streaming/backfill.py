@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 PREFETCHED_BYTES = 64 * 1024
 PAGE_BYTES = 16 * 1024
 """What is read of one stream at a time: patients take turns. So much of each may be ready at least."""
+QUEUED_BYTES = 16 * 1024
+"""With more than this in the viewer's queue nothing is looked for: what is lost is told by messages that must
+not be dropped, and 64 KiB of them would cut the viewer."""
 MAX_SPANS = 512
 """A viewer of 64 streams may ask for eight spans of each."""
 
@@ -175,6 +178,8 @@ class Backfill:
 
         One that has nothing ready does not wait for others, which may be sent as numbers only for hours.
         """
+        if self._subscriber.handler.queued_bytes > QUEUED_BYTES:
+            return None
         is_enough = self._ready_bytes >= PREFETCHED_BYTES
         searched = [
             (ready, fill)

@@ -132,3 +132,26 @@ async def test_a_stream_of_which_only_numbers_are_sent_holds_up_no_other() -> No
     here.remove(subscriber)
     await subscriber.aclose()
     await at.aclose()
+
+
+@virtual_time
+async def test_a_narrow_path_is_told_in_its_own_time_of_all_that_is_lost() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    client = Client(rate=4000.0)
+    await at.run(here, 0.1)
+    await client.connect(here)
+    await at.run(here, 1.0)
+    at.skip(here, 2 * 10**9)
+    asked = 0
+    for _ in range(120):
+        while asked < 2 * MAX_SPANS and not here.recovery.is_full(client.subscriber):
+            here.resume(client.subscriber, Resume("a", 1, 10**9 + 10 * asked, 10**9 + 10 * asked + 5))
+            asked += 1
+        await at.run(here, 0.5)
+    client.read()
+    assert client.cuts == []
+    assert len(list(client.epochs[1].lost)) == 2 * MAX_SPANS
+    await client.cut()
+    await at.aclose()
