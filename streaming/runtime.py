@@ -200,6 +200,10 @@ class Runtime:
         if retry_after_s is not None:
             raise BusyError("too many viewers come at once", round(1000 * retry_after_s))
 
+    def admitted_nobody(self) -> None:
+        """Its credentials were wrong: it takes no viewer's place."""
+        self._admission.give_back()
+
     def add(self, connection: Connection) -> None:
         """Watch over an authenticated socket."""
         self._connections.add(connection)
