@@ -12,7 +12,7 @@ from streaming.channel import clip
 from streaming.core.bundle import WaveFrame
 from streaming.core.items import Item, Span
 from streaming.core.messages import GapReason
-from streaming.core.ring import NOTHING, Page
+from streaming.core.ring import AWAY, Page
 from streaming.core.search import Part, Search
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
@@ -43,6 +43,8 @@ class _Fill:
     search: Search
     ready: deque[tuple[StreamInfo, WaveFrame]] = field(default_factory=deque)
     ended: bool = False
+    unheard: bool = False
+    """Whether a source was away that may have what the others lack."""
 
 
 class Backfill:
@@ -204,9 +206,9 @@ class Backfill:
         source = self._sources[part.source]
         try:
             return await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
-        except Exception:  # a source that fails has nothing; the next one may
+        except Exception:  # a source that fails is away; the next one may have it
             logger.exception("%s failed to read stream %s, going on", type(source).__name__, span.stream)
-            return NOTHING
+            return AWAY
 
     def _found(self, fill: _Fill, part: Part, page: Page) -> None:
         stop = part.stop
@@ -219,8 +221,10 @@ class Backfill:
             spans.append((kept.first, kept.first + kept.count))
             fill.ready.append((page.info, kept))
             self._ready_bytes += len(kept.payload)
+        fill.unheard |= page is AWAY
         for first, end in fill.search.found(spans, more=page.next is not None):
-            self._lose(fill, first, end)
+            if not fill.unheard:  # else the viewer knows that it lacks them, and may ask again
+                self._lose(fill, first, end)
         if spans:
             self._subscriber.handler.wake_to_pull()
         else:

@@ -15,7 +15,7 @@ from streaming.core.frames import FrameKind
 from streaming.core.ladder import Decision, Reason
 from streaming.core.messages import Ack, Resume
 from streaming.core.renditions import Quality, Rendition
-from streaming.core.ring import Page
+from streaming.core.ring import AWAY, NOTHING, Page
 from streaming.ecg import codec
 from tests.fakes import virtual_time
 from tests.resuming import Client, World, samples_of
@@ -153,5 +153,35 @@ async def test_a_narrow_path_is_told_in_its_own_time_of_all_that_is_lost() -> No
     client.read()
     assert client.cuts == []
     assert len(list(client.epochs[1].lost)) == 2 * MAX_SPANS
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_what_a_source_may_have_that_is_away_is_not_said_to_be_lost() -> None:
+    class Away:
+        page = AWAY
+
+        async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
+            return self.page
+
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    here.recovery.sources.append(source := Away())
+    client = Client()
+    await client.connect(here)
+    await at.run(here, 0.5)
+    at.skip(here, 1000)
+    here.resume(client.subscriber, Resume("a", 1, 200, 300))
+    await at.run(here, 0.5)
+    client.read()
+    assert list(client.epochs[1].lost) == []
+    assert here.recovery.spans == 0
+    source.page = NOTHING
+    here.resume(client.subscriber, Resume("a", 1, 200, 300))
+    await at.run(here, 0.5)
+    client.read()
+    assert list(client.epochs[1].lost) == [(200, 300)]
     await client.cut()
     await at.aclose()
