@@ -1,18 +1,16 @@
-"""What leaves at one tick for all viewers: prepared once for each set of streams that is watched together."""
+"""When what streams have for their viewers leaves: at ticks, the fewer the more there is to do."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 
-from streaming.core.frames import encode_bundle, pack_json_frame
+from streaming.batch import Batch, Load, Tick
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
 from streaming.core.stages import Journey
-from streaming.core.window import ClassMessages
 from streaming.exceptions import CloseCode
 from streaming.subscriber import Announcement, Subscriber
 
@@ -28,6 +26,8 @@ GATHER_S = 0.008
 """What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
 MOST_GATHERED_S = 0.03
 """After the first, however close others follow: a gateway may have thirty patients."""
+SLICE_S = 0.02
+"""Of a tick, before others have their turn: the writers of viewers whose messages queue, acks, devices."""
 ALONE_S = 0.01
 """Between messages of a stream whose viewers watch no other. A frame of 100 ms never comes sooner; but a
 device that sends faster than time passes shall not make 200 messages a second."""
@@ -56,6 +56,7 @@ class FanOut:
         self._left_at: dict[str, float] = {}
         """When a stream by itself last left at once."""
         self._timer: asyncio.TimerHandle | None = None
+        self._running: Tick | None = None
         self.journey: Journey | None = None
         """What is followed to its viewer next."""
 
@@ -67,15 +68,18 @@ class FanOut:
         load.items.extend((item, announcement) for item in items)
         now = self._clock()
         if not self._tick_s or any(item.priority is MessagePriority.CRITICAL for item in items):
-            self.close()
-            self._tick()
-        elif load.is_alone and now - self._left_at.get(announcement.info.stream, -math.inf) >= ALONE_S:
+            self._tick_now()
+        elif (
+            self._running is None
+            and load.is_alone
+            and now - self._left_at.get(announcement.info.stream, -math.inf) >= ALONE_S
+        ):
             self._left_at[announcement.info.stream] = now
             del self._loads[announcement]
-            self._hand_out([load], now)
+            self._begin([load], None, is_alone=True)
         else:
             self._newest_at = now
-            if self._timer is None:
+            if self._timer is None and self._running is None:
                 self._first_at = now
                 self._tick_at(max(now + self._gather_s, self._next_at), now)
 
@@ -86,8 +90,9 @@ class FanOut:
         soon as nobody holds it, and only who was told of it holds it.
         """
         if any(announcement.info.stream == stream for announcement in self._loads):
-            self.close()
-            self._tick()
+            self._tick_now()
+        else:
+            self._finish()
 
     def forget(self, stream: str) -> None:
         """Drop what waits for the viewers of a stream: there are none."""
@@ -95,7 +100,17 @@ class FanOut:
         self._left_at.pop(stream, None)
 
     def close(self) -> None:
-        """No further tick."""
+        """No further tick; what is left of the one under way is handed on."""
+        self._finish()
+        self._cancel_timer()
+
+    def _tick_now(self) -> None:
+        self._finish()
+        self._cancel_timer()
+        self._tick()
+        self._finish()
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -110,33 +125,54 @@ class FanOut:
         if now < min(quiet_at, self._first_at + MOST_GATHERED_S):
             self._tick_at(quiet_at, now)
         else:
-            self._tick()
+            self._timer = None
+            self._tick(due=self._due)
 
-    def _tick(self) -> None:
-        began = self._clock()
-        due = began if self._timer is None else self._due
-        self._timer = None
+    def _tick(self, *, due: float | None = None) -> None:
+        """Hand on all that waits, from `due` on late; the last tick has to be over."""
         loads, self._loads = self._loads, {}
-        self._hand_out(loads.values(), began)
-        cost_s = self._clock() - due
-        self._next_at = began + min(max(self._tick_s, _DUTY * cost_s), SLOWEST_TICK_S)
+        if loads:
+            self._begin(list(loads.values()), due)
 
-    def _hand_out(self, loads: Collection[Load], now: float) -> None:
-        """Give every viewer all that there is for it, made once for all who get the same."""
-        watched: dict[Subscriber, list[Load]] = {}
-        for load in loads:
-            for viewer in load.viewers:
-                if (seen := watched.get(viewer)) is None:
-                    watched[viewer] = [load]
-                else:
-                    seen.append(load)
-        batches: dict[tuple[Load, ...], Batch] = {}
-        for viewer, seen in watched.items():
-            together = tuple(seen)
+    def _begin(self, loads: list[Load], due: float | None, *, is_alone: bool = False) -> None:
+        began = self._clock()
+        self._running = Tick(loads, began, began if due is None else due, is_alone=is_alone)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """A slice of the tick that is under way; others have their turn before the next one."""
+        tick = self._running
+        if tick is None:  # it had to be finished at once
+            return
+        if self._hand_out(tick, until=self._clock() + SLICE_S):
+            self._end(tick)
+        else:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _finish(self) -> None:
+        """All that is left of the tick that is under way, now."""
+        if (tick := self._running) is not None:
+            self._hand_out(tick, until=math.inf)
+            self._end(tick)
+
+    def _end(self, tick: Tick) -> None:
+        self._running = None
+        for batch in tick.batches.values():
+            batch.count(tick.began)
+        now = self._clock()
+        least_s = 0.0 if tick.is_alone else self._tick_s
+        spacing_s = min(max(least_s, _DUTY * (now - tick.due)), SLOWEST_TICK_S)
+        self._next_at = max(self._next_at, tick.began + spacing_s)
+        if self._loads and self._timer is None:
+            self._tick_at(max(now + self._gather_s / 2, self._next_at), now)
+
+    def _hand_out(self, tick: Tick, until: float) -> bool:
+        """Give viewers all there is for them, made once for all who get the same; whether all have it."""
+        for viewer, together in tick.to_serve():
             try:
-                batch = batches.get(together)
+                batch = tick.batches.get(together)
                 if batch is None:
-                    batch = batches[together] = Batch(together)
+                    batch = tick.batches[together] = Batch(together)
                 if self.journey is None or viewer is not self.journey.viewer:
                     batch.hand_to(viewer)
                 else:
@@ -144,73 +180,16 @@ class FanOut:
             except Exception:  # a fault of ours; the others must get theirs, and this one come again
                 logger.exception("a viewer could not be given what waits for it, going on")
                 viewer.cut(CloseCode.INTERNAL, "internal error")
-        for batch in batches.values():
-            batch.count(now)
+            if self._clock() > until:
+                return False
+        return True
 
     def _hand_followed(self, viewer: Subscriber, batch: Batch, journey: Journey) -> None:
         """Note when what is followed is queued, and as which message it leaves where that is settled."""
         journey.item = journey.find(item for item, _ in batch.entries())
         if journey.item is not None:
             self.journey, viewer.journey, journey.queued = None, journey, self._clock()
-        number = viewer.window.sent + 1
-        if batch.hand_to(viewer) and journey.item is not None:
-            journey.number = number
-
-
-class Load:
-    """What one rendition of a stream has for its viewers."""
-
-    __slots__ = ("items", "viewers")
-
-    def __init__(self, viewers: set[Subscriber]) -> None:
-        self.viewers = viewers
-        self.items: list[tuple[Item, Announcement]] = []
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether none of its viewers watches another stream with which it could leave."""
-        return all(viewer.watches == 1 for viewer in self.viewers)
-
-
-class Batch:
-    """The loads of streams that some viewers watch together, as one WebSocket message."""
-
-    __slots__ = ("_loads", "aliases", "classes", "message", "takers")
-
-    def __init__(self, loads: tuple[Load, ...]) -> None:
-        self._loads = loads
-        self.takers = 0
-        """Viewers who took the message as it is."""
-        self.aliases = frozenset(announcement.alias for _, announcement in self.entries())
-        self.message = encode_bundle(_frame(item) for item, _ in self.entries())
-        self.classes = self._by_class()
-
-    def entries(self) -> Iterator[tuple[Item, Announcement]]:
-        """All of them, each stream's in its order."""
-        return chain.from_iterable(load.items for load in self._loads)
-
-    def hand_to(self, viewer: Subscriber) -> bool:
-        """As it is, or (False) item by item."""
-        if viewer.take(self.message, self.classes, self.aliases):
-            self.takers += 1
-            return True
-        for item, announcement in self.entries():
-            viewer.offer(item, announcement)
-        return False
-
-    def count(self, now: float) -> None:
-        """Tell the tallies of the streams what the takers were sent."""
-        if self.takers:
-            for item, announcement in self.entries():
-                announcement.tally.count_passed(item, self.takers, now)
-
-    def _by_class(self) -> ClassMessages:
-        classes = [0] * len(MessagePriority)
-        for item, _ in self.entries():
-            classes[item.priority - 1] += 1
-        return tuple(classes)
-
-
-def _frame(item: Item) -> bytes:
-    payload = item.written().payload
-    return pack_json_frame(payload) if isinstance(payload, str) else payload
+        sent = viewer.window.sent
+        taken = batch.hand_to(viewer)
+        if journey.item is not None and (part := batch.part_of(journey.item)) < taken:
+            journey.number = sent + part + 1

@@ -21,6 +21,7 @@ from streaming.core.admission import Admission
 from streaming.core.bundle import Bundle
 from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S
 from streaming.core.network import NetworkEstimator
+from streaming.core.overload import OverloadState
 from streaming.core.profiles import ProfileSet
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
@@ -195,10 +196,15 @@ class Runtime:
                 await self._keep_learned()
 
     def admit_viewer(self) -> None:
-        """A viewer says hello. Raises BusyError when too many do at once; devices are always taken in."""
-        retry_after_s = self._admission.retry_after_s(self._clock())
+        """A viewer says hello. Raises BusyError when too many do at once, or the process is overloaded.
+
+        Devices are always taken in.
+        """
+        overloaded = self.hub.overload.state is not OverloadState.NORMAL
+        retry_after_s = self._admission.retry_after_s(self._clock(), overloaded=overloaded)
         if retry_after_s is not None:
-            raise BusyError("too many viewers come at once", round(1000 * retry_after_s))
+            reason = "the server has too much to do" if overloaded else "too many viewers come at once"
+            raise BusyError(reason, round(1000 * retry_after_s))
 
     def admitted_nobody(self) -> None:
         """Its credentials were wrong: it takes no viewer's place."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,7 +17,8 @@ from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
-from streaming.fanout import ALONE_S, GATHER_S, MOST_GATHERED_S, TICK_S, FanOut
+from streaming.core.window import MAX_BUNDLE_BYTES
+from streaming.fanout import ALONE_S, GATHER_S, MOST_GATHERED_S, SLICE_S, TICK_S, FanOut
 from streaming.subscriber import Announcement, gap_item
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, stream_info, turns
@@ -57,6 +58,14 @@ class Ward:
         for viewer in self.viewers:
             viewer.subscriber.watches = 1
 
+    async def measured(self) -> None:
+        """Every viewer's path has shown that it carries full messages."""
+        for viewer in self.viewers:
+            window = viewer.subscriber.window
+            window.network.on_delivery(1e7, now(), app_limited=False)
+            window.network.on_rtt(0.05, now())
+            window._resize()
+
     async def settle(self) -> None:
         """Every viewer has taken and acked what came."""
         for viewer in self.viewers:
@@ -87,6 +96,14 @@ async def ward(viewers: int = 2, *, tick_s: float = TICK_S) -> AsyncIterator[War
             await viewer.subscriber.aclose()
 
 
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it does not come")
+
+
 def since(viewer: Viewer, seen: int) -> list[bytes | str]:
     return viewer.socket.sent[seen:]
 
@@ -110,6 +127,98 @@ class TestMessage:
             assert [frame.flags for frame in frames] == [FrameFlag.DEFLATED | FrameFlag.DICTIONARY] * 2
             assert frame_text(frames[0]) == text
             assert json.loads(frame_text(frames[1]))["type"] == "stats"
+
+
+class TestParts:
+    """What is longer than a message may be leaves as several, made once for all as well."""
+
+    @virtual_time
+    async def test_they_leave_one_behind_the_other(self) -> None:
+        async with ward() as at:
+            await at.measured()
+            seen = len(at.viewers[0].socket.sent)
+            for index in range(1, 8):
+                at.sends(index, *STREAMS, size=1000)
+            await asyncio.sleep(TICK_S)
+            sent = [since(viewer, seen) for viewer in at.viewers]
+            assert [len(messages) for messages in sent] == [2, 2]
+            assert all(one is other for one, other in zip(*sent, strict=True)), "the same bytes"
+            assert all(len(message) <= MAX_BUNDLE_BYTES for message in sent[0])
+            await at.settle()
+            for viewer in at.viewers:
+                assert sorted(viewer.firsts[-21:]) == sorted(3 * [FRAME * index for index in range(1, 8)])
+
+    @virtual_time
+    async def test_from_the_first_that_does_not_fit_on_all_queue(self) -> None:
+        async with ward(1) as at:
+            await at.measured()
+            (viewer,) = at.viewers
+            viewer.subscriber.window.max_bytes = MAX_BUNDLE_BYTES  # two messages are allowed in any case
+            seen = len(viewer.socket.sent)
+            for index in range(1, 16):
+                at.sends(index, *STREAMS, size=1000)
+            await asyncio.sleep(TICK_S)
+            assert len(since(viewer, seen)) == 2
+            assert viewer.subscriber.handler.queued_messages > 0
+            await at.settle()
+            assert sorted(viewer.firsts[-45:]) == sorted(3 * [FRAME * index for index in range(1, 16)])
+            metrics = viewer.subscriber.handler.get_metrics()
+            assert metrics.offered_messages == metrics.acked_messages + metrics.in_flight_messages
+
+
+class TestSlices:
+    """A tick that takes long is handed out in slices."""
+
+    @virtual_time
+    async def test_others_have_their_turn_in_between(self) -> None:
+        async with ward(12) as at:
+            for viewer in at.viewers:
+                viewer.socket.busy_s = SLICE_S / 2
+            seen = len(at.viewers[0].socket.sent)
+            at.sends(1, "a")
+            await until(lambda: any(since(viewer, seen) for viewer in at.viewers))
+            served = set()
+            for _ in range(30):
+                served.add(sum(len(since(viewer, seen)) for viewer in at.viewers))
+                await asyncio.sleep(0)
+            assert served >= {6, 9, 12}, "three take longer than a slice"
+
+    @virtual_time
+    async def test_who_leaves_before_its_turn_gets_nothing_and_the_others_all(self) -> None:
+        async with ward(12) as at:
+            for viewer in at.viewers:
+                viewer.socket.busy_s = SLICE_S
+            seen = len(at.viewers[0].socket.sent)
+            at.sends(1, "a")
+            await until(lambda: any(since(viewer, seen) for viewer in at.viewers))
+            leaving = next(viewer for viewer in at.viewers if not since(viewer, seen))
+            at.watching["a"].discard(leaving.subscriber)
+            await asyncio.sleep(1)
+            assert [len(since(viewer, seen)) for viewer in at.viewers if viewer is not leaving] == [1] * 11
+            assert since(leaving, seen) == []
+
+    @virtual_time
+    async def test_before_an_alias_changes_all_have_what_was_made_under_the_old_one(self) -> None:
+        async with ward(12) as at:
+            for viewer in at.viewers:
+                viewer.socket.busy_s = SLICE_S
+            seen = len(at.viewers[0].socket.sent)
+            at.sends(1, "a")
+            await until(lambda: any(since(viewer, seen) for viewer in at.viewers))
+            at.fan_out.hand_on("a")
+            assert [len(since(viewer, seen)) for viewer in at.viewers] == [1] * 12
+
+    @virtual_time
+    async def test_what_comes_meanwhile_leaves_behind_it(self) -> None:
+        async with ward(12) as at:
+            for viewer in at.viewers:
+                viewer.socket.busy_s = SLICE_S
+            at.sends(1, "a")
+            await until(lambda: any(viewer.firsts[-1] == FRAME for viewer in at.viewers))
+            at.sends(2, "a")
+            await asyncio.sleep(3)
+            await at.settle()
+            assert all(viewer.firsts[-2:] == [FRAME, 2 * FRAME] for viewer in at.viewers)
 
 
 class TestAlone:

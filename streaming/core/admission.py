@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 PER_S = 100.0
 BURST = 200.0
 """A process takes a tenth of a second for the sign-ins of ten; a ward of 200 comes back at once."""
+OVERLOADED_PER_S = 10.0
+"""How many are asked to try again in a second while the process has too much to do."""
 _JITTER_S = 0.5
 _LONGEST_S = 60.0
 
@@ -29,12 +31,16 @@ class Admission:
         self._promised_until = now
         self.refused = 0
 
-    def retry_after_s(self, now: float) -> float | None:
-        """None for who may come in; else the seconds after which there is a place."""
-        if self._bucket.take(1.0, now):
+    def retry_after_s(self, now: float, *, overloaded: bool = False) -> float | None:
+        """None for who may come in; else the seconds after which there is a place.
+
+        Nobody may while the process is overloaded: those whose network is not known yet cost it most.
+        """
+        if not overloaded and self._bucket.take(1.0, now):
             return None
         self.refused += 1
-        self._promised_until = min(max(self._promised_until, now) + 1 / self._per_s, now + _LONGEST_S)
+        per_s = OVERLOADED_PER_S if overloaded else self._per_s
+        self._promised_until = min(max(self._promised_until, now) + 1 / per_s, now + _LONGEST_S)
         return self._promised_until - now + self._rng.uniform(0.0, _JITTER_S)
 
     def give_back(self) -> None:

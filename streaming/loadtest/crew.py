@@ -26,6 +26,8 @@ AT_ONCE = 16
 """Connections that are being made at the same time: a server is to be loaded, not rushed."""
 WELCOME_S = 30.0
 """From the hello to the first frame, at the longest: a stream that nobody feeds has none."""
+PATIENCE = 8
+"""Attempts of a viewer after which the others go on without it; one that is told to come later does."""
 LEAVE_S = 3.0
 
 
@@ -65,7 +67,7 @@ class Crew:
         self._leaving = asyncio.Event()
 
     async def start(self) -> None:
-        """Connect them all; returns when each has had a frame, or has failed, and is being tried again."""
+        """Connect them all; returns when each has had a frame or failed too often."""
         order = self._order
         tokens = islice(cycle(order.tokens), order.viewers)
         loop = asyncio.get_running_loop()
@@ -104,7 +106,7 @@ class Crew:
             try:
                 async with self._gate:
                     had_frames = await self._connect(viewer)
-                if not settled.done():
+                if not (viewer.ended.done() or settled.done()):
                     settled.set_result(None)
                 code, reason, retry_after_ms = await viewer.ended
             except OSError as error:
@@ -113,7 +115,7 @@ class Crew:
                 self.viewers.discard(viewer)
                 if viewer.wire is not None:
                     viewer.wire.close()
-                if not settled.done():
+                if attempt >= PATIENCE and not settled.done():
                     settled.set_result(None)
             if self._leaving.is_set():
                 return
@@ -125,6 +127,8 @@ class Crew:
                 tally.refused[f"{code}: {reason}" if code else reason] += 1
             delay_s = reconnect_delay(code, attempt, retry_after_ms, self._rng)
             if delay_s is None:
+                if not settled.done():
+                    settled.set_result(None)
                 return
             attempt += 1
             await asyncio.sleep(delay_s)

@@ -81,7 +81,7 @@ async def told_to_stop() -> AsyncIterator[asyncio.Event]:
 
 
 async def _settle(team: Team, progress: Progress, stop: asyncio.Event) -> None:
-    """Until every viewer has had a frame, or has failed and is being tried again; then a moment more."""
+    """Until every viewer has had a frame, or has failed too often; then a moment more."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     while not stop.is_set():

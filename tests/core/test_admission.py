@@ -55,3 +55,12 @@ def test_who_turns_out_to_be_nobody_takes_no_place() -> None:
     assert gate.retry_after_s(60.0) is None
     assert gate.retry_after_s(60.0) is None
     assert gate.retry_after_s(60.0) is not None, "the burst is as large as before"
+
+
+def test_nobody_comes_in_while_there_is_too_much_to_do_and_all_are_told_of_times_of_their_own() -> None:
+    gate = admission()
+    waits = [gate.retry_after_s(0.0, overloaded=True) for _ in range(100)]
+    known = [seconds for seconds in waits if seconds is not None]
+    assert len(known) == 100
+    assert 9.5 <= max(known) <= 10.5, "ten a second"
+    assert gate.retry_after_s(0.0) is None, "no token was taken"
