@@ -12,7 +12,7 @@ from streaming.channel import clip
 from streaming.core.bundle import WaveFrame
 from streaming.core.items import Item, Span
 from streaming.core.messages import GapReason
-from streaming.core.ring import NOTHING, Page
+from streaming.core.ring import AWAY, Page
 from streaming.core.search import Part, Search
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 PREFETCHED_BYTES = 64 * 1024
 PAGE_BYTES = 16 * 1024
-"""What is read of one stream at a time: patients take turns."""
+"""What is read of one stream at a time: patients take turns. So much of each may be ready at least."""
+QUEUED_BYTES = 16 * 1024
+"""With more than this in the viewer's queue nothing is looked for: what is lost is told by messages that must
+not be dropped, and 64 KiB of them would cut the viewer."""
 MAX_SPANS = 512
 """A viewer of 64 streams may ask for eight spans of each."""
 
@@ -40,6 +43,8 @@ class _Fill:
     search: Search
     ready: deque[tuple[StreamInfo, WaveFrame]] = field(default_factory=deque)
     ended: bool = False
+    unheard: bool = False
+    """Whether a source was away that may have what the others lack."""
 
 
 class Backfill:
@@ -116,7 +121,7 @@ class Backfill:
             del self._made[0]
             tally.offered += 1
             taken.append(item)
-        if self._ready_bytes < PREFETCHED_BYTES // 2:
+        if self._ready_bytes < PREFETCHED_BYTES // 2 or not taken:
             self._fetch_soon()
         return taken
 
@@ -171,13 +176,18 @@ class Backfill:
             self._fetching = asyncio.create_task(self._fetch(), name="vital-backfill")
 
     def _next_search(self) -> _Fill | None:
-        """What to look for next: of the stream that has the least ready."""
-        if self._ready_bytes >= PREFETCHED_BYTES:
+        """What to look for next: of the stream that has the least ready.
+
+        One that has nothing ready does not wait for others, which may be sent as numbers only for hours.
+        """
+        if self._subscriber.handler.queued_bytes > QUEUED_BYTES:
             return None
+        is_enough = self._ready_bytes >= PREFETCHED_BYTES
         searched = [
-            (sum(len(fill.ready) for fill in fills), fill)
+            (ready, fill)
             for fills in self._fills.values()
-            if (fill := next((fill for fill in fills if fill.search.next is not None), None)) is not None
+            if not ((ready := sum(len(fill.ready) for fill in fills)) and is_enough)
+            and (fill := next((fill for fill in fills if fill.search.next is not None), None)) is not None
         ]
         return min(searched, key=lambda counted: counted[0])[1] if searched else None
 
@@ -196,9 +206,9 @@ class Backfill:
         source = self._sources[part.source]
         try:
             return await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
-        except Exception:  # a source that fails has nothing; the next one may
+        except Exception:  # a source that fails is away; the next one may have it
             logger.exception("%s failed to read stream %s, going on", type(source).__name__, span.stream)
-            return NOTHING
+            return AWAY
 
     def _found(self, fill: _Fill, part: Part, page: Page) -> None:
         stop = part.stop
@@ -211,8 +221,10 @@ class Backfill:
             spans.append((kept.first, kept.first + kept.count))
             fill.ready.append((page.info, kept))
             self._ready_bytes += len(kept.payload)
+        fill.unheard |= page is AWAY
         for first, end in fill.search.found(spans, more=page.next is not None):
-            self._lose(fill, first, end)
+            if not fill.unheard:  # else the viewer knows that it lacks them, and may ask again
+                self._lose(fill, first, end)
         if spans:
             self._subscriber.handler.wake_to_pull()
         else:

@@ -216,7 +216,7 @@ class BackpressureHandler:
         if not self._waiting_for_credit:
             self._wake()
 
-    def on_ack(self, n: int, *, held_s: float = 0.0) -> Acked:
+    def on_ack(self, n: int, *, held_s: float = 0.0, late_s: float = 0.0) -> Acked:
         """Take the client's ack of WebSocket messages up to number `n`.
 
         ProtocolError when it names one that was never sent; RuntimeError without a window.
@@ -224,7 +224,7 @@ class BackpressureHandler:
         if self.window is None:
             raise RuntimeError("a handler without a window takes no acks")
         now = self._clock()
-        acked = self.window.on_ack(n, now, held_s=held_s)
+        acked = self.window.on_ack(n, now, held_s=held_s, late_s=late_s)
         if self._closed:
             return acked
         for index, count in enumerate(acked.classes):

@@ -290,7 +290,11 @@ class ViewerConsumer(VitalConsumer):
 
     async def _greet(self, hello: messages.ViewerHello) -> None:
         self.runtime.admit_viewer()
-        self.principal = await self._authenticate(hello)
+        try:
+            self.principal = await self._authenticate(hello)
+        except AuthenticationError:
+            self.runtime.admitted_nobody()
+            raise
         if self.runtime.connections_of(self.principal) >= CONNECTIONS_PER_PRINCIPAL:
             raise RateLimitError(f"more than {CONNECTIONS_PER_PRINCIPAL} connections")
         self.hello_has_come()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -75,6 +76,8 @@ class LayerLink:
         self._unheard_since: float | None = None
         """When the oldest pulse left that was not heard, nor any after it."""
         self._deaf = False
+        self._heard_at = -math.inf
+        """When anything but a pulse came last."""
         self.healthy = True
         self.lost_messages = 0
 
@@ -129,6 +132,11 @@ class LayerLink:
         self._unsettle((group,))
 
     @property
+    def has_just_heard(self) -> bool:
+        """Whether other processes were heard within a pulse's time: a layer that heals brings them first."""
+        return asyncio.get_running_loop().time() - self._heard_at < PULSE_S
+
+    @property
     def channel(self) -> str:
         """Where `reply` of another process reaches this one."""
         return self._channel
@@ -176,6 +184,7 @@ class LayerLink:
             if message["type"] == PULSE:
                 self._heard_pulse()
                 continue
+            self._heard_at = asyncio.get_running_loop().time()
             try:
                 self._on_message(message)
             except Exception:  # our fault, and one message's: the next must still be heard

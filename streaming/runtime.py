@@ -206,6 +206,10 @@ class Runtime:
             reason = "the server has too much to do" if overloaded else "too many viewers come at once"
             raise BusyError(reason, round(1000 * retry_after_s))
 
+    def admitted_nobody(self) -> None:
+        """Its credentials were wrong: it takes no viewer's place."""
+        self._admission.give_back()
+
     def add(self, connection: Connection) -> None:
         """Watch over an authenticated socket."""
         self._connections.add(connection)

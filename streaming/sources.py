@@ -72,7 +72,7 @@ class LayerRings:
 
     async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
         """As every source."""
-        if not self._link.healthy or self._is_silent(stream):
+        if not (self._link.healthy or self._link.has_just_heard) or self._is_silent(stream):
             return NOTHING
         key = (stream, epoch, first, stop, max_bytes)
         task = self._shared.get(key)
@@ -144,6 +144,7 @@ class LayerRings:
                 "id": message["id"],
                 "info": None if page.info is None else page.info.to_dict(),
                 "frames": [[int(f.kind), f.first, f.count, f.payload] for f in page.frames],
+                "next": page.next,
             },
             sum(len(frame.payload) for frame in page.frames),
         )
@@ -157,6 +158,8 @@ class _Question:
         self._stop = stop
         self._info: StreamInfo | None = None
         self._frames: dict[int, WaveFrame] = {}
+        self._whole_from = first
+        """Below, one of those who answered has more than it could say."""
         self._any = asyncio.Event()
         self._whole = asyncio.Event()
 
@@ -166,6 +169,8 @@ class _Question:
             self._frames[first] = WaveFrame(FrameKind(kind), first, count, payload)
         if answer["info"] is not None:
             self._info = StreamInfo.from_dict(answer["info"])
+        if answer.get("next") is not None:
+            self._whole_from = max(self._whole_from, answer["next"])
         if self._frames:
             newest = self._frames[max(self._frames)]
             if newest.first + newest.count >= self._stop:
@@ -187,9 +192,10 @@ class _Question:
         return True
 
     def page(self) -> Page:
-        """All that came, newest first."""
+        """What came, newest first, as far down as it is all that they have."""
         if self._info is None:
             return NOTHING
-        frames = tuple(self._frames[first] for first in sorted(self._frames, reverse=True))
+        newest_first = (self._frames[first] for first in sorted(self._frames, reverse=True))
+        frames = tuple(frame for frame in newest_first if frame.first + frame.count > self._whole_from)
         lowest = frames[-1].first
         return Page(self._info, frames, lowest if lowest > self._first else None)

@@ -181,7 +181,7 @@ class Subscriber:
         """
         if self.journey is not None:
             self._follow(self.journey, ack.n)
-        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000 + 2 * late_s)
+        self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000, late_s=2 * late_s)
 
     def _follow(self, journey: Journey, n: int) -> None:
         """Note when what is followed was written and acked; the window knows it until the ack is taken."""

@@ -88,8 +88,10 @@ class Writers:
                     device_id, hello.session, hello.rate_hz, hello.leads, hello.source
                 )
             except ProtocolError:
-                self._tokens.pop(stream, None)
-                await database_sync_to_async(leases.end)(self._process_id, {stream: place.next_sample})
+                if (token := self._tokens.pop(stream, None)) is not None:
+                    await database_sync_to_async(leases.end)(
+                        self._process_id, {stream: place.next_sample}, {stream: token}
+                    )
                 raise
             return self._ingest.open(info, hello.session, place, on_replaced)
 
@@ -104,10 +106,13 @@ class Writers:
         tenures = {s: tenure for s, tenure in self._ingest.tenures().items() if s in self._tokens}
         ended = {stream: tenure.published for stream, tenure in tenures.items() if tenure.ended}
         if ended:
-            await database_sync_to_async(leases.end)(self._process_id, ended)
-            for stream in ended:
-                if (tenure := self._ingest.tenures().get(stream)) is None or tenure.ended:
-                    self._tokens.pop(stream, None)
+            over = {stream: self._tokens[stream] for stream in ended}
+            await database_sync_to_async(leases.end)(self._process_id, ended, over)
+            for stream, token in over.items():
+                tenure = self._ingest.tenures().get(stream)
+                # Meanwhile the device may have come back: it was given another token, or has none yet.
+                if self._tokens.get(stream) == token and (tenure is None or tenure.ended):
+                    del self._tokens[stream]
         heard = {
             stream: tenure.published
             for stream, tenure in tenures.items()

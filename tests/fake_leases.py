@@ -51,8 +51,9 @@ class FakeLeases:
             self._expires[stream] = self._clock() + LEASE.total_seconds()
         return positions.keys() - mine
 
-    def end(self, process: str, positions: Mapping[str, int]) -> None:
-        for stream in self._write(process, positions):
+    def end(self, process: str, positions: Mapping[str, int], tokens: Mapping[str, int]) -> None:
+        mine = {s: position for s, position in positions.items() if self.rows[s].token == tokens[s]}
+        for stream in self._write(process, mine):
             self.rows[stream] = replace(self.rows[stream], is_open=False)
 
     def give_up(

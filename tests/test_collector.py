@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -35,3 +36,17 @@ def test_cycles_of_later_are_still_found() -> None:
     for _ in range(10):
         Cycle()
     assert gc.collect() >= 10
+
+
+def test_what_had_lasted_is_found_before_it_is_much() -> None:
+    settle()
+    lasting = Cycle()
+    gc.collect(1)
+    found = weakref.ref(lasting)
+    del lasting
+    connections = 0
+    kept: list[list[object]] = []
+    while found() is not None and connections < 5_000:
+        kept += [[] for _ in range(300)]  # as many as one connection leaves behind
+        connections += 1
+    assert connections < 2_500

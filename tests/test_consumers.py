@@ -176,6 +176,25 @@ def test_a_slow_database_is_not_the_fault_of_who_said_hello_in_time(monkeypatch:
 
 
 @virtual_time
+async def test_a_viewer_without_credentials_takes_nobodys_place() -> None:
+    places: list[int] = []
+    runtime = SimpleNamespace(
+        stopping=False,
+        admit_viewer=lambda: places.append(-1),
+        admitted_nobody=lambda: places.append(1),
+        remove=lambda connection: None,
+    )
+    connection = Connection()
+    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
+    serving = asyncio.create_task(ViewerConsumer()(scope, connection.receive, connection.send))
+    connection.begin()
+    await connection.say({"type": "hello", "protocol": "vital.v1"})
+    assert (connection.codes, places) == ([CloseCode.UNAUTHENTICATED], [-1, 1])
+    connection.end()
+    await serving
+
+
+@virtual_time
 async def test_a_viewer_that_is_not_let_in_is_told_of_a_time_of_its_own() -> None:
     def admit_viewer() -> None:
         raise BusyError("too many viewers come at once", 2345)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
 from streaming.backfill import MAX_SPANS, PREFETCHED_BYTES
+from streaming.channel import CANONICAL
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
-from streaming.core.messages import Resume
-from streaming.core.ring import Page
+from streaming.core.ladder import Decision, Reason
+from streaming.core.messages import Ack, Resume
+from streaming.core.renditions import Quality, Rendition
+from streaming.core.ring import AWAY, NOTHING, Page
+from streaming.ecg import codec
 from tests.fakes import virtual_time
-from tests.resuming import Client, World
-from tests.viewers import turns
+from tests.resuming import Client, World, samples_of
+from tests.viewers import Viewer, turns
 
 
 @virtual_time
@@ -90,5 +96,92 @@ async def test_samples_that_cannot_be_read_are_lost_to_who_is_sent_coarse_ones()
     await at.run(here, 0.5)
     client.read()
     assert list(client.epochs[1].lost) == [(5, 20)]
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_a_stream_of_which_only_numbers_are_sent_holds_up_no_other() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    subscriber = Viewer().subscriber
+    here.add(subscriber)
+    for stream in "abc":
+        info = replace(at.info, stream=stream)
+        frames = tuple(WaveFrame(FrameKind.WAVEFORM, 25 * n, 25, b"x" * 4000) for n in range(100))
+        here.publish(Bundle(info, frames=frames))
+        await here.watch(subscriber, stream)
+        payload = codec.WaveformEncoder().encode(samples_of(1, 2500, 2525))
+        here.publish(Bundle(info, frames=(WaveFrame(FrameKind.WAVEFORM, 2500, 25, payload),)))
+    await turns()
+    numbers = Decision(
+        {stream: Rendition(Quality.VITALS, 1.0) for stream in "ab"} | {"c": CANONICAL}, Reason.STREAMS, 0.0
+    )
+    subscriber._decision = numbers
+    subscriber.choose = lambda: False  # type: ignore[method-assign]
+    here._switch(subscriber)
+    for stream in "abc":
+        here.resume(subscriber, Resume(stream, 1, 0, 2500))
+    for _ in range(600):
+        await asyncio.sleep(0.02)
+        subscriber.acked(Ack(subscriber.window.sent, 0.0, 0))
+    backfill = here.recovery._backfills[subscriber]
+    assert "c" not in backfill._fills, "all of it was sent"
+    assert backfill.spans == 2
+    here.remove(subscriber)
+    await subscriber.aclose()
+    await at.aclose()
+
+
+@virtual_time
+async def test_a_narrow_path_is_told_in_its_own_time_of_all_that_is_lost() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    client = Client(rate=4000.0)
+    await at.run(here, 0.1)
+    await client.connect(here)
+    await at.run(here, 1.0)
+    at.skip(here, 2 * 10**9)
+    asked = 0
+    for _ in range(120):
+        while asked < 2 * MAX_SPANS and not here.recovery.is_full(client.subscriber):
+            here.resume(client.subscriber, Resume("a", 1, 10**9 + 10 * asked, 10**9 + 10 * asked + 5))
+            asked += 1
+        await at.run(here, 0.5)
+    client.read()
+    assert client.cuts == []
+    assert len(list(client.epochs[1].lost)) == 2 * MAX_SPANS
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_what_a_source_may_have_that_is_away_is_not_said_to_be_lost() -> None:
+    class Away:
+        page = AWAY
+
+        async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
+            return self.page
+
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    here.recovery.sources.append(source := Away())
+    client = Client()
+    await client.connect(here)
+    await at.run(here, 0.5)
+    at.skip(here, 1000)
+    here.resume(client.subscriber, Resume("a", 1, 200, 300))
+    await at.run(here, 0.5)
+    client.read()
+    assert list(client.epochs[1].lost) == []
+    assert here.recovery.spans == 0
+    source.page = NOTHING
+    here.resume(client.subscriber, Resume("a", 1, 200, 300))
+    await at.run(here, 0.5)
+    client.read()
+    assert list(client.epochs[1].lost) == [(200, 300)]
     await client.cut()
     await at.aclose()

@@ -110,7 +110,13 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_nothing() -> None:
     at = World(1)
     await at.start()
     hub = at.hubs[0]
-    late = {"type": PAGE_TYPE, "origin": "p9", "id": 77, "info": None, "frames": []}
+    late = {
+        "type": PAGE_TYPE,
+        "origin": "p9",
+        "id": 77,
+        "info": None,
+        "frames": [],
+    }
     hub._on_layer_message(late)
     assert hub.rings.read("a", 1, 0, 50, max_bytes=1) == NOTHING
     hub._on_layer_message({"type": ASK_TYPE, "origin": hub.process_id, "reply": "x", "id": 1, "what": []})
@@ -125,4 +131,33 @@ async def test_pages_on_the_layer_have_their_bound_whatever_was_asked_for() -> N
     at.hubs[0].publish(Bundle(info, frames=tuple(frame(50 * n, size=20_000) for n in range(10))))
     page = await layer_of(at.hubs[1]).read("a", 2, 0, 500, max_bytes=10**9)
     assert sum(len(found.payload) for found in page.frames) <= 64 * 1024
+    await at.aclose()
+
+
+@virtual_time
+async def test_an_answer_that_ends_early_is_no_hole_where_another_reaches_further() -> None:
+    at = World(1)
+    await at.start(count=3)
+    at.hubs[0].publish(Bundle(INFO, frames=(frame(0), frame(50))))
+    at.hubs[1].publish(Bundle(INFO, frames=tuple(frame(50 * n) for n in range(2, 8))))
+    source = layer_of(at.hubs[2])
+    page = await source.read("a", 1, 0, 400, max_bytes=250)
+    assert (firsts(page), page.next) == ([350, 300], 300), "between 100 and 300 the second one has more"
+    rest = await source.read("a", 1, 0, 300, max_bytes=10**6)
+    assert (firsts(rest), rest.next) == ([250, 200, 150, 100, 50, 0], None)
+    await at.aclose()
+
+
+@virtual_time
+async def test_a_layer_that_brings_something_again_is_asked_before_its_pulse_is_heard() -> None:
+    at = World(1)
+    await at.start()
+    at.hubs[0].publish(Bundle(INFO, frames=(frame(0), frame(50))))
+    await at.hubs[1].link.join("group")
+    await asyncio.sleep(0.1)
+    at.hubs[1].link.healthy = False
+    at.hubs[0].link.publish("group", {"type": "anything", "origin": "p0"})
+    await asyncio.sleep(0.01)
+    assert not at.hubs[1].link.healthy
+    assert firsts(await layer_of(at.hubs[1]).read("a", 1, 0, 100, max_bytes=1000)) == [50, 0]
     await at.aclose()

@@ -13,6 +13,7 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 from django.db import OperationalError
 
+from streaming import writers
 from streaming.compression import CompressionHandler
 from streaming.core.bundle import Bundle
 from streaming.core.frames import Frame, FrameFlag, FrameKind
@@ -21,7 +22,7 @@ from streaming.core.streams import Source
 from streaming.exceptions import ProtocolError, StreamBusyError
 from streaming.hub import Hub
 from streaming.ingest import FRAME_S, SILENCE_S, Ingest, Intake
-from streaming.store import access
+from streaming.store import access, leases
 from streaming.writers import ASK_DEADLINE_S, RENEW_S, Writers
 from tests.e2e.peers import payload
 from tests.fake_leases import FakeLeases
@@ -352,3 +353,37 @@ def _is_replaced(intake: Intake) -> bool:
     except StreamBusyError:
         return True
     return False
+
+
+@virtual_time
+async def test_a_lease_taken_while_its_former_end_is_written_is_kept(
+    table: FakeLeases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {"end", "open_epoch"}
+    goes_on = {name: asyncio.Event() for name in slow}
+
+    def in_a_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(*args: Any, **values: Any) -> Any:
+            if function is leases.end:
+                await goes_on["end"].wait()
+            elif function is access.open_epoch:
+                await goes_on["open_epoch"].wait()
+            return function(*args, **values)
+
+        return call
+
+    async with processes("a") as (here,):
+        (await here.open()).close(ended=True)
+        monkeypatch.setattr(writers, "database_sync_to_async", in_a_thread)
+        renewal = asyncio.create_task(here.writers.renew())
+        await turns()
+        opening = asyncio.create_task(here.open(TWO))
+        await turns()
+        assert (table.rows["a"].session, opening.done()) == (TWO, False)
+        goes_on["end"].set()
+        await renewal
+        goes_on["open_epoch"].set()
+        await opening
+        await asyncio.sleep(RENEW_S)
+        await here.writers.renew()
+        assert table.calls[-1] == "renew"

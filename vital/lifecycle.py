@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ LIFESPAN_DEADLINE_S = 30.0
 """After this a server with a lifespan is told that the start failed: it listens only after it."""
 EARLY_SOCKET_S = 10.0
 """How long a WebSocket waits for the start; Daphne gives a handshake 20 s."""
+EXIT_S = 0.3
+"""How long the interpreter may take for its end, once the reactor has ended; it takes 50 ms."""
 
 Scope = dict[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -140,6 +143,7 @@ class Lifecycle:
 
         reactor.callWhenRunning(start)
         reactor.addSystemEventTrigger("before", "shutdown", stop)  # type: ignore[arg-type]  # a wrong stub
+        reactor.addSystemEventTrigger("after", "shutdown", _end_soon)  # type: ignore[arg-type]  # the same
 
     async def _start_or_exit(self) -> None:
         try:
@@ -164,6 +168,22 @@ class Lifecycle:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _end_soon() -> None:
+    """End the process also where a thread waits for a database that hangs: the interpreter would wait for it.
+
+    All that has to be said, stored and closed has been by now, or was given up.
+    """
+
+    def end() -> None:
+        logger.warning("a thread has not ended, most likely it waits for the database: ending without it")
+        logging.shutdown()
+        os._exit(0)
+
+    timer = threading.Timer(EXIT_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _renewed_layer() -> Any:

@@ -42,3 +42,7 @@ class Admission:
         per_s = OVERLOADED_PER_S if overloaded else self._per_s
         self._promised_until = min(max(self._promised_until, now) + 1 / per_s, now + _LONGEST_S)
         return self._promised_until - now + self._rng.uniform(0.0, _JITTER_S)
+
+    def give_back(self) -> None:
+        """Who was let in turned out to be nobody: who is must not wait for that."""
+        self._bucket.give_back(1.0)

@@ -34,6 +34,8 @@ class Page:
 
 
 NOTHING = Page()
+AWAY = Page()
+"""The same from a source that cannot be read now: what it has is not lost. Told apart by identity."""
 
 
 @dataclass(slots=True)

@@ -21,6 +21,10 @@ class TokenBucket:
         self._left -= amount
         return True
 
+    def give_back(self, amount: float) -> None:
+        """What was taken was not used."""
+        self._left += amount
+
     def left(self, now: float) -> float:
         """How much could be taken now."""
         self._left = min(self._burst, self._left + (now - self._refilled_at) * self._per_s)

@@ -140,10 +140,11 @@ class SendWindow:
         self.sent += 1
         return self.sent
 
-    def on_ack(self, n: int, now: float, *, held_s: float = 0.0) -> Acked:
+    def on_ack(self, n: int, now: float, *, held_s: float = 0.0, late_s: float = 0.0) -> Acked:
         """Free the messages up to number `n`; an ack older than the last one frees nothing.
 
-        `held_s` is how long the client says it held the ack. ProtocolError for a message never sent.
+        `held_s` is how long the client says it held the ack, `late_s` by how much this process may have
+        delayed message and ack. ProtocolError for a message never sent.
         """
         if n > self.sent:
             raise ProtocolError("ack names a message that was never sent")
@@ -164,6 +165,12 @@ class SendWindow:
         self._delivered += size_bytes
         # What the client held back is its cadence, not the path: 5 kB in 3 ms are not 5 kB in 100 ms.
         arrived_at = max(newest.sent_at, now - min(max(held_s, 0.0), 1.0))
+        if late_s > 0:
+            # It may not have been late for these: a path that seems shorter than it is would seem full for
+            # a minute, so that this explains only what came later than on the empty path.
+            base_s = self.path.empty_rtt_s
+            least = arrived_at if base_s is None else min(arrived_at, newest.sent_at + base_s)
+            arrived_at = max(least, arrived_at - late_s)
         self.path.on_ack(sent, arrived_at, now)
         self._delivered_at = arrived_at
         self._first_sent_at = newest.sent_at

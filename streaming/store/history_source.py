@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseFault
 
-from streaming.core.ring import NOTHING, Page
+from streaming.core.ring import AWAY, NOTHING, Page
 from streaming.core.streams import StreamInfo
 from streaming.store import access, history
 from streaming.store.own_thread import DatabaseThread
@@ -18,14 +18,13 @@ from streaming.store.routing import HISTORY
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 5.0
-"""A database that takes longer for a page has nothing, for whoever waits for it."""
+"""A database that takes longer for a page is away, for whoever waits for it."""
 
 
 class HistorySource:
     """Reads pages on a thread of its own: it is behind neither what is written nor who signs in.
 
-    A database that fails or hangs has nothing to give, and that is said once an outage. The owner calls
-    `close`.
+    A database that fails or hangs is `AWAY`, and that is said once an outage. The owner calls `close`.
     """
 
     def __init__(self, *, deadline_s: float = DEADLINE_S) -> None:
@@ -45,7 +44,7 @@ class HistorySource:
             if not self._failing:
                 logger.warning("the history cannot be read: %s", type(error).__name__)
             self._failing = True
-            return NOTHING
+            return AWAY
         self._failing = False
         if info is None:  # an admission that was deleted meanwhile
             return NOTHING

@@ -89,9 +89,9 @@ def renew(process: str, positions: Mapping[str, int]) -> set[str]:
     return positions.keys() - set(mine.values_list("pk", flat=True))
 
 
-def end(process: str, positions: Mapping[str, int]) -> None:
-    """Their sessions are over: any other may have these streams."""
-    mine = StreamLease.objects.filter(process=process, pk__in=positions)
+def end(process: str, positions: Mapping[str, int], tokens: Mapping[str, int]) -> None:
+    """Their sessions are over: any other may have these streams. What was taken since is left alone."""
+    mine = StreamLease.objects.filter(process=process, pk__in=positions, token=_by_stream(tokens))
     mine.update(expires_at=None, next_sample=_by_stream(positions))
 
 
@@ -114,9 +114,9 @@ def online(streams: Collection[str]) -> set[str]:
     return set(StreamLease.objects.filter(pk__in=streams, expires_at__gt=Now()).values_list("pk", flat=True))
 
 
-def _by_stream(positions: Mapping[str, int]) -> Case:
+def _by_stream(numbers: Mapping[str, int]) -> Case:
     return Case(
-        *(When(pk=stream, then=Value(position)) for stream, position in positions.items()),
+        *(When(pk=stream, then=Value(number)) for stream, number in numbers.items()),
         default=F("next_sample"),
         output_field=PositiveBigIntegerField(),
     )

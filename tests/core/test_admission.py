@@ -45,6 +45,18 @@ def test_time_that_nobody_used_is_not_promised_again() -> None:
     assert wait <= 1.5
 
 
+def test_who_turns_out_to_be_nobody_takes_no_place() -> None:
+    gate = admission(per_s=1.0, burst=2.0)
+    for _ in range(50):
+        assert gate.retry_after_s(0.0) is None
+        gate.give_back()
+    assert [gate.retry_after_s(0.0) is None for _ in range(3)] == [True, True, False]
+    gate.give_back()
+    assert gate.retry_after_s(60.0) is None
+    assert gate.retry_after_s(60.0) is None
+    assert gate.retry_after_s(60.0) is not None, "the burst is as large as before"
+
+
 def test_nobody_comes_in_while_there_is_too_much_to_do_and_all_are_told_of_times_of_their_own() -> None:
     gate = admission()
     waits = [gate.retry_after_s(0.0, overloaded=True) for _ in range(100)]

@@ -331,3 +331,23 @@ def test_it_knows_when_what_is_in_flight_was_sent() -> None:
         assert window.on_sent(100, 10.0 + number) == number
     window.on_ack(1, 14.0)
     assert [window.sent_at(number) for number in range(5)] == [None, None, 12.0, 13.0, None]
+
+
+def test_a_process_that_is_late_takes_no_path_for_shorter_than_it_is() -> None:
+    window = SendWindow()
+    window.on_sent(100, 0.0)
+    window.on_ack(1, 0.2)
+    window.on_sent(100, 1.0)
+    # One turn of 120 ms that this ack waited for, and its message did not.
+    assert window.on_ack(2, 1.32, late_s=0.24).rtt_s == pytest.approx(0.2)
+    window.on_sent(100, 2.0)
+    assert window.on_ack(3, 2.7, late_s=0.24).rtt_s == pytest.approx(0.46), "what is longer is the network's"
+    window.on_sent(100, 3.0)
+    assert window.on_ack(4, 3.1, late_s=0.24).rtt_s == pytest.approx(0.1), "measured is measured"
+    assert window.network.rtt_min_s == pytest.approx(0.1)
+
+
+def test_of_a_path_that_is_not_known_yet_lateness_explains_nothing() -> None:
+    window = SendWindow()
+    window.on_sent(100, 0.0)
+    assert window.on_ack(1, 0.2, late_s=0.5).rtt_s == pytest.approx(0.2)

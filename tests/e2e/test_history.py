@@ -115,6 +115,27 @@ async def test_a_database_server_that_hangs_holds_up_neither_viewers_nor_the_end
     assert "Traceback" not in server.log, server.log[-4000:]
 
 
+async def test_nor_does_the_one_that_everything_else_is_in(postgres: Postgres, tmp_path: Path) -> None:
+    (var_dir := tmp_path / "var").mkdir()
+    server = DaphneServer(var_dir, env={"DATABASE_URL": postgres.database()})
+    server.manage("migrate", "--verbosity", "0")
+    with server, Shell(server) as shell:
+        bed, token = shell.run("admit", "hanging"), shell.run("employ", "nurse", "Ward a")
+        async with steady(server, bed["stream"], bed["token"], token) as seen:
+            postgres.freeze()
+            try:
+                await seen.goes_on(30)
+            except BaseException:
+                postgres.thaw()
+                raise
+        try:
+            await stopped_in_time(server)
+        finally:
+            postgres.thaw()
+    assert "a thread has not ended" in server.log
+    assert "Traceback" not in server.log, server.log[-4000:]
+
+
 async def test_a_viewer_that_comes_back_is_sent_what_only_the_history_has(daphne: StartServer) -> None:
     """Four seconds that no process remembers, and one that nobody has; the viewer has the first second."""
     server = daphne()

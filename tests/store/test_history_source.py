@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import OperationalError
 
-from streaming.core.ring import NOTHING
+from streaming.core.ring import AWAY, NOTHING
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.store import access, history, history_source
 from streaming.store.history_source import HistorySource
@@ -65,7 +65,7 @@ async def test_samples_of_an_epoch_that_is_gone_are_not_given_away(
     assert await source.read("b", 1, 0, 50, max_bytes=999) == NOTHING
 
 
-async def test_a_database_that_fails_has_nothing_and_that_is_said_once(
+async def test_a_database_that_fails_is_away_and_that_is_said_once(
     source: HistorySource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> history.Page:
@@ -74,7 +74,7 @@ async def test_a_database_that_fails_has_nothing_and_that_is_said_once(
     monkeypatch.setattr(history, "read", fail)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            assert await source.read("a", 1, 0, 50, max_bytes=999) == NOTHING
+            assert await source.read("a", 1, 0, 50, max_bytes=999) is AWAY
         monkeypatch.setattr(history, "read", lambda *_, **__: page_of((0, 50)))
         assert (await source.read("a", 1, 0, 50, max_bytes=999)).frames
     assert [record.getMessage() for record in caplog.records] == [
@@ -82,7 +82,7 @@ async def test_a_database_that_fails_has_nothing_and_that_is_said_once(
     ]
 
 
-async def test_a_database_that_hangs_has_nothing_after_its_deadline(
+async def test_a_database_that_hangs_is_away_after_its_deadline(
     source: HistorySource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
@@ -93,6 +93,6 @@ async def test_a_database_that_hangs_has_nothing_after_its_deadline(
 
     monkeypatch.setattr(history, "read", hang)
     try:
-        assert await source.read("a", 1, 0, 50, max_bytes=999) == NOTHING
+        assert await source.read("a", 1, 0, 50, max_bytes=999) is AWAY
     finally:
         go_on.set()

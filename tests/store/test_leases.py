@@ -96,9 +96,10 @@ def test_a_renewal_is_one_statement_for_all_and_tells_what_was_taken(
 
 def test_an_ended_session_leaves_the_stream_to_any(stream: str) -> None:
     take(stream)
-    leases.end("there", {stream: 9})
+    leases.end("there", {stream: 9}, {stream: 1})
+    leases.end("here", {stream: 9}, {stream: 0})
     assert leases.read(stream).in_force
-    leases.end("here", {stream: 9})
+    leases.end("here", {stream: 9}, {stream: 1})
     lease = leases.read(stream)
     assert (lease.is_open, lease.in_force, lease.next_sample) == (False, False, 9)
 
