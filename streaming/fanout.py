@@ -22,6 +22,8 @@ SLOWEST_TICK_S = 0.5
 """However much there is to do: what waits longer than a second is no longer worth sending."""
 _DUTY = 4
 """Of the time between two ticks at most a quarter goes into the former one."""
+_ALONE_DUTY = 1.5
+"""And at most two thirds into streams that leave by themselves, beyond which they wait for a tick."""
 GATHER_S = 0.008
 """What comes right behind the first leaves with it: a gateway's patients take a millisecond each."""
 MOST_GATHERED_S = 0.03
@@ -53,6 +55,8 @@ class FanOut:
         self._first_at = self._newest_at = self._due = 0.0
         self._next_at = 0.0
         """When the next tick may be."""
+        self._alone_at = 0.0
+        """When a stream may leave by itself again."""
         self._left_at: dict[str, float] = {}
         """When a stream by itself last left at once."""
         self._timer: asyncio.TimerHandle | None = None
@@ -72,6 +76,7 @@ class FanOut:
         elif (
             self._running is None
             and load.is_alone
+            and now >= self._alone_at
             and now - self._left_at.get(announcement.info.stream, -math.inf) >= ALONE_S
         ):
             self._left_at[announcement.info.stream] = now
@@ -160,9 +165,11 @@ class FanOut:
         for batch in tick.batches.values():
             batch.count(tick.began)
         now = self._clock()
-        least_s = 0.0 if tick.is_alone else self._tick_s
-        spacing_s = min(max(least_s, _DUTY * (now - tick.due)), SLOWEST_TICK_S)
-        self._next_at = max(self._next_at, tick.began + spacing_s)
+        cost_s = now - tick.due
+        if tick.is_alone:
+            self._alone_at = tick.began + min(_ALONE_DUTY * cost_s, SLOWEST_TICK_S)
+        else:
+            self._next_at = tick.began + min(max(self._tick_s, _DUTY * cost_s), SLOWEST_TICK_S)
         if self._loads and self._timer is None:
             self._tick_at(max(now + self._gather_s / 2, self._next_at), now)
 

@@ -250,6 +250,21 @@ class TestAlone:
             assert at.viewers[0].firsts[-4:] == [FRAME * index for index in range(1, 5)]
 
     @virtual_time
+    async def test_one_that_takes_long_waits_for_a_tick(self) -> None:
+        async with ward(1) as at:
+            at.watch_only_one()
+            (viewer,) = at.viewers
+            viewer.socket.busy_s = 0.1
+            seen = len(viewer.socket.sent)
+            at.sends(1, "a")
+            assert len(since(viewer, seen)) == 1
+            at.sends(2, "a")
+            assert len(since(viewer, seen)) == 1
+            await asyncio.sleep(0.2)
+            await at.settle()
+            assert viewer.firsts[-2:] == [FRAME, 2 * FRAME]
+
+    @virtual_time
     async def test_with_others_it_waits_for_them(self) -> None:
         async with ward() as at:
             at.watch_only_one()
