@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,9 +70,10 @@ class BenchServer(Server):
     application: str
     ready = False
 
-    def __init__(self, var_dir: Path) -> None:
+    def __init__(self, var_dir: Path, env: Mapping[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", "0", self.application]
-        super().__init__(command, re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)"), var_dir, {})
+        listening = re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)")
+        super().__init__(command, listening, var_dir, env or {})
 
     def __enter__(self) -> Self:
         return self.start(ready=self.ready)

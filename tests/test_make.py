@@ -204,6 +204,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.resume",
         "bench.slow_client",
         "bench.stalled",
+        "bench.throughput",
     ]
     ran.clear()
     assert make.main(["bench", "--", "fanout"]) == 0

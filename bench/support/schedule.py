@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 Publish = Callable[[str, int, float], Awaitable[None]]
 """Of a stream, the number of the message, from 0, and messages a second."""
+FOR_EVER = 10**9
 PATH = "/bench/start"
 PAYLOAD_BYTES = 600
 
@@ -18,6 +19,7 @@ PAYLOAD_BYTES = 600
 class Schedule:
     """Started by GET /bench/start?streams=a,b&per_s=50: each stream gets message n at began + n / per_s.
 
+    With `&count=100` it ends after so many messages of each.
     The answer tells `began` in seconds of the monotonic clock, which all processes of a machine share: a
     message is late by its schedule, also where the publisher itself was held up.
     """
@@ -32,16 +34,20 @@ class Schedule:
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.ensure_future(
-            _run(publish, query["streams"][0].split(","), float(query["per_s"][0]), began)
+            _run(
+                publish,
+                query["streams"][0].split(","),
+                float(query["per_s"][0]),
+                began,
+                int(query.get("count", [FOR_EVER])[0]),
+            )
         )
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": json.dumps({"began": began}).encode()})
 
 
-async def _run(publish: Publish, streams: list[str], per_s: float, began: float) -> None:
-    number = 0
-    while True:
+async def _run(publish: Publish, streams: list[str], per_s: float, began: float, count: int) -> None:
+    for number in range(count):
         await asyncio.sleep(max(0.0, began + number / per_s - time.monotonic()))
         for stream in streams:
             await publish(stream, number, per_s)
-        number += 1

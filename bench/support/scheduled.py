@@ -1,4 +1,7 @@
-"""VITAL's own application, with frames of 600 bytes published into its hub on a schedule."""
+"""VITAL's own application, with frames published into its hub on a schedule.
+
+Of twelve leads, 600 bytes, or of as many as BENCH_LEADS says.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from streaming.guard import Guard  # noqa: E402
 from streaming.routing import websocket_urlpatterns  # noqa: E402
 from vital.lifecycle import Lifecycle  # noqa: E402
 
-LEADS = tuple(Lead(f"L{number}", 5.0) for number in range(12))
+LEADS = tuple(Lead(f"L{number}", 5.0) for number in range(int(os.environ.get("BENCH_LEADS", "12"))))
 SAMPLES = 50
 _noise = np.random.default_rng(20).normal(0, 45, (len(LEADS), SAMPLES)).astype(np.int16)
 PAYLOAD = codec.WaveformEncoder().encode(_noise)
