@@ -58,10 +58,9 @@ class _Epoch:
         self.frames.insert(at, frame)
         return True
 
-    def remove(self, frame: WaveFrame) -> None:
-        at = bisect_left(self.firsts, frame.first)
-        while self.frames[at] is not frame:
-            at += 1
+    def remove_oldest_at(self, first: int) -> None:
+        """Of those that begin there the one that was added first: later ones stand behind it."""
+        at = bisect_left(self.firsts, first)
         del self.firsts[at], self.frames[at]
 
 
@@ -100,7 +99,7 @@ class Ring:
         while arrivals and (arrivals[0][0] < oldest_at or self.size_bytes > self._max_bytes):
             _, number, frame = arrivals.popleft()
             epoch = self._epochs[number]
-            epoch.remove(frame)
+            epoch.remove_oldest_at(frame.first)
             self.size_bytes -= len(frame.payload) + _FRAME_COST_BYTES
             if not epoch.frames:
                 del self._epochs[number]

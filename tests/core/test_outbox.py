@@ -801,3 +801,39 @@ class TestLanes:
         assert (state.size, state.size_bytes, state.utilization) == (1, 100, 0.01)
         assert state.counts.offered == 1
         assert box.lane_state("c", 0.0) is None
+
+
+class TestShedding:
+    """A process with too much to do takes nothing in that can wait."""
+
+    def test_from_a_priority_down_new_data_is_refused_and_control_is_not(self) -> None:
+        box = outbox()
+        box.put(item(LOW), "a", 0.0)
+        box.shed(LOW)
+        refused = [box.put(item(priority), "a", 0.0) for priority in MessagePriority]
+        assert [reasons(drops) for drops in refused] == [
+            [],
+            [],
+            [],
+            [DropReason.OVERLOAD],
+            [DropReason.OVERLOAD],
+        ]
+        assert box.put(item(LOW, control=True), "a", 0.0) == []
+        assert len(box) == 5, "what was queued stays"
+
+    def test_it_ends(self) -> None:
+        box = outbox()
+        box.shed(NORMAL)
+        box.shed(None)
+        assert box.put(item(BULK), "a", 0.0) == []
+
+
+def test_a_full_class_drops_its_oldest_data_and_passes_over_control() -> None:
+    bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(max_bytes=1024, max_age_s=1.0)}
+    box = outbox(bounds=bounds)
+    box.put(gap(0, 50), "a", 0.0)
+    box.put(frame(1, size=500), "a", 0.0)
+    box.put(frame(2, size=500), "a", 0.0)
+    drops = box.put(frame(3, size=500), "a", 0.0)
+    assert spans(drop.item for drop in drops) == [(50, 100)]
+    assert spans(take_all(box)) == [(0, 50), (100, 150), (150, 200)]

@@ -110,3 +110,21 @@ class TestRings:
         assert rings.stands_at("a", LATELY_S) == (INFO, 100)
         assert rings.stands_at("a", LATELY_S + 0.1) is None
         assert rings.stands_at("b", 0.0) is None
+
+    def test_a_stream_that_still_has_some_is_not(self) -> None:
+        rings = Rings()
+        rings.take(Bundle(INFO, frames=(frame(0),)), 0.0, own=True)
+        rings.take(Bundle(INFO, frames=(frame(50),)), KEPT_S, own=True)
+        rings.forget(KEPT_S + 1)
+        assert [kept.first for kept in rings.read("a", 1, 0, 100, max_bytes=999).frames] == [50]
+
+
+def test_of_two_frames_that_begin_alike_the_right_one_is_forgotten() -> None:
+    ring = Ring()
+    ring.append(INFO, frame(0, 25), 0.0)
+    ring.append(INFO, frame(0, 50), 10.0)
+    ring.forget(KEPT_S + 1)
+    assert [kept.count for kept in ring.read(1, 0, 50, max_bytes=999).frames] == [50]
+    ring.append(INFO, frame(0, 60), 20.0)
+    ring.forget(10.0 + KEPT_S + 1)
+    assert [kept.count for kept in ring.read(1, 0, 60, max_bytes=999).frames] == [60]
