@@ -832,8 +832,8 @@ def test_a_full_class_drops_its_oldest_data_and_passes_over_control() -> None:
     bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(max_bytes=1024, max_age_s=1.0)}
     box = outbox(bounds=bounds)
     box.put(gap(0, 50), "a", 0.0)
-    box.put(frame(1, size=500), "a", 0.0)
-    box.put(frame(2, size=500), "a", 0.0)
-    drops = box.put(frame(3, size=500), "a", 0.0)
+    box.put(frame(1, size=450), "a", 0.0)
+    box.put(frame(2, size=450), "a", 0.0)
+    drops = box.put(frame(3, size=450), "a", 0.0)
     assert spans(drop.item for drop in drops) == [(50, 100)]
     assert spans(take_all(box)) == [(0, 50), (100, 150), (150, 200)]
