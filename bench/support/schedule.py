@@ -19,7 +19,7 @@ PAYLOAD_BYTES = 600
 class Schedule:
     """Started by GET /bench/start?streams=a,b&per_s=50: each stream gets message n at began + n / per_s.
 
-    With `&count=100` it ends after so many messages of each.
+    With `&count=100` it ends after so many messages of each, with `&first=50` the first of them is number 50.
     The answer tells `began` in seconds of the monotonic clock, which all processes of a machine share: a
     message is late by its schedule, also where the publisher itself was held up.
     """
@@ -39,6 +39,7 @@ class Schedule:
                 query["streams"][0].split(","),
                 float(query["per_s"][0]),
                 began,
+                int(query.get("first", ["0"])[0]),
                 int(query.get("count", [FOR_EVER])[0]),
             )
         )
@@ -46,8 +47,10 @@ class Schedule:
         await send({"type": "http.response.body", "body": json.dumps({"began": began}).encode()})
 
 
-async def _run(publish: Publish, streams: list[str], per_s: float, began: float, count: int) -> None:
-    for number in range(count):
-        await asyncio.sleep(max(0.0, began + number / per_s - time.monotonic()))
+async def _run(
+    publish: Publish, streams: list[str], per_s: float, began: float, first: int, count: int
+) -> None:
+    for number in range(first, first + count):
+        await asyncio.sleep(max(0.0, began + (number - first) / per_s - time.monotonic()))
         for stream in streams:
             await publish(stream, number, per_s)
