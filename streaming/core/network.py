@@ -64,8 +64,8 @@ class NetworkEstimator:
         """The last round trip; `rtt_s` lags behind it by eight."""
         self.condition = NetworkCondition.EXCELLENT
         """As `assess` last found it."""
-        self.saturated = False
-        """Whether a sender with more to send has ever measured the path; before, rates are lower bounds."""
+        self.saturated_at = -math.inf
+        """When a sender with more to send last measured the path; before, rates are lower bounds."""
         self._min_rtts: deque[tuple[float, float]] = deque()
         self._rates: deque[tuple[float, float]] = deque()
         self._better_since = math.inf
@@ -83,8 +83,14 @@ class NetworkEstimator:
         """
         if rate <= 0 or (app_limited and rate <= (self.delivery_rate or UNMEASURED_RATE)):
             return
-        self.saturated = self.saturated or not app_limited
+        if not app_limited:
+            self.saturated_at = now
         _keep_largest(self._rates, now, rate, _RATE_SPAN_S)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether a sender with more to send has ever measured the path."""
+        return self.saturated_at > -math.inf
 
     @property
     def rtt_min_s(self) -> float | None:
