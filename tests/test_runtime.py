@@ -18,7 +18,6 @@ from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
 from streaming.core.chunks import SILENT_S, Chunk
 from streaming.core.frames import Frame, FrameFlag, FrameKind
-from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.ecg import codec
 from streaming.exceptions import BusyError, CloseCode, ProfileError
@@ -450,8 +449,9 @@ class TestLearning:
             await runtime.hub.watch(watching.subscriber, "a")
             for group in ("ecg.a", "ecg.b", "control"):
                 runtime.compression_for(group)
-            watching.subscriber.window.network.condition = NetworkCondition.FAIR
-            other.subscriber.window.network.condition = NetworkCondition.CRITICAL
+            now = asyncio.get_running_loop().time()
+            watching.subscriber.window.network.assess(now, waiting_s=0.5)
+            other.subscriber.window.network.assess(now, waiting_s=5.0)
             await asyncio.sleep(SAMPLE_S + 0.1)
             conditions = {
                 group: runtime.adaptive_for(group).network_condition.value
