@@ -31,6 +31,11 @@ QUEUED_BYTES = 16 * 1024
 not be dropped, and 64 KiB of them would cut the viewer."""
 MAX_SPANS = 512
 """A viewer of 64 streams may ask for eight spans of each."""
+LOOK_AGAIN_S = 6.0
+"""What a source may have that was not heard is looked for again so much later; what a process holds back for
+the history is stored by then."""
+PATIENCE_S = 60.0
+"""And for so long; from then on the viewer has to ask again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,15 +46,16 @@ class _Fill:
     span: Span
     reason: GapReason
     search: Search
+    until: float
+    """When what is open is given up."""
     ready: deque[tuple[StreamInfo, WaveFrame]] = field(default_factory=deque)
     ended: bool = False
-    unheard: bool = False
-    """Whether a source was away that may have what the others lack."""
 
 
 class Backfill:
     """Fills what one viewer lacks, streams in turn and each newest first; what nobody has becomes a GAP.
 
+    What a source may have that could not be heard is looked for again, for a minute.
     `pull` is the viewer's writer asking for a piece; it never waits. `may_send` says whether the process has
     anything to spare for what is late.
     """
@@ -71,11 +77,14 @@ class Backfill:
         self._ready_bytes = 0
         self._made: deque[tuple[Item, GroupTally]] = deque()
         self._fetching: asyncio.Task[None] | None = None
+        self._aside: deque[_Fill] = deque(maxlen=MAX_SPANS)
+        """What is found, but for samples that are open; beyond the bound the oldest are given up."""
+        self._looks_again: asyncio.TimerHandle | None = None
         subscriber.handler.pull_from(self.pull)
 
     @property
     def spans(self) -> int:
-        """How many spans are not yet filled."""
+        """How many spans are not yet filled, without those that are put aside."""
         return sum(len(fills) for fills in self._fills.values())
 
     @property
@@ -85,7 +94,8 @@ class Backfill:
 
     def add(self, room: Room, span: Span, reason: GapReason) -> None:
         """Fill `span`, which the viewer knows to be missing, in the end perhaps by a GAP of `reason`."""
-        fill = _Fill(room, span, reason, Search(span.first, span.stop, len(self._sources)))
+        search = Search(span.first, span.stop, len(self._sources))
+        fill = _Fill(room, span, reason, search, self._clock() + PATIENCE_S)
         self._fills.setdefault(room.stream, deque()).append(fill)
         self._fetch_soon()
 
@@ -94,12 +104,17 @@ class Backfill:
         for fill in self._fills.pop(stream, ()):
             fill.ended = True
             self._ready_bytes -= sum(len(frame.payload) for _, frame in fill.ready)
+        for fill in [fill for fill in self._aside if fill.span.stream == stream]:
+            self._aside.remove(fill)
 
     def close(self) -> asyncio.Task[None] | None:
         """Give up what is not sent; the task that ends, where there is one."""
         for stream in list(self._fills):
             self.forget(stream)
         self._made.clear()
+        self._aside.clear()
+        if self._looks_again is not None:
+            self._looks_again.cancel()
         if self._fetching is not None:
             self._fetching.cancel()
         return self._fetching
@@ -164,12 +179,27 @@ class Backfill:
         return info, frame
 
     def _tidy(self, stream: str) -> None:
-        """Let go of what is filled."""
+        """Let go of what is filled, and put aside what is open."""
         fills = self._fills[stream]
-        while fills and fills[0].search.next is None and not fills[0].ready:
-            fills.popleft().ended = True
+        for fill in [fill for fill in fills if fill.search.next is None and not fill.ready]:
+            fills.remove(fill)
+            if fill.search.open and self._clock() < fill.until:
+                self._aside.append(fill)
+                self._look_again_later()
         if not fills:
             del self._fills[stream]
+
+    def _look_again_later(self) -> None:
+        if self._looks_again is None:
+            self._looks_again = asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looks_again = None
+        while self._aside:
+            fill = self._aside.popleft()
+            fill.search.look_again()
+            self._fills.setdefault(fill.span.stream, deque()).append(fill)
+        self._fetch_soon()
 
     def _fetch_soon(self) -> None:
         if self._fetching is None and self._next_search() is not None:
@@ -221,10 +251,8 @@ class Backfill:
             spans.append((kept.first, kept.first + kept.count))
             fill.ready.append((page.info, kept))
             self._ready_bytes += len(kept.payload)
-        fill.unheard |= page is AWAY
-        for first, end in fill.search.found(spans, more=page.next is not None):
-            if not fill.unheard:  # else the viewer knows that it lacks them, and may ask again
-                self._lose(fill, first, end)
+        for first, end in fill.search.found(spans, more=page.next is not None, unheard=page.unheard):
+            self._lose(fill, first, end)
         if spans:
             self._subscriber.handler.wake_to_pull()
         else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
-from streaming.backfill import MAX_SPANS, PREFETCHED_BYTES
+from streaming.backfill import LOOK_AGAIN_S, MAX_SPANS, PATIENCE_S, PREFETCHED_BYTES
 from streaming.channel import CANONICAL
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
@@ -17,6 +19,7 @@ from streaming.core.messages import Ack, Resume
 from streaming.core.renditions import Quality, Rendition
 from streaming.core.ring import AWAY, NOTHING, Page
 from streaming.ecg import codec
+from streaming.sources import DEADLINE_S
 from tests.fakes import virtual_time
 from tests.resuming import Client, World, samples_of
 from tests.viewers import Viewer, turns
@@ -157,31 +160,120 @@ async def test_a_narrow_path_is_told_in_its_own_time_of_all_that_is_lost() -> No
     await at.aclose()
 
 
-@virtual_time
-async def test_what_a_source_may_have_that_is_away_is_not_said_to_be_lost() -> None:
-    class Away:
-        page = AWAY
+class Store:
+    """A source behind the rings: away, or with nothing, or with all of one chunk."""
 
-        async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
-            return self.page
+    def __init__(self, at: World) -> None:
+        self.away = True
+        self.has: WaveFrame | None = None
+        self.reads = 0
+        self._info = at.info
 
+    async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
+        self.reads += 1
+        if self.away:
+            return AWAY
+        return NOTHING if self.has is None else Page(self._info, (self.has,))
+
+
+@asynccontextmanager
+async def asking_a_store() -> AsyncIterator[tuple[World, Store, Client]]:
+    """A viewer has asked for the samples 200 to 225, which no ring has, and the store is away."""
     at = World(1)
     await at.start(shared=False, count=1)
     (here,) = at.hubs
-    here.recovery.sources.append(source := Away())
+    here.recovery.sources.append(store := Store(at))
     client = Client()
     await client.connect(here)
+    at.at = 1000
     await at.run(here, 0.5)
-    at.skip(here, 1000)
-    here.resume(client.subscriber, Resume("a", 1, 200, 300))
+    here.resume(client.subscriber, Resume("a", 1, 200, 225))
     await at.run(here, 0.5)
+    yield at, store, client
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_what_a_source_may_have_that_is_away_is_sent_when_it_is_back() -> None:
+    async with asking_a_store() as (at, store, client):
+        client.read()
+        assert list(client.epochs[1].lost) == []
+        assert at.hubs[0].recovery.spans == 0, "what waits for a source takes no place"
+        payload = codec.WaveformEncoder().encode(samples_of(1, 200, 225))
+        store.has, store.away = WaveFrame(FrameKind.WAVEFORM, 200, 25, payload), False
+        await at.run(at.hubs[0], LOOK_AGAIN_S)
+        client.read()
+        assert client.epochs[1].had.overlap(0, 1000) == [(200, 225)]
+        assert list(client.epochs[1].lost) == []
+
+
+@virtual_time
+async def test_what_it_has_not_when_it_is_back_is_lost() -> None:
+    async with asking_a_store() as (at, store, client):
+        await at.run(at.hubs[0], 2 * LOOK_AGAIN_S)
+        client.read()
+        assert list(client.epochs[1].lost) == []
+        store.away = False
+        await at.run(at.hubs[0], LOOK_AGAIN_S)
+        client.read()
+        assert list(client.epochs[1].lost) == [(200, 225)]
+
+
+@virtual_time
+async def test_a_source_that_stays_away_is_asked_for_a_minute() -> None:
+    async with asking_a_store() as (at, store, client):
+        await at.run(at.hubs[0], PATIENCE_S + LOOK_AGAIN_S)
+        reads = store.reads
+        assert PATIENCE_S / LOOK_AGAIN_S <= reads <= PATIENCE_S / LOOK_AGAIN_S + 2
+        await at.run(at.hubs[0], PATIENCE_S)
+        assert store.reads == reads
+        client.read()
+        assert list(client.epochs[1].lost) == [], "the viewer may ask again"
+        store.away = False
+        at.hubs[0].resume(client.subscriber, Resume("a", 1, 200, 225))
+        await at.run(at.hubs[0], 0.5)
+        client.read()
+        assert list(client.epochs[1].lost) == [(200, 225)]
+
+
+@virtual_time
+async def test_what_waits_for_a_source_is_forgotten_with_its_stream() -> None:
+    async with asking_a_store() as (at, store, client):
+        at.hubs[0].unwatch(client.subscriber, "a")
+        reads = store.reads
+        await at.run(at.hubs[0], 2 * LOOK_AGAIN_S)
+        assert store.reads == reads
+
+
+@virtual_time
+async def test_of_what_waits_for_a_source_the_oldest_is_given_up_beyond_a_bound() -> None:
+    async with asking_a_store() as (at, _, client):
+        for first in range(MAX_SPANS):
+            at.hubs[0].resume(client.subscriber, Resume("a", 1, first, first + 1))
+            await turns(20)
+        backfill = at.hubs[0].recovery._backfills[client.subscriber]
+        assert [len(backfill._aside), backfill._aside[0].span.first] == [MAX_SPANS, 0]
+
+
+@virtual_time
+async def test_samples_that_another_process_had_while_it_was_too_slow_to_say_so_are_not_lost() -> None:
+    at = World(1)
+    await at.start()
+    there, here = at.hubs
+    await at.run(there, 2.0)
+    client = Client()
+    await client.connect(here)
+    await at.run(there, 0.5)
+    hear = there.link._on_message
+    there.link._on_message = lambda message: None
+    here.resume(client.subscriber, Resume("a", 1, 200, 225))
+    await at.run(there, DEADLINE_S + 0.5)
+    there.link._on_message = hear
     client.read()
     assert list(client.epochs[1].lost) == []
-    assert here.recovery.spans == 0
-    source.page = NOTHING
-    here.resume(client.subscriber, Resume("a", 1, 200, 300))
-    await at.run(here, 0.5)
+    await at.run(there, LOOK_AGAIN_S)
     client.read()
-    assert list(client.epochs[1].lost) == [(200, 300)]
+    assert client.epochs[1].had.overlap(200, 225) == [(200, 225)]
     await client.cut()
     await at.aclose()
