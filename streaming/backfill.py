@@ -80,7 +80,7 @@ class Backfill:
         self._aside: deque[_Fill] = deque(maxlen=MAX_SPANS)
         """What is found, but for samples that are open; beyond the bound the oldest are given up."""
         self._looks_again: asyncio.TimerHandle | None = None
-        subscriber.handler.pull_from(self.pull)
+        self._is_pulled = False
 
     @property
     def spans(self) -> int:
@@ -96,8 +96,14 @@ class Backfill:
         """Fill `span`, which the viewer knows to be missing, in the end perhaps by a GAP of `reason`."""
         search = Search(span.first, span.stop, len(self._sources))
         fill = _Fill(room, span, reason, search, self._clock() + PATIENCE_S)
-        self._fills.setdefault(room.stream, deque()).append(fill)
+        self._take_up(fill)
         self._fetch_soon()
+
+    def _take_up(self, fill: _Fill) -> None:
+        self._fills.setdefault(fill.span.stream, deque()).append(fill)
+        if not self._is_pulled:
+            self._is_pulled = True
+            self._subscriber.handler.pull_from(self.pull)
 
     def forget(self, stream: str) -> None:
         """The viewer no longer watches the stream."""
@@ -119,11 +125,14 @@ class Backfill:
             self._fetching.cancel()
         return self._fetching
 
-    def pull(self, limit_bytes: int) -> list[Item]:
-        """What leaves next: at most the limit, but one item if there is any.
+    def pull(self, limit_bytes: int) -> list[Item] | None:
+        """What leaves next: at most the limit, but one item if there is any. None when nothing is lacking.
 
         Nothing also when it has to be said first what an alias stands for: that is queued then.
         """
+        if not (self._fills or self._made):
+            self._is_pulled = False
+            return None
         taken: list[Item] = []
         spent = 0
         while self._made or (self._may_send() and self._make()):
@@ -198,7 +207,7 @@ class Backfill:
         while self._aside:
             fill = self._aside.popleft()
             fill.search.look_again()
-            self._fills.setdefault(fill.span.stream, deque()).append(fill)
+            self._take_up(fill)
         self._fetch_soon()
 
     def _fetch_soon(self) -> None:

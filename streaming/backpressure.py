@@ -136,7 +136,7 @@ class BackpressureHandler:
         self._timer_due = math.inf
         self._timer_fired = False
         self._asking: Item | None = None
-        self._pull: Callable[[int], list[Item]] | None = None
+        self._pull: Callable[[int], list[Item] | None] | None = None
         self._spare: SpareRoom | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
@@ -200,11 +200,12 @@ class BackpressureHandler:
         self._send_directly(message, classes)
         return True
 
-    def pull_from(self, source: Callable[[int], list[Item]]) -> None:
+    def pull_from(self, source: Callable[[int], list[Item] | None]) -> None:
         """Ask `source` for a piece of at most so many bytes whenever there is room and nothing else to send.
 
         What it returns counts as offered then, and is never dropped. It may queue what has to be said first,
-        and return nothing. RuntimeError without a window: nobody would say when there is room.
+        and return nothing. None says that it has no more: then it is asked no more, and acks cost the writer
+        no turn. RuntimeError without a window: nobody would say when there is room.
         """
         if self.window is None:
             raise RuntimeError("a handler without a window knows no spare room")
@@ -444,6 +445,9 @@ class BackpressureHandler:
         assert self._spare is not None
         limit = self._spare.limit(now)
         items = self._pull(limit) if limit > 0 else []
+        if items is None:
+            self._pull = self._spare = None
+            return []
         if items:
             self._spare.took(sum(item.size_bytes for item in items), now)
             classes = [0] * len(MessagePriority)

@@ -825,6 +825,31 @@ class TestMonitoring:
         assert not await sending
 
 
+class TestPulled:
+    @virtual_time
+    async def test_a_source_that_has_no_more_costs_acks_nothing_and_shared_messages_go_straight(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        pieces = [[item(b"late", MessagePriority.BULK)], None]
+        handler.pull_from(lambda limit_bytes: pieces.pop(0))
+        handler.offer(item(b"first"))
+        await turns()
+        assert socket.sent == [b"first", b"late"]
+        assert pieces == []
+        handler.on_ack(2)
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0)), "the ack woke nobody"
+        pieces = [[item(b"more", MessagePriority.BULK)], [], None]
+        handler.pull_from(lambda limit_bytes: pieces.pop(0))
+        await turns()
+        assert pieces == [None], "what has nothing now is asked again"
+        handler.on_ack(4)
+        assert not handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        await turns()
+        assert pieces == []
+        assert accounted(handler.get_metrics())
+        await handler.aclose()
+
+
 class TestFinish:
     @virtual_time
     async def test_what_is_critical_leaves_past_a_window_that_is_full(self) -> None:

@@ -86,6 +86,27 @@ async def test_a_source_that_fails_has_nothing_and_the_next_one_may(caplog: pyte
 
 
 @virtual_time
+async def test_who_lacks_nothing_any_more_is_asked_no_more_until_it_lacks_something() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    client = Client()
+    await at.run(here, 1.0)
+    await client.connect(here)
+    await at.run(here, 0.5)
+    handler = client.subscriber.handler
+    for first in (100, 0):
+        here.resume(client.subscriber, Resume("a", 1, first, first + 50))
+        assert handler._pull is not None
+        await at.run(here, 0.5)
+        assert handler._pull is None
+    client.read()
+    assert client.epochs[1].had.overlap(0, 250) == [(0, 50), (100, 150)]
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
 async def test_samples_that_cannot_be_read_are_lost_to_who_is_sent_coarse_ones() -> None:
     at = World(1)
     await at.start(shared=False, count=1)
