@@ -8,6 +8,7 @@ the client's acks are the flow control, on every server and behind every proxy.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 import random
@@ -29,7 +30,7 @@ from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 from streaming.core.spare import SpareRoom
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
-from streaming.sending import Begun, SocketSender, as_message, says_closed
+from streaming.sending import SEND_DEADLINE_S, Begun, SocketSender, as_message, says_closed
 
 __all__ = [
     "CRITICAL_WATERMARK",
@@ -130,6 +131,8 @@ class BackpressureHandler:
         self._begun: tuple[Begun, ClassMessages] | None = None
         """A send that has to wait, for the writer to go on with, and what it sends."""
         self._task: asyncio.Task[None] | None = None
+        self._context = contextvars.copy_context()
+        """In which the writer's task runs, and what is sent directly."""
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -355,16 +358,21 @@ class BackpressureHandler:
     async def finish(self) -> None:
         """Send all that is CRITICAL and waits, whatever the window says, and end: the rest is abandoned.
 
-        For the last words of a connection that closes in peace; does not close the socket.
+        For the last words of a connection that closes in peace; does not close the socket. A socket that has
+        not taken them by the send deadline (3 s) is cut.
         """
-        await self.stop_monitoring()
-        while not self._closed:
-            items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
-            if not items:
-                break
-            classes = (len(items), *[0] * (len(MessagePriority) - 1))
-            await self._write(self._pack(items), classes)
-        self._end()
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                await self.stop_monitoring()
+                while not self._closed:
+                    items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
+                    if not items:
+                        break
+                    classes = (len(items), *[0] * (len(MessagePriority) - 1))
+                    await self._write(self._pack(items), classes)
+        except TimeoutError:
+            self._cut(CutReason.SEND_DEADLINE)
+        await self.aclose()
 
     async def aclose(self) -> None:
         """End at once: what is queued or unacked is abandoned. Does not close the socket."""
@@ -385,7 +393,9 @@ class BackpressureHandler:
 
     def _start(self) -> None:
         self._stopping = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="vital-writer")
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(), name="vital-writer", context=self._context
+        )
 
     async def _run(self) -> None:
         try:
@@ -471,8 +481,11 @@ class BackpressureHandler:
         window = self.window
         if window is not None:
             window.on_sent(len(message), self._clock(), classes)
+        assert self._task is not None, "the writer sleeps, so that there is one"
         try:
-            begun = self._sender.begin(message, max_retries=self.profile.max_retries)
+            begun = self._sender.begin(
+                message, max_retries=self.profile.max_retries, task=self._task, context=self._context
+            )
         except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
             return
