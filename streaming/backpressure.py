@@ -127,6 +127,8 @@ class BackpressureHandler:
         self._rate = SlidingRate()
         self._closed = False
         self._stopping = False
+        self._finishing = False
+        """Whether last words are being said: nobody else sends any more."""
         self._waiting_for_credit = False
         self._begun: tuple[Begun, ClassMessages] | None = None
         """A send that has to wait, for the writer to go on with, and what it sends."""
@@ -175,7 +177,7 @@ class BackpressureHandler:
         if outbox.control_overflow and self.window is not None:
             self._cut(CutReason.CONTROL_OVERFLOW)
         elif self._sleep is None:
-            if self._task is None:
+            if self._task is None and not self._finishing:
                 self._start()
         elif not self._waiting_for_credit or outbox.critical_waiting:
             self._wake()
@@ -361,6 +363,7 @@ class BackpressureHandler:
         For the last words of a connection that closes in peace; does not close the socket. A socket that has
         not taken them by the send deadline (3 s) is cut.
         """
+        self._finishing = True
         try:
             async with asyncio.timeout(SEND_DEADLINE_S):
                 await self.stop_monitoring()

@@ -967,6 +967,30 @@ class TestFinish:
         await finishing
         assert socket.sent == [b"first", b"alarm"]
 
+    @virtual_time
+    async def test_what_is_offered_meanwhile_starts_no_other_sends(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        handler.offer(item(b"second"))
+        await turns()
+        handler.offer(item(b"alarm", CRITICAL))
+        finishing = asyncio.create_task(handler.finish())
+        await turns()
+        socket.release()
+        while not finishing.done():
+            socket.hold()
+            await turns()
+            handler.offer(frame(1))
+            await turns()
+            assert socket.calls - len(socket.sent) <= 1, "one send at a time"
+            socket.release()
+            await turns()
+        assert socket.sent == [b"first", b"second", b"alarm"]
+        assert accounted(handler.get_metrics())
+
     @pytest.mark.parametrize("begun", [False, True], ids=["last words", "the message before"])
     @virtual_time
     async def test_a_socket_that_takes_nothing_is_waited_for_until_the_deadline(self, begun: bool) -> None:
