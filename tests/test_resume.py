@@ -8,7 +8,7 @@ import pytest
 
 from streaming.backfill import LOOK_AGAIN_S
 from streaming.core.frames import FrameKind
-from streaming.core.messages import SAMPLE_LIMIT, Resume
+from streaming.core.messages import MAX_NEWEST_S, SAMPLE_LIMIT, Resume
 from streaming.core.renditions import LADDER, Rendition
 from streaming.core.ring import KEPT_S, Page, Ring
 from streaming.returning import LIVE_WAIT_S
@@ -324,6 +324,19 @@ async def test_who_wants_the_newest_seconds_alone_gets_no_more_and_is_told_of_al
         assert list(client.epochs[2].missing) == [(0, 1000)]
         assert list(client.epochs[1].missing) == [(100, SAMPLE_LIMIT)]
         assert here.recovery.spans == 0
+
+
+@virtual_time
+async def test_who_wants_more_seconds_than_there_can_be_gets_all_that_there_are() -> None:
+    async with world() as at:
+        here, _ = at.hubs
+        await at.run(here, 1.0)
+        client, other = await at.watching(here), await at.watching(here)
+        here.resume(client.subscriber, Resume("a", 1, 0, newest_s=MAX_NEWEST_S))
+        await at.run(here, 1.0)
+        at.all_came(client)
+        other.read()
+        assert list(other.epochs[1].had) == [(250, at.at)]
 
 
 @pytest.mark.parametrize("is_placed", [True, False])
