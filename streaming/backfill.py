@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from streaming.channel import clip
@@ -162,7 +162,9 @@ class Backfill:
             info, frames = self._run(fill, frame_s)
             try:
                 announcement, items = room.late(self._subscriber, info, frames, self._clock())
-            except (LookupError, ProtocolError):
+            except Exception as error:
+                if not isinstance(error, LookupError | ProtocolError):  # a fault of ours, or of kept bytes
+                    logger.exception("late samples of stream %s cannot be made, going on", stream)
                 self._lose(fill, frames[0].first, frames[-1].first + frames[-1].count)
                 self._tidy(stream)
                 return True
@@ -189,7 +191,9 @@ class Backfill:
 
     def _tidy(self, stream: str) -> None:
         """Let go of what is filled, and put aside what is open."""
-        fills = self._fills[stream]
+        fills = self._fills.get(stream)
+        if fills is None:  # the viewer had to go for an alias
+            return
         for fill in [fill for fill in fills if fill.search.next is None and not fill.ready]:
             fills.remove(fill)
             if fill.search.open and self._clock() < fill.until:
@@ -235,31 +239,27 @@ class Backfill:
             while (fill := self._next_search()) is not None:
                 part = fill.search.next
                 assert part is not None, "what has nothing left to search is not chosen"
-                page = await self._read(fill.span, part)
+                page, frames = await self._read(fill.span, part)
                 if not fill.ended:
-                    self._found(fill, part, page)
+                    self._found(fill, page, frames)
         finally:
             self._fetching = None
 
-    async def _read(self, span: Span, part: Part) -> Page:
+    async def _read(self, span: Span, part: Part) -> tuple[Page, list[WaveFrame]]:
+        """A page of the source whose turn it is, and its frames without what is not of this part."""
         source = self._sources[part.source]
         try:
-            return await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
+            page = await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
+            return page, [] if page.info is None else list(_within(part, page.frames))
         except Exception:  # a source that fails is away; the next one may have it
             logger.exception("%s failed to read stream %s, going on", type(source).__name__, span.stream)
-            return AWAY
+            return AWAY, []
 
-    def _found(self, fill: _Fill, part: Part, page: Page) -> None:
-        stop = part.stop
-        spans: list[tuple[int, int]] = []
-        for frame in page.frames:
-            kept = clip(frame, part.first, stop)
-            if kept is None or page.info is None:
-                continue
-            stop = kept.first
-            spans.append((kept.first, kept.first + kept.count))
-            fill.ready.append((page.info, kept))
-            self._ready_bytes += len(kept.payload)
+    def _found(self, fill: _Fill, page: Page, frames: Sequence[WaveFrame]) -> None:
+        if page.info is not None:
+            fill.ready += [(page.info, frame) for frame in frames]
+        self._ready_bytes += sum(len(frame.payload) for frame in frames)
+        spans = [(frame.first, frame.first + frame.count) for frame in frames]
         for first, end in fill.search.found(spans, more=page.next is not None, unheard=page.unheard):
             self._lose(fill, first, end)
         if spans:
@@ -271,3 +271,13 @@ class Backfill:
         """Nobody has these samples, or nobody can read them."""
         span = Span(fill.span.stream, fill.span.epoch, first, stop)
         self._subscriber.say(lost_item(span, fill.reason, self._clock()), fill.room.group)
+
+
+def _within(part: Part, newest_first: Iterable[WaveFrame]) -> Iterator[WaveFrame]:
+    """What of these frames lies in the part, no sample twice."""
+    stop = part.stop
+    for frame in newest_first:
+        kept = clip(frame, part.first, stop)
+        if kept is not None:
+            stop = kept.first
+            yield kept

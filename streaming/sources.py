@@ -239,7 +239,7 @@ class _Question:
 
     def page(self, *, unheard: bool) -> Page:
         """What came, newest first, as far down as it is all that they have."""
-        if self._info is None:
+        if self._info is None or not self._frames:
             return AWAY if unheard else NOTHING
         newest_first = (self._frames[first] for first in sorted(self._frames, reverse=True))
         frames = tuple(frame for frame in newest_first if frame.first + frame.count > self._whole_from)

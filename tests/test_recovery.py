@@ -16,9 +16,10 @@ from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.ladder import Decision, Reason
 from streaming.core.messages import Ack, Resume
-from streaming.core.renditions import Quality, Rendition
+from streaming.core.renditions import LADDER, Quality, Rendition
 from streaming.core.ring import AWAY, NOTHING, Page
 from streaming.ecg import codec
+from streaming.exceptions import CloseCode
 from streaming.sources import DEADLINE_S
 from tests.fakes import virtual_time
 from tests.resuming import Client, World, samples_of
@@ -120,6 +121,78 @@ async def test_samples_that_cannot_be_read_are_lost_to_who_is_sent_coarse_ones()
     await at.run(here, 0.5)
     client.read()
     assert list(client.epochs[1].lost) == [(5, 20)]
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_a_frame_of_other_samples_than_it_says_is_lost_where_it_has_to_be_cut() -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    payload = codec.WaveformEncoder().encode(samples_of(1, 0, 10))
+    here.publish(Bundle(at.info, frames=(WaveFrame(FrameKind.WAVEFORM, 0, 25, payload),)))
+    at.at = 25
+    client = Client()
+    await client.connect(here)
+    await at.run(here, 0.5)
+    here.resume(client.subscriber, Resume("a", 1, 15, 20))
+    await at.run(here, 0.5)
+    client.read()
+    assert list(client.epochs[1].lost) == [(15, 20)]
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_late_samples_that_cannot_be_made_cost_themselves_and_not_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    for first, leads in ((0, 1), (25, 2)):
+        samples = samples_of(1, first, first + 25).repeat(leads, axis=0)
+        payload = codec.WaveformEncoder().encode(samples)
+        here.publish(Bundle(at.info, frames=(WaveFrame(FrameKind.WAVEFORM, first, 25, payload),)))
+    at.at = 50
+    client = Client(rendition=LADDER[4])
+    await client.connect(here)
+    await at.run(here, 2.0)
+    here.resume(client.subscriber, Resume("a", 1, 0, 50))
+    await at.run(here, 2.0)
+    client.read()
+    assert list(client.epochs[1].lost) == [(0, 50)]
+    assert client.cuts == []
+    assert "late samples of stream a cannot be made, going on" in caplog.text
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_a_viewer_that_has_to_go_for_an_alias_of_late_samples_goes_for_nothing_else(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = World(1)
+    await at.start(shared=False, count=1)
+    (here,) = at.hubs
+    await at.run(here, 1.0)
+    at.begin_epoch()
+    client = Client()
+    await client.connect(here)
+    await at.run(here, 1.0)
+    take = here._aliases.take
+
+    def take_from_the_viewer() -> int:
+        here._evict(client.subscriber)
+        return take()
+
+    monkeypatch.setattr(here._aliases, "take", take_from_the_viewer)
+    here.resume(client.subscriber, Resume("a", 1, 0, 250))
+    await at.run(here, 1.0)
+    assert client.cuts == [(CloseCode.GOING_AWAY, "aliases are used up, reconnect")]
+    assert here.recovery.spans == 0
+    assert "failed" not in caplog.text
     await client.cut()
     await at.aclose()
 
