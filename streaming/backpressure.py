@@ -8,6 +8,7 @@ the client's acks are the flow control, on every server and behind every proxy.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 import random
@@ -30,7 +31,7 @@ from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 from streaming.core.spare import SpareRoom
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
-from streaming.sending import Begun, SocketSender, as_message, says_closed
+from streaming.sending import SEND_DEADLINE_S, Begun, SocketSender, as_message, says_closed
 
 __all__ = [
     "CRITICAL_WATERMARK",
@@ -132,6 +133,8 @@ class BackpressureHandler:
         self._rate = SlidingRate()
         self._closed = False
         self._stopping = False
+        self._finishing = False
+        """Whether last words are being said: nobody else sends any more."""
         self._waiting_for_credit = False
         self._in_a_row_bytes = 0
         """Sent since others had a turn."""
@@ -140,13 +143,15 @@ class BackpressureHandler:
         self._begun: tuple[Begun, ClassMessages] | None = None
         """A send that has to wait, for the writer to go on with, and what it sends."""
         self._task: asyncio.Task[None] | None = None
+        self._context = contextvars.copy_context()
+        """In which the writer's task runs, and what is sent directly."""
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
         self._timer_fired = False
         self._asking: Item | None = None
-        self._pull: Callable[[int], list[Item]] | None = None
+        self._pull: Callable[[int], list[Item] | None] | None = None
         self._spare: SpareRoom | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
@@ -186,7 +191,7 @@ class BackpressureHandler:
         if outbox.control_overflow and self.window is not None:
             self._cut(CutReason.CONTROL_OVERFLOW)
         elif self._sleep is None:
-            if self._task is None:
+            if self._task is None and not self._finishing:
                 self._start()
         elif not self._waiting_for_credit or outbox.critical_waiting:
             self._wake()
@@ -231,11 +236,12 @@ class BackpressureHandler:
             self._arm(due)
         return True
 
-    def pull_from(self, source: Callable[[int], list[Item]]) -> None:
+    def pull_from(self, source: Callable[[int], list[Item] | None]) -> None:
         """Ask `source` for a piece of at most so many bytes whenever there is room and nothing else to send.
 
         What it returns counts as offered then, and is never dropped. It may queue what has to be said first,
-        and return nothing. RuntimeError without a window: nobody would say when there is room.
+        and return nothing. None says that it has no more: then it is asked no more, and acks cost the writer
+        no turn. RuntimeError without a window: nobody would say when there is room.
         """
         if self.window is None:
             raise RuntimeError("a handler without a window knows no spare room")
@@ -400,16 +406,22 @@ class BackpressureHandler:
     async def finish(self) -> None:
         """Send all that is CRITICAL and waits, whatever the window says, and end: the rest is abandoned.
 
-        For the last words of a connection that closes in peace; does not close the socket.
+        For the last words of a connection that closes in peace; does not close the socket. A socket that has
+        not taken them by the send deadline (3 s) is cut.
         """
-        await self.stop_monitoring()
-        while not self._closed:
-            items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
-            if not items:
-                break
-            classes = (len(items), *[0] * (len(MessagePriority) - 1))
-            await self._write(self._pack(items), classes)
-        self._end()
+        self._finishing = True
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                await self.stop_monitoring()
+                while not self._closed:
+                    items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
+                    if not items:
+                        break
+                    classes = (len(items), *[0] * (len(MessagePriority) - 1))
+                    await self._write(self._pack(items), classes)
+        except TimeoutError:
+            self._cut(CutReason.SEND_DEADLINE)
+        await self.aclose()
 
     async def aclose(self) -> None:
         """End at once: what is queued or unacked is abandoned. Does not close the socket."""
@@ -431,7 +443,9 @@ class BackpressureHandler:
 
     def _start(self) -> None:
         self._stopping = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="vital-writer")
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(), name="vital-writer", context=self._context
+        )
 
     async def _run(self) -> None:
         try:
@@ -562,6 +576,9 @@ class BackpressureHandler:
         assert self._spare is not None
         limit = self._spare.limit(now)
         items = self._pull(limit) if limit > 0 else []
+        if items is None:
+            self._pull = self._spare = None
+            return []
         if items:
             self._spare.took(sum(item.size_bytes for item in items), now)
             classes = [0] * len(MessagePriority)
@@ -585,8 +602,11 @@ class BackpressureHandler:
         window = self.window
         if window is not None:
             window.on_sent(len(message), self._clock(), classes)
+        assert self._task is not None, "the writer sleeps, so that there is one"
         try:
-            begun = self._sender.begin(message, max_retries=self.profile.max_retries)
+            begun = self._sender.begin(
+                message, max_retries=self.profile.max_retries, task=self._task, context=self._context
+            )
         except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
             return

@@ -178,7 +178,13 @@ class Hub:
         self._aliases.release(subscriber)
 
     async def watch(self, subscriber: Subscriber, stream: str) -> None:
-        """Deliver `stream` to `subscriber`. Waits for the layer when it is the group's first viewer here."""
+        """Deliver `stream` to `subscriber`. Waits for the layer when it is the group's first viewer here.
+
+        Nothing happens where the viewer is gone, which it may be while the stream before is waited for.
+        """
+        rooms = self._subscribers.get(subscriber)
+        if rooms is None:
+            return
         room = self._rooms.get(stream)
         is_new = room is None
         if room is None:
@@ -192,7 +198,6 @@ class Hub:
                 on_news=self._choose_soon,
                 on_missing=self.recovery.fill,
             )
-        rooms = self._subscribers[subscriber]
         rooms[stream] = room
         subscriber.watches = len(rooms)
         room.enter(subscriber)
