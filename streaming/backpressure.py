@@ -138,8 +138,8 @@ class BackpressureHandler:
         self._waiting_for_credit = False
         self._in_a_row_bytes = 0
         """Sent since others had a turn."""
-        self._reporting = False
-        """Whether drops are being told of, for which GAPs are offered."""
+        self._reporting_expired = False
+        """Whether it is told what has expired, for which GAPs are offered."""
         self._begun: tuple[Begun, ClassMessages] | None = None
         """A send that has to wait, for the writer to go on with, and what it sends."""
         self._task: asyncio.Task[None] | None = None
@@ -471,7 +471,7 @@ class BackpressureHandler:
         await self._finish_begun()
         now = self._clock()  # the write may have waited for the socket, and what queued meanwhile is older
         if now >= outbox.next_due:
-            self._report(outbox.expire(now))
+            self._report_expired(outbox.expire(now))
         budget = critical_budget = MAX_BUNDLE_BYTES
         if window is not None:
             if self._timer_fired:
@@ -484,7 +484,7 @@ class BackpressureHandler:
         items, drops = outbox.take(
             budget, now, critical_budget_bytes=critical_budget, high_follows=len(backlog) > 0
         )
-        self._report(drops)
+        self._report_expired(drops)
         if backlog and not items:
             sent = await self._send_share(backlog.take(budget))
         else:
@@ -533,13 +533,13 @@ class BackpressureHandler:
     def _may_pass_backlog(self, item: Item) -> bool:
         """Whether an item may queue while bundles wait, and leave before them if it is as urgent.
 
-        The latest value of a key may, as it takes an older one's place; so may a GAP for what was dropped,
-        which was older, or is in none of them. Nothing may that brings a bound near.
+        The latest value of a key may, as it takes an older one's place, and a GAP for what has expired.
+        Nothing may that brings a bound near.
         """
         if item.priority is MessagePriority.CRITICAL:
             return True
         if item.priority is MessagePriority.HIGH and not is_value(item):
-            return self._reporting
+            return self._reporting_expired
         return self.queued_bytes + item.size_bytes < self._outbox.hold_limits.size_bytes
 
     @property
@@ -552,7 +552,7 @@ class BackpressureHandler:
         limits = self._outbox.hold_limits
         if limits.same_age:
             expired = self._backlog.take_expired(now - limits.age_s)
-            self._report(self._outbox.drop_held(expired, DropReason.EXPIRED))
+            self._report_expired(self._outbox.drop_held(expired, DropReason.EXPIRED))
         else:
             self._queue_backlog()
 
@@ -714,11 +714,15 @@ class BackpressureHandler:
 
     def _report(self, drops: list[Drop]) -> None:
         if drops and self._on_drops is not None:
-            reporting, self._reporting = self._reporting, True
-            try:
-                self._on_drops(drops)
-            finally:
-                self._reporting = reporting
+            self._on_drops(drops)
+
+    def _report_expired(self, drops: list[Drop]) -> None:
+        """The same of what was the oldest of its lane: GAPs for it stand before all that waits."""
+        reporting, self._reporting_expired = self._reporting_expired, True
+        try:
+            self._report(drops)
+        finally:
+            self._reporting_expired = reporting
 
     def _answer_direct(self, sent: bool) -> None:
         if self._direct is not None and not self._direct.done():

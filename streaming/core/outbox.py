@@ -439,8 +439,9 @@ class Outbox:
             ring = self._rings[queue.priority - 1]
             queue.in_ring, queue.credit_bytes = True, _QUANTUM_BYTES
             ring.append(queue)
-        if queue.count == 1 and not item.control:
-            self._due = min(self._due, item.offered_at + queue.press_age_s)
+        if not item.control:  # It may have waited elsewhere, and be older than what is here.
+            age_s = queue.max_age_s if queue.lane.active else queue.press_age_s
+            self._due = min(self._due, item.offered_at + age_s)
 
     def _leave_ring_if_empty(self, queue: ClassQueue) -> None:
         if queue.items or not queue.in_ring:

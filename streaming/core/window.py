@@ -34,7 +34,7 @@ _CROWDED_S = 0.2
 
 With the first 4 KiB of window on 20 kbit/s all that there is to send is in flight, 1.6 s of it.
 """
-_MEASURED_S = 10.0
+_MEASURED_S = 60.0
 """A full path is full again within this time, or it is not known any more what it carries."""
 _LATE_SHARE = 0.25
 """Of the time of a delivery: so late, this process and not the path has set the pace."""
@@ -71,7 +71,7 @@ class SendWindow:
     """Credit by cumulative acks; pure: every call carries its time.
 
     The size follows 1.5 x delivery rate x smallest round trip (at least 20 ms) and one message, between
-    two messages and `max_bytes`. Unless a sender with more to send has measured the path in the last 10 s, it
+    two messages and `max_bytes`. Unless a sender with more to send has measured the path in the last minute, it
     begins with 4 KiB and bundles of 2 KiB, and grows by what fills it and is acked without having queued.
     Delivery rates are measured as by Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked
     between a message's sending and its ack, over the longer of the time that took to send and to ack; a

@@ -177,12 +177,12 @@ class TestSize:
             window.on_ack(n, now)
         assert window.size <= 8 * KIB
 
-    def test_begins_anew_where_nobody_has_filled_the_path_for_10_seconds(self) -> None:
+    def test_begins_anew_where_nobody_has_filled_the_path_for_a_minute(self) -> None:
         window = saturated(1000, 0.1, message=100, seconds=5.0)
         assert window.size < KIB
         assert window.bundle_limit < 100
         now = 5.0
-        for _ in range(12):  # one small message a second, and nothing behind it
+        for _ in range(62):  # one small message a second, and nothing behind it
             n = window.on_sent(100, now)
             window.on_sender_limited()
             window.on_ack(n, now + 0.1)
