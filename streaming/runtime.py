@@ -201,10 +201,11 @@ class Runtime:
         Raises BusyError when too many do at once, or the process is overloaded, and what `admit_device` does.
         """
         self._refuse_guesser(peer)
-        overloaded = self.hub.overload.state is not OverloadState.NORMAL
-        retry_after_s = self._admission.retry_after_s(peer, self._clock(), overloaded=overloaded)
+        overload = self.hub.overload.state
+        retry_after_s = self._admission.retry_after_s(peer, self._clock(), overload=overload)
         if retry_after_s is not None:
-            reason = "the server has too much to do" if overloaded else "too many viewers come at once"
+            is_calm = overload is OverloadState.NORMAL
+            reason = "too many viewers come at once" if is_calm else "the server has too much to do"
             raise BusyError(reason, round(1000 * retry_after_s))
 
     def admit_device(self, peer: str) -> None:

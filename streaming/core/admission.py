@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streaming.core.overload import OverloadState
 from streaming.core.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ WRONG_BURST = 200.0
 sessions have all ended comes at once."""
 MAX_ADDRESSES = 4096
 """That are remembered; beyond, the one that was seen least lately begins anew."""
-OVERLOADED_PER_S = 10.0
-"""How many are asked to try again in a second while the process has too much to do."""
+SHEDDING_PER_S = 5.0
+"""How many may come in a second while the process sheds load: those whose network is not known yet cost it
+most. In an emergency nobody may."""
 _JITTER_S = 0.5
 _LONGEST_S = 60.0
 
@@ -49,6 +51,7 @@ class Admission:
     ) -> None:
         self.refused = 0
         self._bucket = TokenBucket(per_s, burst + reserve, now)
+        self._shedding = TokenBucket(SHEDDING_PER_S, 2.0, now)
         self._reserve = reserve
         self._rng = rng
         self._per_s = per_s
@@ -56,19 +59,24 @@ class Admission:
         self._addresses: dict[str, _Address] = {}
         """The one seen last stands last."""
 
-    def retry_after_s(self, address: str, now: float, *, overloaded: bool = False) -> float | None:
-        """None for who may come in; else the seconds after which there is a place.
-
-        Nobody may while the process is overloaded: those whose network is not known yet cost it most.
-        """
+    def retry_after_s(
+        self, address: str, now: float, *, overload: OverloadState = OverloadState.NORMAL
+    ) -> float | None:
+        """None for who may come in; else the seconds after which there is a place."""
         is_one_of_few = self._at(address, now).share.take(1.0, now)
         may_take = is_one_of_few or self._bucket.left(now) >= self._reserve + 1.0
-        if not overloaded and may_take and self._bucket.take(1.0, now):
+        if may_take and self._is_open(overload, now) and self._bucket.take(1.0, now):
             return None
         self.refused += 1
         line = self._few if is_one_of_few else self._many
-        per_s = OVERLOADED_PER_S if overloaded else self._per_s
+        per_s = self._per_s if overload is OverloadState.NORMAL else SHEDDING_PER_S
         return line.next_in_s(now, per_s) + self._rng.uniform(0.0, _JITTER_S)
+
+    def _is_open(self, overload: OverloadState, now: float) -> bool:
+        """Whether the state of the process lets one more in."""
+        if overload is OverloadState.SHEDDING:
+            return self._shedding.take(1.0, now)
+        return overload is OverloadState.NORMAL
 
     def give_back(self) -> None:
         """Who was let in turned out to be nobody: who is must not wait for that."""

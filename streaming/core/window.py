@@ -71,8 +71,8 @@ class SendWindow:
     """Credit by cumulative acks; pure: every call carries its time.
 
     The size follows 1.5 x delivery rate x smallest round trip (at least 20 ms) and one message, between
-    two messages and `max_bytes`. Unless a sender with more to send has measured the path in the last minute, it
-    begins with 4 KiB and bundles of 2 KiB, and grows by what fills it and is acked without having queued.
+    two messages and `max_bytes`. Unless a sender with more to send has measured the path in the last minute,
+    it begins with 4 KiB and bundles of 2 KiB, and grows by what fills it and is acked without having queued.
     Delivery rates are measured as by Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked
     between a message's sending and its ack, over the longer of the time that took to send and to ack; a
     sender with nothing more to send can raise the estimate and not lower it, unless its messages met a queue

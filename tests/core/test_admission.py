@@ -6,6 +6,7 @@ import random
 from functools import partial
 
 from streaming.core.admission import MAX_ADDRESSES, Admission
+from streaming.core.overload import OverloadState
 
 CROWD = "192.0.2.1"
 """From which all come, if nothing else is said."""
@@ -74,13 +75,23 @@ def test_who_turns_out_to_be_nobody_takes_no_place() -> None:
     assert gate.asked(60.0) is not None, "the burst is as large as before"
 
 
-def test_nobody_comes_in_while_there_is_too_much_to_do_and_all_are_told_of_times_of_their_own() -> None:
+def test_nobody_comes_in_during_an_emergency_and_all_are_told_of_times_of_their_own() -> None:
     gate = Gate()
-    waits = [gate.retry_after_s(f"10.0.0.{n}", 0.0, overloaded=True) for n in range(100)]
+    waits = [gate.retry_after_s(f"10.0.0.{n}", 0.0, overload=OverloadState.EMERGENCY) for n in range(100)]
     known = [seconds for seconds in waits if seconds is not None]
     assert len(known) == 100
-    assert 9.5 <= max(known) <= 10.5, "ten a second"
+    assert 19.5 <= max(known) <= 20.5, "five a second"
     assert gate.asked(0.0) is None, "no token was taken"
+
+
+def test_few_come_in_while_load_is_shed() -> None:
+    gate = Gate()
+    came = sum(
+        gate.retry_after_s(f"10.0.{tenth}.{n}", tenth / 10, overload=OverloadState.SHEDDING) is None
+        for tenth in range(100)
+        for n in range(20)
+    )
+    assert 49 <= came <= 52, "of 200 a second"
 
 
 def test_a_flood_of_one_address_keeps_nobody_else_out() -> None:
@@ -107,10 +118,10 @@ def test_nor_does_it_make_others_wait_for_long() -> None:
 def test_nor_where_nobody_is_let_in() -> None:
     gate = Gate()
     for _ in range(20_000):
-        gate.retry_after_s(CROWD, 0.0, overloaded=True)
-    wait = gate.retry_after_s("10.0.0.1", 0.0, overloaded=True)
+        gate.retry_after_s(CROWD, 0.0, overload=OverloadState.EMERGENCY)
+    wait = gate.retry_after_s("10.0.0.1", 0.0, overload=OverloadState.EMERGENCY)
     assert wait is not None
-    assert wait <= 2.7, "behind the share of that address"
+    assert wait <= 4.7, "behind the share of that address"
 
 
 def test_many_wrong_credentials_shut_their_address_out_for_as_long_as_they_come() -> None:

@@ -158,7 +158,7 @@ class WindowAndModel(RuleBasedStateMachine):
     def sizes_follow_the_path(self) -> None:
         """DESIGN: clamp(1.5 x rate x max(RTT_min, 20 ms) + one message, two messages, 256 KiB).
 
-        What nobody has measured for a minute begins with the first window, and grows by no more than was acked.
+        What nobody has measured for a minute begins with the first window, and grows by what was acked.
         """
         window, one = self.window, self.recent_largest
         assert window.size >= int(2 * one) or window.size >= INITIAL_WINDOW_BYTES
