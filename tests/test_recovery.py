@@ -20,6 +20,7 @@ from streaming.core.renditions import LADDER, Quality, Rendition
 from streaming.core.ring import AWAY, NOTHING, Page
 from streaming.ecg import codec
 from streaming.exceptions import CloseCode
+from streaming.returning import LIVE_WAIT_S
 from streaming.sources import DEADLINE_S
 from tests.fakes import virtual_time
 from tests.resuming import Client, World, samples_of
@@ -370,4 +371,61 @@ async def test_samples_that_another_process_had_while_it_was_too_slow_to_say_so_
     client.read()
     assert client.epochs[1].had.overlap(200, 225) == [(200, 225)]
     await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_where_a_silent_stream_stands_is_looked_up_again_while_its_history_is_away() -> None:
+    at = World(1)
+    await at.start(shared=False, count=2)
+    there, here = at.hubs
+    client = Client()
+    await client.connect(there)
+    await at.run(there, 1.0)
+    await client.cut()
+    payload = codec.WaveformEncoder().encode(samples_of(1, 250, 275))
+    here.recovery.sources.append(store := Store(at))
+    store.has = WaveFrame(FrameKind.WAVEFORM, 250, 25, payload)
+    await client.connect(here)
+    await asyncio.sleep(LIVE_WAIT_S + 1.0)
+    assert store.reads == 1, "it is looked up once, and again later"
+    store.away = False
+    await asyncio.sleep(LOOK_AGAIN_S + 1.0)
+    client.read()
+    assert client.epochs[1].had.overlap(0, 300) == [(0, 275)]
+    reads = store.reads
+    await asyncio.sleep(2 * LOOK_AGAIN_S)
+    assert store.reads == reads
+    await client.cut()
+    await at.aclose()
+
+
+@virtual_time
+async def test_what_is_found_of_a_stream_that_nobody_watches_any_more_is_no_gap_for_who_comes() -> None:
+    at = World(1)
+    await at.start(shared=False, count=2)
+    there, here = at.hubs
+    leaving, coming = Client(), Client()
+    await leaving.connect(there)
+    await at.run(there, 1.0)
+    await leaving.cut()
+    here.recovery.sources.append(store := Store(at))
+    found = asyncio.Event()
+
+    async def read(*_: object, **__: object) -> Page:
+        await found.wait()
+        return Page(at.info, (WaveFrame(FrameKind.WAVEFORM, 250, 25, b"x"),))
+
+    store.read = read  # type: ignore[method-assign]
+    await leaving.connect(here)
+    await asyncio.sleep(LIVE_WAIT_S + 1.0)
+    await leaving.cut()
+    found.set()
+    await asyncio.sleep(0.1)
+    await coming.connect(here)
+    at.at = 1000
+    await at.run(here, 0.5)
+    coming.read()
+    assert [*coming.epochs[1].missing, *coming.epochs[1].lost] == []
+    await coming.cut()
     await at.aclose()
