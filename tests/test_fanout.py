@@ -15,11 +15,13 @@ from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_fr
 from streaming.core.items import Item, Span
 from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
+from streaming.core.profiles import DEFAULT_CLASS_BOUNDS, BackpressureProfile, ClassBounds
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
 from streaming.core.window import MAX_BUNDLE_BYTES
 from streaming.fanout import ALONE_S, GATHER_S, MOST_GATHERED_S, SLICE_S, TICK_S, FanOut
 from streaming.subscriber import Announcement, gap_item
+from tests.accounting import assert_accounts, assert_metrics_account
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Viewer, stream_info, turns
 
@@ -516,3 +518,131 @@ class TestSlowViewer:
             assert viewer.socket.sent[-1] != b"message"
             assert handler.get_metrics().abandoned_messages == 2
             assert not handler.offer_prepared(b"message", (0, 1, 0, 0, 0))
+
+
+class TestHeld:
+    """A viewer without credit, and what waits for it as it is."""
+
+    @virtual_time
+    async def test_a_bundle_waits_as_it_is_and_leaves_as_the_same_bytes(self) -> None:
+        async with ward() as at:
+            slow, fast = at.viewers
+            await fill(at)
+            at.sends(3, "a", "b", size=200)
+            await asyncio.sleep(2 * TICK_S)
+            fast.ack()
+            await turns()
+            handler = slow.subscriber.handler
+            assert (len(handler._backlog), len(handler._outbox)) == (2, 0)
+            metrics = handler.get_metrics()
+            assert metrics.queued[MessagePriority.HIGH] == metrics.buffer_size == 2
+            assert metrics.buffer_bytes == handler.queued_bytes > 400
+            assert metrics.buffer_utilization > 0
+            assert 0 < metrics.pressure < 1
+            assert handler.waveform_waits_s(now()) > 0
+            state = handler.group_state(INFOS["a"].group)
+            assert state is not None
+            assert (state.size, state.counts.offered - state.counts.taken) == (1, 1)
+            assert_accounts(handler)
+            assert_metrics_account(handler)
+            await at.settle()
+            assert slow.socket.sent[-1] == fast.socket.sent[-1]
+            assert slow.socket.sent[-1] is fast.socket.sent[-1], "and nobody made them again"
+            assert at.tallies["a"].sent == at.tallies["a"].offered
+
+    @virtual_time
+    async def test_what_is_too_old_is_dropped_at_once_and_told_in_one_gap_a_stream(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            await fill(at)
+            for index in range(3, 7):
+                at.sends(index, "a", "b", size=200)
+                await asyncio.sleep(2 * TICK_S)
+            await asyncio.sleep(1.2)
+            handler = viewer.subscriber.handler
+            assert len(handler._backlog) == 0
+            metrics = handler.get_metrics()
+            assert (metrics.expired_messages, metrics.buffer_size) == (8, 2)
+            assert_accounts(handler)
+            await at.settle()
+            gaps = [(gap["stream"], gap["from"], gap["to"]) for gap in viewer.messages("gap")]
+            assert gaps == [(stream, 3 * FRAME, 7 * FRAME) for stream in ("a", "b")]
+            assert at.tallies["b"].dropped == 4
+
+    @virtual_time
+    async def test_what_comes_behind_a_queue_waits_as_it_is_and_leaves_behind_it(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            await fill(at)
+            viewer.subscriber.offer(at.frame("a", 3), at.told["a"])
+            at.sends(4, "a")
+            await asyncio.sleep(2 * TICK_S)
+            handler = viewer.subscriber.handler
+            assert (len(handler._outbox), len(handler._backlog)) == (1, 1)
+            await at.settle()
+            assert viewer.firsts[-2:] == [3 * FRAME, 4 * FRAME]
+
+    @virtual_time
+    async def test_what_belongs_behind_it_makes_it_queue(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            await fill(at)
+            at.sends(3, "a")
+            await asyncio.sleep(2 * TICK_S)
+            handler = viewer.subscriber.handler
+            assert len(handler._backlog) == 1
+            viewer.subscriber.offer(at.frame("a", 4), at.told["a"])
+            assert (len(handler._outbox), len(handler._backlog)) == (2, 0)
+            await at.settle()
+            assert viewer.firsts[-2:] == [3 * FRAME, 4 * FRAME]
+
+    @virtual_time
+    async def test_critical_goes_before_it_and_low_behind(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            await fill(at)
+            at.sends(3, "a")
+            await asyncio.sleep(2 * TICK_S)
+            viewer.subscriber.tell('{"type":"low"}', priority=MessagePriority.LOW)
+            viewer.subscriber.tell('{"type":"alarm"}')
+            assert len(viewer.subscriber.handler._backlog) == 1
+            await at.settle()
+            kinds = [
+                came["type"] if isinstance(came, dict) else came.frame.first for came in viewer.received[-3:]
+            ]
+            assert kinds == ["alarm", 3 * FRAME, "low"]
+
+    @virtual_time
+    async def test_it_is_abandoned_with_the_connection(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            await fill(at)
+            at.sends(3, "a", "b")
+            await asyncio.sleep(2 * TICK_S)
+            handler = viewer.subscriber.handler
+            before = handler.get_metrics().abandoned_messages
+            await viewer.subscriber.aclose()
+            assert handler.get_metrics().abandoned_messages >= before + 2
+            assert_accounts(handler)
+
+    @virtual_time
+    async def test_where_lanes_differ_in_age_each_has_its_own(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            bounds = {**DEFAULT_CLASS_BOUNDS, MessagePriority.HIGH: ClassBounds(50_000, 5.0)}
+            viewer.subscriber.handler.set_profile(INFOS["b"].group, BackpressureProfile(bounds=bounds))
+            await fill(at)
+            at.sends(3, "a", "b")
+            await asyncio.sleep(1.5)
+            await at.settle()
+            assert [gap["stream"] for gap in viewer.messages("gap")] == ["a"]
+            assert viewer.frames[-1].announced["stream"] == "b"
+
+
+async def fill(at: Ward) -> None:
+    """All viewers have as much in flight as their windows take."""
+    for index in (1, 2):
+        at.sends(index, "a", size=2040)
+        await asyncio.sleep(2 * TICK_S)
+    for viewer in at.viewers:
+        assert viewer.subscriber.window.room <= 0
