@@ -51,7 +51,7 @@ class WireClient(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self._url = url
-        self._path = url.path.rstrip("/") + path
+        self._path = url.path.rstrip("/") + path if path else url.path
         self._on_message = on_message
         self._on_end = on_end
         self._bytes_per_s = bytes_per_s

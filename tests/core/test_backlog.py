@@ -87,6 +87,7 @@ def test_without_room_nothing_leaves() -> None:
 
 def test_what_is_not_waveform_has_to_queue() -> None:
     mixed = bundle(frame(0), value(), gap(1), value(MessagePriority.NORMAL))
+    assert mixed.groups == {"ecg.a"}
     assert mixed.classes == (0, 3, 1, 0, 0)
     assert mixed.others == [1, 3]
     backlog = filled(mixed)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from streaming.core.lane import HoldLimits
 from streaming.core.outbox import CONTROL_LIMIT_BYTES, Drop, DropReason, Item, Outbox, Span
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import DEFAULT_CLASS_BOUNDS, BackpressureProfile, ClassBounds
@@ -837,3 +838,82 @@ def test_a_full_class_drops_its_oldest_data_and_passes_over_control() -> None:
     drops = box.put(frame(3, size=450), "a", 0.0)
     assert spans(drop.item for drop in drops) == [(50, 100)]
     assert spans(take_all(box)) == [(0, 50), (100, 150), (150, 200)]
+
+
+class TestHeld:
+    """HIGH that waits elsewhere, in bundles that many share."""
+
+    def test_may_wait_up_to_where_the_first_lane_would_be_under_pressure(self) -> None:
+        box = Outbox(rng=random.Random(1))
+        assert box.hold_limits == HoldLimits()
+        box.set_lane("a", BackpressureProfile(max_buffer_size=100))
+        bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(2000, 1.0)}
+        box.set_lane("b", BackpressureProfile(max_buffer_size=50, high_watermark=0.5, bounds=bounds))
+        share = BackpressureProfile().quotas[HIGH]
+        assert box.hold_limits == HoldLimits(50 * share * 0.5, 1000.0, 1.0, same_age=True)
+        box.set_lane("c", BackpressureProfile(bounds={**bounds, HIGH: ClassBounds(2000, 0.5)}))
+        assert (box.hold_limits.age_s, box.hold_limits.same_age) == (0.5, False)
+        box.drop_lane("c")
+        assert box.hold_limits.same_age
+        box.limit_total(600)
+        assert box.hold_limits.size_bytes == 300.0
+
+    def test_has_less_room_behind_what_waits_here(self) -> None:
+        box = outbox("a", "b")
+        groups = frozenset({"a", "b"})
+        assert box.room_to_hold(groups) == box.hold_limits
+        for index in range(3):
+            box.put(frame(index), "a", 0.0)
+        box.put(frame(0), "b", 0.0)
+        room = box.room_to_hold(groups)
+        assert room is not None
+        assert room.messages == box.hold_limits.messages - 3
+        assert room.size_bytes == box.hold_limits.size_bytes - 400
+
+    def test_may_not_wait_without_a_lane_or_in_an_emergency(self) -> None:
+        box = outbox("a", max_buffer_size=10)
+        assert box.room_to_hold(frozenset({"a", "b"})) is None
+        for index in range(20):
+            box.put(item(CRITICAL), "a", float(index) / 100)
+        assert box.emergency
+        assert box.room_to_hold(frozenset({"a"})) is None
+
+    def test_is_counted_where_it_will_not_leave(self) -> None:
+        box = outbox("a")
+        dropped = box.drop_held([(frame(0), "a"), (frame(1), "a")], DropReason.EXPIRED)
+        assert reasons(dropped) == [DropReason.EXPIRED] * 2
+        assert box.backpressure_active
+        box.drop_held([(frame(2), "a")], DropReason.ABANDONED)
+        counts = box.counts()[HIGH - 1]
+        assert (counts.offered, counts.expired, counts.abandoned) == (3, 2, 1)
+
+    def test_lets_what_waits_here_go_first_and_nothing_less_urgent(self) -> None:
+        box = outbox()
+        for priority in (CRITICAL, HIGH, NORMAL, LOW):
+            box.put(item(priority), "a", 0.0)
+        taken, _ = box.take(ALL, 0.0, high_follows=True)
+        assert [one.priority for one in taken] == [CRITICAL, HIGH]
+        assert box.take(ALL, 0.0, high_follows=True)[0] == []
+        assert [one.priority for one in box.take(ALL, 0.0)[0]] == [NORMAL, LOW]
+
+    def test_what_is_overdue_gets_its_share_of_what_leaves_elsewhere(self) -> None:
+        box = outbox()
+        late = item(NORMAL, at=0.0)
+        box.put(late, "a", 0.0)
+        assert box.take(ALL, 6.0, high_follows=True)[0] == []
+        for _ in range(8):
+            box.count_high(100)
+        assert box.take(ALL, 6.0, high_follows=True)[0] == [late]
+
+    def test_fills_its_lane_for_who_asks_how_full_that_is(self) -> None:
+        box = outbox("a", "b", max_buffer_size=10)
+        box.put(frame(0), "a", 0.0)
+        assert box.utilization() == 0.1
+        assert box.utilization({"a": 2, "b": 1}) == pytest.approx(0.3)
+
+    def test_what_comes_from_there_is_as_old_as_it_is(self) -> None:
+        box = outbox()
+        box.put(item(HIGH, at=5.0, key="rate"), "a", 5.0)
+        box.put(frame(0, at=4.5), "a", 5.2)
+        assert box.next_due <= 5.5
+        assert spans(drop.item for drop in box.expire(5.6)) == [(0, 50)]
