@@ -258,12 +258,7 @@ class Outbox:
         high = self._rings[_HIGH]
         high_from: int | None = None
         for ring in self._rings:
-            if (
-                ring is high
-                and (high or high_follows)
-                and budget > 0
-                and (overdue := self._overdue(now)) is not None
-            ):
+            if ring is high and (overdue := self._overdue(now, high_waits=bool(high) or high_follows)):
                 spent += self._take_overdue(overdue, taken, budget - spent)
                 high_from = spent
             while ring and budget > 0:
@@ -402,9 +397,10 @@ class Outbox:
                 self._leave_ring_if_empty(queue)
         return drops
 
-    def _overdue(self, now: float) -> ClassQueue | None:
+    def _overdue(self, now: float, *, high_waits: bool) -> ClassQueue | None:
         """Whose head of NORMAL or LOW has waited too long behind HIGH; credit is not saved for it."""
-        queue = next((q for ring in self._rings[2:4] for q in ring if _is_overdue(q, now)), None)
+        waiting = (q for ring in self._rings[2:4] for q in ring if _is_overdue(q, now))
+        queue = next(waiting, None) if high_waits else None
         if queue is None:
             self._overdue_credit = 0.0
         return queue
@@ -412,6 +408,8 @@ class Outbox:
     def _take_overdue(self, queue: ClassQueue, taken: list[Item], budget: float) -> int:
         """Take out what is overdue, if it has credit and fits; its bytes."""
         size = queue.head().size_bytes
+        if budget <= 0:
+            return 0
         if size > self._overdue_credit or (taken and size > budget):
             return 0
         self._overdue_credit = 0.0
