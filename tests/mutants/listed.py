@@ -87,8 +87,8 @@ MUTANTS = (
     Mutant(
         "a stale item is sent",
         OUTBOX,
-        "if not item.control and now - item.offered_at > queue.max_age_s:",
-        "if item.control and now - item.offered_at > queue.max_age_s:",
+        "if not item.control and item.offered_at < now - queue.max_age_s:",
+        "if item.control and item.offered_at < now - queue.max_age_s:",
         (T_OUTBOX,),
     ),
     Mutant(
@@ -125,6 +125,34 @@ MUTANTS = (
         "if size > self._overdue_credit or (taken and size > budget):",
         "if taken and size > budget:",
         (T_OUTBOX,),
+    ),
+    Mutant(
+        "what waits as it is may be passed by what belongs behind it",
+        BACKPRESSURE,
+        "if self._backlog and not self._may_pass_backlog(item):",
+        "if False:",
+        (T_FANOUT, "tests/test_fanout_laws.py"),
+    ),
+    Mutant(
+        "what waits as it is does not expire",
+        BACKPRESSURE,
+        "if budget <= 0 and now >= self._backlog_due:",
+        "if budget > 0 and now >= self._backlog_due:",
+        (T_FANOUT,),
+    ),
+    Mutant(
+        "a late process is taken for a slow path",
+        WINDOW,
+        "or late_s > _LATE_SHARE * took_s",
+        "or late_s < 0",
+        (T_WINDOW,),
+    ),
+    Mutant(
+        "a window grows where it queues",
+        WINDOW,
+        "if not newest.app_limited and rtt_s - base_s <= max(base_s, _MIN_RTT_S):",
+        "if not newest.app_limited:",
+        (T_WINDOW,),
     ),
     Mutant(
         "counts of a lane that is gone are lost",
@@ -255,8 +283,8 @@ MUTANTS = (
     Mutant(
         "a condition gets better at once",
         NETWORK,
-        "elif now - self._better_since >= _RECOVERY_S:",
-        "elif now - self._better_since >= 0:",
+        "_keep_largest(self._worst_read, now, max(before, self._read), _RECOVERY_S)",
+        "_keep_largest(self._worst_read, now, max(before, self._read), 0.0)",
         (T_NETWORK,),
     ),
     Mutant(
@@ -353,15 +381,15 @@ MUTANTS = (
     Mutant(
         "a tick comes as often as frames do",
         FANOUT,
-        "self._due = max(now + self._gather_s, self._next_at)",
-        "self._due = now + self._gather_s",
+        "self._tick_at(max(now + self._gather_s, self._next_at), now)",
+        "self._tick_at(now + self._gather_s, now)",
         (T_FANOUT, T_HUB),
     ),
     Mutant(
         "what waits under the old alias goes out after the change",
         FANOUT,
-        "for announcement in self._loads):\n            self.close()\n            self._tick()\n",
-        "for announcement in self._loads):\n            self.close()\n",
+        "for announcement in self._loads):\n            self._tick_now()\n",
+        "for announcement in self._loads):\n            self._finish()\n",
         (T_FANOUT, T_HUB, T_ROOM),
     ),
     Mutant(
@@ -395,8 +423,8 @@ MUTANTS = (
     Mutant(
         "a frame comes before its alias is announced",
         SUBSCRIBER,
-        "if not aliases <= self._announced:",
-        "if aliases < self._announced:",
+        "if not aliases <= self._announced or (",
+        "if aliases < self._announced or (",
         (T_SUBSCRIBER, T_FANOUT),
     ),
     Mutant(
