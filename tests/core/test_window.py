@@ -177,6 +177,18 @@ class TestSize:
             window.on_ack(n, now)
         assert window.size <= 8 * KIB
 
+    def test_does_not_grow_where_it_queues_and_the_process_is_late_as_well(self) -> None:
+        window, n, now = SendWindow(), 0, 1.0
+        window.on_sent(10, 0.0)
+        window.on_ack(1, 0.02)
+        for _ in range(6):
+            while window.room > 0:
+                n = window.on_sent(1000, now)
+            now += 1.3
+            window.on_ack(n, now, late_s=0.5)
+        assert not window.network.saturated
+        assert window.size == 4 * KIB
+
     def test_begins_anew_where_nobody_has_filled_the_path_for_a_minute(self) -> None:
         window = saturated(1000, 0.1, message=100, seconds=5.0)
         assert window.size < KIB
