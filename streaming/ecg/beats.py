@@ -39,10 +39,17 @@ MAX_REJECTED = 32
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A QRS complex: where the band-passed signal is largest, and its absolute value there."""
+    """A QRS complex: where the band-passed signal is largest, and its absolute value there.
+
+    `lead` is the index of the lead that `sample` and `amplitude_uv` were measured on; `confidence`, from
+    0 to 1, says how surely this is a beat; `ventricular`, whether it began in a ventricle.
+    """
 
     sample: int
     amplitude_uv: float
+    lead: int = 0
+    confidence: float = 1.0
+    ventricular: bool = False
 
 
 class BeatDetector:
