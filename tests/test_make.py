@@ -191,6 +191,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     assert make.main(["bench"]) == 0
     assert ran == [
         "bench.adaptation",
+        "bench.alarms",
         "bench.browser",
         "bench.central",
         "bench.cluster",
