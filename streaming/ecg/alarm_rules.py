@@ -15,7 +15,7 @@ from streaming.ecg.lead_watch import LeadState, LeadView, SeenBeat
 
 FIBRILLATION_ODDS = 1.0
 """Log odds above which all usable leads together look like fibrillation."""
-UNLIKE_RUN_ODDS, ALIKE_RUN_ODDS = 0.0, -3.0
+UNLIKE_RUN_ODDS, ALIKE_RUN_ODDS = 0.0, -2.0
 """The same for a ventricular run; a lower bound where the beats of the run are alike.
 
 Both odds hardly matter on the 80 records of the challenge at hand: from -2 to -4, and from -0.5 to 0.5, the

@@ -8,13 +8,15 @@ from enum import StrEnum
 
 import numpy as np
 
-from streaming.ecg.beats import BAND_HZ, FILTER_S, MIN_AMPLITUDE_UV, Beat, BeatDetector
+from streaming.ecg.beats import MIN_AMPLITUDE_UV, Beat, BeatDetector
 from streaming.ecg.fibrillation import FIBRILLATION_S, RUN_S, RhythmModels
 from streaming.ecg.filters import ExactFir, FloatArray, band_pass
 from streaming.ecg.heart_rate import HeartRate
 from streaming.ecg.own_beats import ROOM_S, OwnBeats, is_sharp, likeness, shape_of
 from streaming.ecg.window_features import wave_of
 
+QRS_HZ, FILTER_S = (8.0, 20.0), 0.2
+"""The band in which beats have their amplitude, and the length of its filter."""
 CONSTANT_S = 1.0
 """A lead whose value has not changed for so long has no electrode: a body is never silent to the last bit."""
 STUCK_S = 0.2
@@ -85,7 +87,7 @@ class LeadWatch:
         self._models = models
         self._detector = BeatDetector(rate_hz)
         self._detector.reset(first_sample)
-        self._band_pass = ExactFir(band_pass(*BAND_HZ, rate_hz, FILTER_S))
+        self._band_pass = ExactFir(band_pass(*QRS_HZ, rate_hz, FILTER_S))
         self._rate = HeartRate(rate_hz)
         self._own = OwnBeats()
         self._last_shape: FloatArray | None = None

@@ -69,7 +69,7 @@ def test_a_run_of_foreign_beats_is_ventricular_tachycardia() -> None:
     [
         {"beats": beats(4, 0.4, own=False)},
         {"beats": beats(6, 0.61, own=False)},
-        {"run": -3.1},
+        {"run": -2.1},
         {"run": -0.1, "beats": beats(6, 0.4, own=False, alike=0.6)},
         {"beats": (*beats(6, 0.4, own=False)[:-1], SeenBeat(NOW - 50, True, 0.9))},
         {"beats": tuple(replace(beat, sample=beat.sample - 200) for beat in RUN.beats)},
@@ -81,7 +81,7 @@ def test_what_a_run_needs(changes: dict[str, object]) -> None:
 
 def test_the_patients_own_beats_on_another_lead_speak_against_a_run() -> None:
     assert kinds(RUN, other(RUN, beats=beats(5, 0.8))) == []
-    assert kinds(RUN, other(RUN, run=-3.1)) == []
+    assert kinds(RUN, other(RUN, run=-2.1)) == []
     assert kinds(RUN, other(RUN, run=None)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
     off = other(RUN, beats=beats(5, 0.8), state=LeadState.DISTURBED)
     assert kinds(RUN, off) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
