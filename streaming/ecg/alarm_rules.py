@@ -107,8 +107,8 @@ class AlarmRules:
         waves = [view for view in usable if view.run is not None]
         odds = min((view.run for view in waves if view.run is not None), default=-math.inf)
         for view in waves:
-            beats = _last_foreign(view.beats)[-limits.run_beats :]
-            if len(beats) < limits.run_beats or odds < self._run_odds(beats):
+            beats = self._run_beats(view, odds, limits.run_beats)
+            if not beats:
                 continue
             late = view.now - beats[-1].sample > (RUN_AGE_S + BEAT_KNOWN_S) * self._rate_hz
             rate = self._rate(beats)
@@ -116,16 +116,22 @@ class AlarmRules:
                 continue
             span = (beats[0].sample, beats[-1].sample + 1)
             kind = AlarmKind.VENTRICULAR_TACHYCARDIA
-            seen = self._seen(kind, rate, limits.run_rate, "bpm", span, [view])
+            run = self._seen(kind, rate, limits.run_rate, "bpm", span, [view])
             regular = _likeness(beats) >= ALIKE and _unsteadiness(beats) <= REGULAR
-            return _Run(seen, explains_waves=regular and rate <= FLUTTER_RATE)
+            return _Run(run, explains_waves=regular and rate <= FLUTTER_RATE)
         return None
 
     @staticmethod
-    def _run_odds(beats: Sequence[SeenBeat]) -> float:
-        """The log odds that these beats need to be a run."""
-        is_alike = _likeness(beats) >= ALIKE
-        return ALIKE_RUN_ODDS if is_alike else UNLIKE_RUN_ODDS
+    def _run_beats(view: LeadView, odds: float, least: int) -> Sequence[SeenBeat]:
+        """The last beats of a run, or tall waves of it that are alike; empty where there is none."""
+        beats = _last_foreign(view.beats)[-least:]
+        needed = ALIKE_RUN_ODDS if _likeness(beats) >= ALIKE else UNLIKE_RUN_ODDS
+        if len(beats) == least and odds >= needed:
+            return beats
+        tall = _last_foreign(view.waves)[-least:]
+        if len(tall) == least and odds >= ALIKE_RUN_ODDS and _likeness(tall) >= ALIKE:
+            return tall
+        return ()
 
     @staticmethod
     def _own_beats(usable: Sequence[LeadView], since: int) -> int:

@@ -13,7 +13,7 @@ from streaming.ecg.fibrillation import FIBRILLATION_S, RUN_S, RhythmModels
 from streaming.ecg.filters import ExactFir, FloatArray, band_pass
 from streaming.ecg.heart_rate import HeartRate
 from streaming.ecg.own_beats import ROOM_S, OwnBeats, is_sharp, likeness, shape_of
-from streaming.ecg.window_features import wave_of
+from streaming.ecg.window_features import WAVE_HZ, wave_of
 
 QRS_HZ, FILTER_S = (8.0, 20.0), 0.2
 """The band in which beats have their amplitude, and the length of its filter."""
@@ -29,6 +29,10 @@ KEPT_BEATS = 40
 USUAL_OF = 16
 LEARN_BELOW = -2.0
 """Beats are remembered as the patient's own while the log odds of a ventricular run are below this."""
+TALL = 0.4
+TALL_APART_S = 0.2
+"""Waves of a run: this part of the tallest of the last seconds, and so far apart. A detector of QRS complexes
+overlooks wide ones, the more the better it is at telling them from noise."""
 WAKE_LOG_ODDS = -3.0
 """A window that looks less than this like a ventricular run is not asked for fibrillation."""
 
@@ -68,6 +72,8 @@ class LeadView:
     active_at: int
     """The last sample with a deflection that may be a QRS complex."""
     beats: tuple[SeenBeat, ...]
+    waves: tuple[SeenBeat, ...]
+    """Where the window looks a little like a ventricular run: its tall waves, as if they were beats."""
     is_flat: bool
     fibrillation: float | None
     run: float | None
@@ -124,6 +130,7 @@ class LeadWatch:
             self._good_until,
             self._active_at,
             tuple(self._beats),
+            self._tall_waves(),
             self._run is None and self._has(RUN_S),
             self._fibrillation(),
             self._run,
@@ -172,6 +179,26 @@ class LeadWatch:
         if self._run is not None and self._run < LEARN_BELOW:
             self._own.remember(shape)
 
+    def _tall_waves(self) -> tuple[SeenBeat, ...]:
+        """By amplitude alone, on the side of the line where the waves are taller."""
+        if self._run is None or self._run < LEARN_BELOW:
+            return ()
+        wave = wave_of(self._past, self._rate_hz)
+        recent = wave[-round(RUN_S * WAVE_HZ) :]
+        upright = wave if recent.max() >= -recent.min() else -wave
+        start_s = (self._now - len(self._past)) / self._rate_hz
+        waves: list[SeenBeat] = []
+        last: FloatArray | None = None
+        for at in _peaks(upright, TALL * float(np.abs(recent).max()), round(TALL_APART_S * WAVE_HZ)):
+            if ROOM_S * WAVE_HZ <= at < len(wave) - ROOM_S * WAVE_HZ:
+                shape = shape_of(wave, at / WAVE_HZ)
+                own = is_sharp(shape) and self._own.has(shape)
+                alike = 0.0 if last is None else likeness(shape, last)
+                sample = round((start_s + at / WAVE_HZ) * self._rate_hz)
+                waves.append(SeenBeat(sample, own, alike))
+                last = shape
+        return tuple(waves)
+
     def _fibrillation(self) -> float | None:
         if self._run is None or not self._has(FIBRILLATION_S):
             return None
@@ -184,6 +211,18 @@ class LeadWatch:
 
     def _wave(self, seconds: float) -> FloatArray:
         return wave_of(self._past[-round(seconds * self._rate_hz) :], self._rate_hz)
+
+
+def _peaks(wave: FloatArray, least: float, apart: int) -> list[int]:
+    """Local maxima of at least this height in rising order; of two too close to each other the taller."""
+    tops = np.flatnonzero((wave[1:-1] >= least) & (wave[1:-1] > wave[:-2]) & (wave[1:-1] >= wave[2:])) + 1
+    kept: list[int] = []
+    for top in tops.tolist():
+        if not kept or top - kept[-1] >= apart:
+            kept.append(top)
+        elif wave[top] > wave[kept[-1]]:
+            kept[-1] = top
+    return kept
 
 
 def _longest_constant(samples_uv: FloatArray) -> int:

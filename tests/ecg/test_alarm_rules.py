@@ -22,6 +22,7 @@ QUIET = LeadView(
     good_until=NOW,
     active_at=NOW - 10,
     beats=(),
+    waves=(),
     is_flat=False,
     fibrillation=-6.0,
     run=-6.0,
@@ -85,6 +86,14 @@ def test_the_patients_own_beats_on_another_lead_speak_against_a_run() -> None:
     assert kinds(RUN, other(RUN, run=None)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
     off = other(RUN, beats=beats(5, 0.8), state=LeadState.DISTURBED)
     assert kinds(RUN, off) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+
+
+def test_tall_waves_that_are_alike_will_do_where_beats_are_overlooked() -> None:
+    overlooked = replace(QUIET, beats=RUN.beats[::3], waves=RUN.beats, run=-1.0)
+    assert kinds(overlooked) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+    ragged = tuple(replace(wave, likeness=0.8) for wave in RUN.beats)
+    assert kinds(replace(overlooked, waves=ragged, run=2.0)) == []
+    assert kinds(overlooked, other(QUIET, run=-1.0, beats=beats(4, 0.8))) == []
 
 
 FIBRILLATING = replace(QUIET, fibrillation=FIBRILLATION_ODDS + 0.1, run=2.0, active_at=NOW - 600)

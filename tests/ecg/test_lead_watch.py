@@ -84,3 +84,15 @@ def test_what_is_small_beside_the_usual_beat_is_no_activity() -> None:
     assert silent.now - silent.active_at > 5 * RATE_HZ
     escape = np.concatenate([sinus(20), standstill(3)[0], sinus(2)])
     assert watched(escape).active_at > 22 * RATE_HZ
+
+
+def test_the_tall_waves_of_a_run_are_seen_one_by_one() -> None:
+    t = np.arange(round(4 * RATE_HZ)) / RATE_HZ
+    wide = -900.0 * np.exp(-0.5 * (((t % 0.4) - 0.2) / 0.06) ** 2)
+    view = watched(np.concatenate([sinus(20), wide]))
+    intervals = np.diff([wave.sample for wave in view.waves[-6:]])
+    assert np.abs(intervals - 0.4 * RATE_HZ).max() <= 2
+    assert view.now - view.waves[-1].sample < 0.6 * RATE_HZ
+    assert min(wave.likeness for wave in view.waves[-5:]) > 0.95
+    assert not any(wave.own for wave in view.waves[-6:])
+    assert watched(sinus(20)).waves == ()
