@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.support.records import BEAT_CODES
 from streaming.client.recordings import Recording, open_recording
 
 Signal = npt.NDArray[np.float64]
 FIBRILLATION = frozenset({"VF", "VFIB", "VFL"})
 TACHYCARDIA = frozenset({"VT"})
-BEAT_CODES = frozenset("NLRBAaJSVrFejnE/fQ?")
 
 
 @dataclass(frozen=True, slots=True)
