@@ -196,6 +196,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.central",
         "bench.cluster",
         "bench.codec",
+        "bench.detector",
         "bench.fanout",
         "bench.history",
         "bench.latency",

@@ -93,7 +93,7 @@ class LeadWatch:
         self._models = models
         self._detector = BeatDetector(rate_hz)
         self._detector.reset(first_sample)
-        self._band_pass = ExactFir(band_pass(*QRS_HZ, rate_hz, FILTER_S))
+        self._band_pass = ExactFir(band_pass(*QRS_HZ, rate_hz, FILTER_S)[np.newaxis])
         self._rate = HeartRate(rate_hz)
         self._own = OwnBeats()
         self._last_shape: FloatArray | None = None
@@ -148,7 +148,7 @@ class LeadWatch:
     def _note_activity(self, samples_uv: FloatArray) -> None:
         usual = float(np.median(self._amplitudes)) if self._amplitudes else 0.0
         least = min(max(MIN_AMPLITUDE_UV, QUIET_SHARE * usual), QUIET_AT_MOST_UV)
-        active = np.flatnonzero(np.abs(self._band_pass.push(samples_uv)) >= least)
+        active = np.flatnonzero(np.abs(self._band_pass.push(samples_uv)[0]) >= least)
         if len(active):
             at = self._now - len(samples_uv) + int(active[-1]) - self._band_pass.delay
             self._active_at = max(self._active_at, at)

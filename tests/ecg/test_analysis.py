@@ -93,7 +93,8 @@ def test_fibrillation_is_raised_within_its_span_and_a_second_and_a_half(size_uv:
 
 def test_fibrillation_that_dies_away_becomes_asystole() -> None:
     events = played(joined(sinus(), fibrillation(10), standstill(8)))
-    assert raised(events)[-2:] == [AlarmKind.FIBRILLATION, AlarmKind.ASYSTOLE]
+    grave = [kind for kind in raised(events) if kind in {AlarmKind.FIBRILLATION, AlarmKind.ASYSTOLE}]
+    assert grave == [AlarmKind.FIBRILLATION, AlarmKind.ASYSTOLE]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6])
