@@ -32,8 +32,8 @@ UNLIKE = 4.0
 PREMATURE = 0.9
 NARROWER_S = 0.01
 """It comes early, and is not narrower by this ..."""
-MUCH_WIDER_S, RUN_WIDER_S = 0.05, 0.0
-"""... or is wider by as much, or at all if it follows another ventricular beat."""
+MUCH_WIDER_S, RUN_WIDER_S = 0.05, 0.02
+"""... or is wider by as much, by less if it follows another ventricular beat."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,8 +70,8 @@ class Morphology:
         usual = self._usual()
         distance = self._distance(wave, usual)[0]
         least, most = USUAL_DISTANCE
-        known = sorted([*self._distances, distance])
-        quarter = known[len(known) // 4]
+        self._distances.append(distance)
+        quarter = sorted(self._distances)[len(self._distances) // 4]
         wider_s = width_s - usual.width_s
         follows = self._last_is_ventricular
         self._last_is_ventricular = (
@@ -79,8 +79,6 @@ class Morphology:
             and wider_s > -NARROWER_S
             and (prematurity < PREMATURE or wider_s > (RUN_WIDER_S if follows else MUCH_WIDER_S))
         )
-        if not (follows and self._last_is_ventricular):
-            self._distances.append(distance)  # a long run would make its own shape usual
         return self._last_is_ventricular
 
     def _remember(self, wave: FloatArray, width_s: float, prematurity: float) -> None:
