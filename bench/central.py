@@ -28,7 +28,8 @@ from bench.fanout import ADMIT, Swarm, swarm
 from bench.support.report import Figure, parser, report
 from streaming.client import Device, Source
 from streaming.client.playback import simulated_leads
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.ecg.codec import WaveformEncoder
 from streaming.ecg.leads import TWELVE_LEADS
 from streaming.ecg.simulator import Simulator

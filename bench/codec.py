@@ -37,7 +37,8 @@ from tqdm import tqdm
 from bench.support.records import CLASSES, Messages, Record, quantised, records, reference_folder
 from bench.support.report import Figure, at_least, at_most, parser, report
 from streaming.compression import CompressionHandler
-from streaming.core.frames import HEADER, encode_bundle, encode_json_frame
+from streaming.core.frames import HEADER, encode_json_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.renditions import Quality
 from streaming.core.streams import Lead
 from streaming.core.strict_json import to_json

@@ -26,7 +26,8 @@ from websockets.typing import Subprotocol
 from bench.support.report import Figure, at_least, at_most, parser, report
 from bench.support.ward import Beds, admit
 from streaming.core.client_messages import device_hello
-from streaming.core.frames import SUBPROTOCOL, FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import SUBPROTOCOL, FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.streams import Lead, Source
 from streaming.ecg.planes import encode_planes
 from streaming.loadtest.crew import Order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from streaming.channel import clip
@@ -31,6 +31,11 @@ QUEUED_BYTES = 16 * 1024
 not be dropped, and 64 KiB of them would cut the viewer."""
 MAX_SPANS = 512
 """A viewer of 64 streams may ask for eight spans of each."""
+LOOK_AGAIN_S = 6.0
+"""What a source may have that was not heard is looked for again so much later; what a process holds back for
+the history is stored by then."""
+PATIENCE_S = 60.0
+"""And for so long; from then on the viewer has to ask again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,15 +46,16 @@ class _Fill:
     span: Span
     reason: GapReason
     search: Search
+    until: float
+    """When what is open is given up."""
     ready: deque[tuple[StreamInfo, WaveFrame]] = field(default_factory=deque)
     ended: bool = False
-    unheard: bool = False
-    """Whether a source was away that may have what the others lack."""
 
 
 class Backfill:
     """Fills what one viewer lacks, streams in turn and each newest first; what nobody has becomes a GAP.
 
+    What a source may have that could not be heard is looked for again, for a minute.
     `pull` is the viewer's writer asking for a piece; it never waits. `may_send` says whether the process has
     anything to spare for what is late.
     """
@@ -71,11 +77,14 @@ class Backfill:
         self._ready_bytes = 0
         self._made: deque[tuple[Item, GroupTally]] = deque()
         self._fetching: asyncio.Task[None] | None = None
-        subscriber.handler.pull_from(self.pull)
+        self._aside: deque[_Fill] = deque(maxlen=MAX_SPANS)
+        """What is found, but for samples that are open; beyond the bound the oldest are given up."""
+        self._looks_again: asyncio.TimerHandle | None = None
+        self._is_pulled = False
 
     @property
     def spans(self) -> int:
-        """How many spans are not yet filled."""
+        """How many spans are not yet filled, without those that are put aside."""
         return sum(len(fills) for fills in self._fills.values())
 
     @property
@@ -85,30 +94,45 @@ class Backfill:
 
     def add(self, room: Room, span: Span, reason: GapReason) -> None:
         """Fill `span`, which the viewer knows to be missing, in the end perhaps by a GAP of `reason`."""
-        fill = _Fill(room, span, reason, Search(span.first, span.stop, len(self._sources)))
-        self._fills.setdefault(room.stream, deque()).append(fill)
+        search = Search(span.first, span.stop, len(self._sources))
+        fill = _Fill(room, span, reason, search, self._clock() + PATIENCE_S)
+        self._take_up(fill)
         self._fetch_soon()
+
+    def _take_up(self, fill: _Fill) -> None:
+        self._fills.setdefault(fill.span.stream, deque()).append(fill)
+        if not self._is_pulled:
+            self._is_pulled = True
+            self._subscriber.handler.pull_from(self.pull)
 
     def forget(self, stream: str) -> None:
         """The viewer no longer watches the stream."""
         for fill in self._fills.pop(stream, ()):
             fill.ended = True
             self._ready_bytes -= sum(len(frame.payload) for _, frame in fill.ready)
+        for fill in [fill for fill in self._aside if fill.span.stream == stream]:
+            self._aside.remove(fill)
 
     def close(self) -> asyncio.Task[None] | None:
         """Give up what is not sent; the task that ends, where there is one."""
         for stream in list(self._fills):
             self.forget(stream)
         self._made.clear()
+        self._aside.clear()
+        if self._looks_again is not None:
+            self._looks_again.cancel()
         if self._fetching is not None:
             self._fetching.cancel()
         return self._fetching
 
-    def pull(self, limit_bytes: int) -> list[Item]:
-        """What leaves next: at most the limit, but one item if there is any.
+    def pull(self, limit_bytes: int) -> list[Item] | None:
+        """What leaves next: at most the limit, but one item if there is any. None when nothing is lacking.
 
         Nothing also when it has to be said first what an alias stands for: that is queued then.
         """
+        if not (self._fills or self._made):
+            self._is_pulled = False
+            return None
         taken: list[Item] = []
         spent = 0
         while self._made or (self._may_send() and self._make()):
@@ -138,7 +162,9 @@ class Backfill:
             info, frames = self._run(fill, frame_s)
             try:
                 announcement, items = room.late(self._subscriber, info, frames, self._clock())
-            except (LookupError, ProtocolError):
+            except Exception as error:
+                if not isinstance(error, LookupError | ProtocolError):  # a fault of ours, or of kept bytes
+                    logger.exception("late samples of stream %s cannot be made, going on", stream)
                 self._lose(fill, frames[0].first, frames[-1].first + frames[-1].count)
                 self._tidy(stream)
                 return True
@@ -164,12 +190,29 @@ class Backfill:
         return info, frame
 
     def _tidy(self, stream: str) -> None:
-        """Let go of what is filled."""
-        fills = self._fills[stream]
-        while fills and fills[0].search.next is None and not fills[0].ready:
-            fills.popleft().ended = True
+        """Let go of what is filled, and put aside what is open."""
+        fills = self._fills.get(stream)
+        if fills is None:  # the viewer had to go for an alias
+            return
+        for fill in [fill for fill in fills if fill.search.next is None and not fill.ready]:
+            fills.remove(fill)
+            if fill.search.open and self._clock() < fill.until:
+                self._aside.append(fill)
+                self._look_again_later()
         if not fills:
             del self._fills[stream]
+
+    def _look_again_later(self) -> None:
+        if self._looks_again is None:
+            self._looks_again = asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looks_again = None
+        while self._aside:
+            fill = self._aside.popleft()
+            fill.search.look_again()
+            self._take_up(fill)
+        self._fetch_soon()
 
     def _fetch_soon(self) -> None:
         if self._fetching is None and self._next_search() is not None:
@@ -196,35 +239,29 @@ class Backfill:
             while (fill := self._next_search()) is not None:
                 part = fill.search.next
                 assert part is not None, "what has nothing left to search is not chosen"
-                page = await self._read(fill.span, part)
+                page, frames = await self._read(fill.span, part)
                 if not fill.ended:
-                    self._found(fill, part, page)
+                    self._found(fill, page, frames)
         finally:
             self._fetching = None
 
-    async def _read(self, span: Span, part: Part) -> Page:
+    async def _read(self, span: Span, part: Part) -> tuple[Page, list[WaveFrame]]:
+        """A page of the source whose turn it is, and its frames without what is not of this part."""
         source = self._sources[part.source]
         try:
-            return await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
+            page = await source.read(span.stream, span.epoch, part.first, part.stop, max_bytes=PAGE_BYTES)
+            return page, [] if page.info is None else list(_within(part, page.frames))
         except Exception:  # a source that fails is away; the next one may have it
             logger.exception("%s failed to read stream %s, going on", type(source).__name__, span.stream)
-            return AWAY
+            return AWAY, []
 
-    def _found(self, fill: _Fill, part: Part, page: Page) -> None:
-        stop = part.stop
-        spans: list[tuple[int, int]] = []
-        for frame in page.frames:
-            kept = clip(frame, part.first, stop)
-            if kept is None or page.info is None:
-                continue
-            stop = kept.first
-            spans.append((kept.first, kept.first + kept.count))
-            fill.ready.append((page.info, kept))
-            self._ready_bytes += len(kept.payload)
-        fill.unheard |= page is AWAY
-        for first, end in fill.search.found(spans, more=page.next is not None):
-            if not fill.unheard:  # else the viewer knows that it lacks them, and may ask again
-                self._lose(fill, first, end)
+    def _found(self, fill: _Fill, page: Page, frames: Sequence[WaveFrame]) -> None:
+        if page.info is not None:
+            fill.ready += [(page.info, frame) for frame in frames]
+        self._ready_bytes += sum(len(frame.payload) for frame in frames)
+        spans = [(frame.first, frame.first + frame.count) for frame in frames]
+        for first, end in fill.search.found(spans, more=page.next is not None, unheard=page.unheard):
+            self._lose(fill, first, end)
         if spans:
             self._subscriber.handler.wake_to_pull()
         else:
@@ -234,3 +271,13 @@ class Backfill:
         """Nobody has these samples, or nobody can read them."""
         span = Span(fill.span.stream, fill.span.epoch, first, stop)
         self._subscriber.say(lost_item(span, fill.reason, self._clock()), fill.room.group)
+
+
+def _within(part: Part, newest_first: Iterable[WaveFrame]) -> Iterator[WaveFrame]:
+    """What of these frames lies in the part, no sample twice."""
+    stop = part.stop
+    for frame in newest_first:
+        kept = clip(frame, part.first, stop)
+        if kept is not None:
+            stop = kept.first
+            yield kept

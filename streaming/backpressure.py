@@ -8,6 +8,7 @@ the client's acks are the flow control, on every server and behind every proxy.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 import random
@@ -18,9 +19,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from streaming.core.backlog import Backlog, Share, SharedBundle, is_value
 from streaming.core.config import BackpressureConfig
 from streaming.core.items import LOST, Drop, DropReason, Item
-from streaming.core.lane import LaneState
+from streaming.core.lane import ClassCounts, LaneState
 from streaming.core.metrics import BackpressureMetrics
 from streaming.core.network import SlidingRate
 from streaming.core.outbox import Outbox
@@ -29,7 +31,7 @@ from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 from streaming.core.spare import SpareRoom
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
-from streaming.sending import Begun, SocketSender, as_message, says_closed
+from streaming.sending import SEND_DEADLINE_S, Begun, SocketSender, as_message, says_closed
 
 __all__ = [
     "CRITICAL_WATERMARK",
@@ -56,6 +58,8 @@ DEFAULT_GROUP = "default"
 SAMPLE_S = 1.0
 _SAMPLES_KEPT = 600
 _TIMER_STEP_S = 0.001
+_LONG_TURN_S = 0.01
+"""A turn of the loop that takes longer holds up what would have left: no network is slow for that."""
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +90,8 @@ class BackpressureHandler:
 
     `pack` turns the items of one turn into WebSocket messages (default: one each). `on_drops` hears of
     every item that a bound dropped, and may offer others from within. `on_slow` is called once, when the
-    owner has to close the connection; from then on nothing is sent. `keepalive` makes the message that
-    asks an idle client for an ack.
+    owner has to close the connection; from then on nothing is sent. `on_shared` hears of what is about to
+    leave of a bundle that waited. `keepalive` makes the message that asks an idle client for an ack.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class BackpressureHandler:
         pack: Callable[[list[Item]], list[bytes | str]] | None = None,
         on_drops: Callable[[list[Drop]], None] | None = None,
         on_slow: Callable[[CutReason], None] | None = None,
+        on_shared: Callable[[Share], None] | None = None,
         keepalive: Callable[[], Item] | None = None,
         max_total_bytes: int = ConnectionProfile().max_total_bytes,
     ) -> None:
@@ -115,9 +120,11 @@ class BackpressureHandler:
         self._pack = pack or _one_message_each
         self._on_drops = on_drops
         self._on_slow = on_slow
+        self._on_shared = on_shared
         self._keepalive = keepalive
         rng = rng or random.Random()  # nosec B311
         self._outbox = Outbox(rng=rng, max_total_bytes=max_total_bytes)
+        self._backlog = Backlog()
         self._profiles = {DEFAULT_GROUP: profile or _DEFAULTS}
         self._outbox.set_lane(DEFAULT_GROUP, self._profiles[DEFAULT_GROUP])
         self._sent = 0
@@ -126,17 +133,25 @@ class BackpressureHandler:
         self._rate = SlidingRate()
         self._closed = False
         self._stopping = False
+        self._finishing = False
+        """Whether last words are being said: nobody else sends any more."""
         self._waiting_for_credit = False
+        self._in_a_row_bytes = 0
+        """Sent since others had a turn."""
+        self._reporting_expired = False
+        """Whether it is told what has expired, for which GAPs are offered."""
         self._begun: tuple[Begun, ClassMessages] | None = None
         """A send that has to wait, for the writer to go on with, and what it sends."""
         self._task: asyncio.Task[None] | None = None
+        self._context = contextvars.copy_context()
+        """In which the writer's task runs, and what is sent directly."""
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
         self._timer_fired = False
         self._asking: Item | None = None
-        self._pull: Callable[[int], list[Item]] | None = None
+        self._pull: Callable[[int], list[Item] | None] | None = None
         self._spare: SpareRoom | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
@@ -151,7 +166,9 @@ class BackpressureHandler:
         payload = as_message(data)
         item = Item(payload, MessagePriority(priority), self._clock(), len(payload), key)
         idle = (
-            self.window is None and not len(self._outbox) and (self._task is None or self._sleep is not None)
+            self.window is None
+            and not self.queued_messages
+            and (self._task is None or self._sleep is not None)
         )
         dropped = any(drop.item is item for drop in self.offer(item))
         if dropped or not idle or self._direct is not None:
@@ -166,13 +183,15 @@ class BackpressureHandler:
             return [outbox.refuse(item)]
         if group not in outbox:
             self.set_profile(group, self._profiles[DEFAULT_GROUP])
+        if self._backlog and not self._may_pass_backlog(item):
+            self._queue_backlog()
         drops = outbox.put(item, group, self._clock())
         if drops:
             self._report(drops)
         if outbox.control_overflow and self.window is not None:
             self._cut(CutReason.CONTROL_OVERFLOW)
         elif self._sleep is None:
-            if self._task is None:
+            if self._task is None and not self._finishing:
                 self._start()
         elif not self._waiting_for_credit or outbox.critical_waiting:
             self._wake()
@@ -185,13 +204,14 @@ class BackpressureHandler:
 
         `classes` counts its logical messages by priority, less 1. That is the "send directly" of the flow
         chart: only where nothing waits, nothing is being sent, no lane is under pressure, and the window and
-        its limit for a bundle have room. The caller then offers the messages one by one instead.
+        its limit for a bundle have room.
         """
         window = self.window
         if (
             self._sleep is None
             or self._sleep.done()
             or self._closed
+            or self._backlog
             or not self._outbox.idle
             or (window is not None and len(message) > min(window.room, window.bundle_limit))
         ):
@@ -200,11 +220,28 @@ class BackpressureHandler:
         self._send_directly(message, classes)
         return True
 
-    def pull_from(self, source: Callable[[int], list[Item]]) -> None:
+    def hold(self, bundle: SharedBundle) -> bool:
+        """Let the waveform of a bundle that could not be sent at once wait as it is; the rest has to queue.
+
+        False where all of it has to: the connection has ended, or a bound of the outbox is near.
+        """
+        if self._closed or self._task is None:
+            return False
+        limits = self._outbox.room_to_hold(bundle.groups)
+        if limits is None or not self._backlog.takes(bundle, limits):
+            return False
+        if not self._waiting_for_credit:
+            self._wake()
+        elif (due := self._backlog_due) < self._timer_due:
+            self._arm(due)
+        return True
+
+    def pull_from(self, source: Callable[[int], list[Item] | None]) -> None:
         """Ask `source` for a piece of at most so many bytes whenever there is room and nothing else to send.
 
         What it returns counts as offered then, and is never dropped. It may queue what has to be said first,
-        and return nothing. RuntimeError without a window: nobody would say when there is room.
+        and return nothing. None says that it has no more: then it is asked no more, and acks cost the writer
+        no turn. RuntimeError without a window: nobody would say when there is room.
         """
         if self.window is None:
             raise RuntimeError("a handler without a window knows no spare room")
@@ -240,6 +277,7 @@ class BackpressureHandler:
 
         Groups that follow the default go on following it.
         """
+        self._queue_backlog()
         followed = self._profiles[DEFAULT_GROUP]
         groups = {group}
         if group == DEFAULT_GROUP:
@@ -251,6 +289,7 @@ class BackpressureHandler:
 
     def set_connection(self, connection: ConnectionProfile) -> None:
         """Govern what belongs to the connection as a whole: the window, all bytes, the time until 4008."""
+        self._queue_backlog()
         self._outbox.limit_total(connection.max_total_bytes)
         if self.window is not None:
             self.window.max_bytes = connection.max_window_bytes
@@ -262,12 +301,23 @@ class BackpressureHandler:
 
     def drop_group(self, group: str) -> list[Drop]:
         """Forget a group and all it has queued, without a word to `on_drops`."""
+        self._queue_backlog()
         self._profiles.pop(group, None) if group != DEFAULT_GROUP else None
         return self._outbox.drop_lane(group)
 
     def group_state(self, group: str) -> LaneState | None:
         """One group's lane by itself; None when nothing was offered to it yet."""
-        return self._outbox.lane_state(group, self._clock())
+        state = self._outbox.lane_state(group, self._clock())
+        if state is None or not self._backlog:
+            return state
+        held = [item for item, whose in self._backlog.waiting() if whose == group]
+        return replace(
+            state,
+            size=state.size + len(held),
+            size_bytes=state.size_bytes + sum(item.size_bytes for item in held),
+            utilization=(state.size + len(held)) / self._profiles[group].max_buffer_size,
+            counts=state.counts + ClassCounts(offered=len(held)),
+        )
 
     @property
     def profile(self) -> BackpressureProfile:
@@ -278,7 +328,9 @@ class BackpressureHandler:
         """Read everything now."""
         now = self._clock()
         counts, window = self._outbox.counts(), self.window
-        offered = sum(c.offered for c in counts)
+        queued, held = list(self._outbox.queued()), len(self._backlog)
+        queued[MessagePriority.HIGH - 1] += held
+        offered = sum(c.offered for c in counts) + held
         drops = {reason: sum(getattr(c, reason.value) for c in counts) for reason in LOST}
         expired = drops[DropReason.EXPIRED]
         dropped = sum(drops.values()) - expired
@@ -286,10 +338,10 @@ class BackpressureHandler:
         if window:
             window.network.assess(now, waiting_s=window.waits_s(now))
         return BackpressureMetrics(
-            buffer_size=len(self._outbox),
-            buffer_bytes=self._outbox.size_bytes,
-            buffer_utilization=self._outbox.utilization,
-            pressure=self._outbox.pressure(now),
+            buffer_size=self.queued_messages,
+            buffer_bytes=self.queued_bytes,
+            buffer_utilization=self._outbox.utilization(self._backlog.by_group()),
+            pressure=max(self._outbox.pressure(now), self._backlog_pressure(now)),
             offered_messages=offered,
             sent_messages=self._sent,
             acked_messages=sum(self._acked),
@@ -301,7 +353,7 @@ class BackpressureHandler:
             retries=self._sender.retries,
             drop_rate=(expired + dropped) / offered if offered else 0.0,
             messages_per_second=self._rate.per_second(now),
-            queued=dict(zip(MessagePriority, self._outbox.queued(), strict=True)),
+            queued=dict(zip(MessagePriority, queued, strict=True)),
             drops=drops,
             backpressure_active=self._outbox.backpressure_active,
             emergency_mode=self._outbox.emergency,
@@ -320,21 +372,21 @@ class BackpressureHandler:
     @property
     def queued_messages(self) -> int:
         """Logical messages that wait."""
-        return len(self._outbox)
+        return len(self._outbox) + len(self._backlog)
 
     @property
     def queued_bytes(self) -> int:
         """Their bytes."""
-        return self._outbox.size_bytes
+        return self._outbox.size_bytes + self._backlog.size_bytes
 
     def waveform_waits_s(self, now: float) -> float:
         """For how long the oldest waveform has waited; 0 when none does."""
-        return self._outbox.waits_s(MessagePriority.HIGH, now)
+        return max(self._outbox.waits_s(MessagePriority.HIGH, now), self._backlog.waits_s(now))
 
     @property
     def paused(self) -> bool:
         """Whether something waits for credit: for acks, or for the socket to take what is being sent."""
-        return self._waiting_for_credit or (self._sender.busy and len(self._outbox) > 0)
+        return self._waiting_for_credit or (self._sender.busy and self.queued_messages > 0)
 
     async def start_monitoring(self) -> None:
         """Take a reading into `samples` every second."""
@@ -354,16 +406,22 @@ class BackpressureHandler:
     async def finish(self) -> None:
         """Send all that is CRITICAL and waits, whatever the window says, and end: the rest is abandoned.
 
-        For the last words of a connection that closes in peace; does not close the socket.
+        For the last words of a connection that closes in peace; does not close the socket. A socket that has
+        not taken them by the send deadline (3 s) is cut.
         """
-        await self.stop_monitoring()
-        while not self._closed:
-            items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
-            if not items:
-                break
-            classes = (len(items), *[0] * (len(MessagePriority) - 1))
-            await self._write(self._pack(items), classes)
-        self._end()
+        self._finishing = True
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                await self.stop_monitoring()
+                while not self._closed:
+                    items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
+                    if not items:
+                        break
+                    classes = (len(items), *[0] * (len(MessagePriority) - 1))
+                    await self._write(self._pack(items), classes)
+        except TimeoutError:
+            self._cut(CutReason.SEND_DEADLINE)
+        await self.aclose()
 
     async def aclose(self) -> None:
         """End at once: what is queued or unacked is abandoned. Does not close the socket."""
@@ -374,6 +432,7 @@ class BackpressureHandler:
             self._task = None
 
     def _amend(self, field: str, value: object) -> None:
+        self._queue_backlog()
         # Groups that share a profile go on sharing one: that is how they follow the default.
         shared = {id(p): replace(p, **{field: value}) for p in self._profiles.values()}  # type: ignore[arg-type]
         amended = {group: shared[id(profile)] for group, profile in self._profiles.items()}
@@ -384,7 +443,9 @@ class BackpressureHandler:
 
     def _start(self) -> None:
         self._stopping = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="vital-writer")
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(), name="vital-writer", context=self._context
+        )
 
     async def _run(self) -> None:
         try:
@@ -406,11 +467,11 @@ class BackpressureHandler:
 
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when nothing more can be sent now."""
-        outbox, window = self._outbox, self.window
+        outbox, backlog, window = self._outbox, self._backlog, self.window
         await self._finish_begun()
         now = self._clock()  # the write may have waited for the socket, and what queued meanwhile is older
         if now >= outbox.next_due:
-            self._report(outbox.expire(now))
+            self._report_expired(outbox.expire(now))
         budget = critical_budget = MAX_BUNDLE_BYTES
         if window is not None:
             if self._timer_fired:
@@ -418,25 +479,96 @@ class BackpressureHandler:
                 self._mind_silence(window, now)
             room, limit = window.room, window.bundle_limit
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
-        items, drops = outbox.take(budget, now, critical_budget_bytes=critical_budget)
-        self._report(drops)
-        if not items and self._pull is not None and outbox.idle:
-            items = self._take_late(now)
-            if not items and len(outbox):
-                return True
+        if budget <= 0 and now >= self._backlog_due:  # What can leave leaves: only this process was late.
+            self._expire_backlog(now)
+        items, drops = outbox.take(
+            budget, now, critical_budget_bytes=critical_budget, high_follows=len(backlog) > 0
+        )
+        self._report_expired(drops)
+        if backlog and not items:
+            sent = await self._send_share(backlog.take(budget))
+        else:
+            if not items and self._pull is not None and outbox.idle:
+                items = self._take_late(now)
+                if not items and len(outbox):
+                    return True
+            sent = await self._send_items(items)
+        if not self.queued_messages and (self._pull is None or not sent):
+            if window is not None and window.room > 0 and not (self._spare and self._spare.waits_for_window):
+                window.on_sender_limited()
+            return False
+        if self._in_a_row_bytes >= MAX_BUNDLE_BYTES:
+            await self._let_others_run()
+        return sent
+
+    async def _let_others_run(self) -> None:
+        """A server whose send never waits (Daphne) would otherwise give nobody else a turn."""
+        window, before = self.window, self._clock()
+        has_room = window is not None and window.room > 0
+        self._in_a_row_bytes = 0
+        await asyncio.sleep(0)
+        if window is not None and has_room and self._clock() - before >= _LONG_TURN_S:
+            window.on_sender_limited()
+
+    async def _send_items(self, items: list[Item]) -> bool:
+        """One batch of what had queued, or was pulled; whether there was anything."""
         if items:
             classes = [0] * len(MessagePriority)
             for item in items:
                 classes[item.priority - 1] += 1
             await self._write(self._pack(items), tuple(classes), keepalive=items[0] is self._asking)
-        if not len(outbox) and (self._pull is None or not items):
-            if window is not None and window.room > 0 and not (self._spare and self._spare.waits_for_window):
-                window.on_nothing_to_send()
-            return False
-        if items:
-            # A server whose send never waits (Daphne) would otherwise not let others run.
-            await asyncio.sleep(0)
         return bool(items)
+
+    async def _send_share(self, share: Share | None) -> bool:
+        """As much of a bundle that waits as there is room for."""
+        if share is None:
+            return False
+        self._outbox.pass_by(share.classes)
+        self._outbox.count_high(share.size_bytes)
+        if self._on_shared is not None:
+            self._on_shared(share)
+        await self._write([share.message], share.classes)
+        return True
+
+    def _may_pass_backlog(self, item: Item) -> bool:
+        """Whether an item may queue while bundles wait, and leave before them if it is as urgent.
+
+        The latest value of a key may, as it takes an older one's place, and a GAP for what has expired.
+        Nothing may that brings a bound near.
+        """
+        if item.priority is MessagePriority.CRITICAL:
+            return True
+        if item.priority is MessagePriority.HIGH and not is_value(item):
+            return self._reporting_expired
+        return self.queued_bytes + item.size_bytes < self._outbox.hold_limits.size_bytes
+
+    @property
+    def _backlog_due(self) -> float:
+        """When what waits as it is has to queue instead; infinity where nothing does."""
+        return self._backlog.offered_at + self._outbox.hold_limits.age_s if self._backlog else math.inf
+
+    def _expire_backlog(self, now: float) -> None:
+        """Drop what has waited for too long, all of it in one go; by its own lane, where these differ."""
+        limits = self._outbox.hold_limits
+        if limits.same_age:
+            expired = self._backlog.take_expired(now - limits.age_s)
+            self._report_expired(self._outbox.drop_held(expired, DropReason.EXPIRED))
+        else:
+            self._queue_backlog()
+
+    def _backlog_pressure(self, now: float) -> float:
+        """What waits as it is, as a share of the bounds; its limits on count and bytes are watermarks."""
+        if not self._backlog:
+            return 0.0
+        fullness = self._backlog.fullness(self._outbox.hold_limits)
+        waits = self._backlog.waits_s(now) / self._outbox.hold_limits.age_s
+        return max(self.profile.high_watermark * fullness, waits)
+
+    def _queue_backlog(self) -> None:
+        """From now on, what waited as it was is governed by the outbox, one by one."""
+        now = self._clock()
+        for item, group in self._backlog.drain():
+            self._report(self._outbox.put(item, group, now))
 
     def _take_late(self, now: float) -> list[Item]:
         """One piece of what is pulled."""
@@ -444,6 +576,9 @@ class BackpressureHandler:
         assert self._spare is not None
         limit = self._spare.limit(now)
         items = self._pull(limit) if limit > 0 else []
+        if items is None:
+            self._pull = self._spare = None
+            return []
         if items:
             self._spare.took(sum(item.size_bytes for item in items), now)
             classes = [0] * len(MessagePriority)
@@ -458,7 +593,7 @@ class BackpressureHandler:
             self._cut(CutReason.SILENT)
         elif window.stalled(now):
             self._cut(CutReason.STALLED)
-        elif self._keepalive and not len(self._outbox) and window.keepalive_due(now):
+        elif self._keepalive and not self.queued_messages and window.keepalive_due(now):
             self._asking = self._keepalive()
             self._outbox.put(self._asking, DEFAULT_GROUP, now)
 
@@ -467,8 +602,11 @@ class BackpressureHandler:
         window = self.window
         if window is not None:
             window.on_sent(len(message), self._clock(), classes)
+        assert self._task is not None, "the writer sleeps, so that there is one"
         try:
-            begun = self._sender.begin(message, max_retries=self.profile.max_retries)
+            begun = self._sender.begin(
+                message, max_retries=self.profile.max_retries, task=self._task, context=self._context
+            )
         except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
             return
@@ -479,7 +617,7 @@ class BackpressureHandler:
         self._count_written(classes)
         if window is not None:
             if window.room > 0:
-                window.on_nothing_to_send()
+                window.on_sender_limited()
             if window.next_due < self._timer_due:
                 self._arm(window.next_due)
 
@@ -506,6 +644,7 @@ class BackpressureHandler:
                     # Items are acked with the last message of their batch.
                     held = classes if index == last else ()
                     window.on_sent(len(message), self._clock(), held, keepalive=keepalive)
+                self._in_a_row_bytes += len(message)
                 await self._sender.send(message, max_retries=self.profile.max_retries)
         except Exception as error:  # noqa: BLE001  # each server raises what it likes
             self._fail(error)
@@ -532,8 +671,8 @@ class BackpressureHandler:
     async def _rest(self) -> None:
         """Sleep until there is something to send, credit for it, or something due."""
         self._answer_direct(True)
-        due = self._outbox.next_due
-        self._waiting_for_credit = len(self._outbox) > 0
+        due = min(self._outbox.next_due, self._backlog_due)
+        self._waiting_for_credit = self.queued_messages > 0
         if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
             due = min(due, self.window.next_due)
         if self._spare is not None:
@@ -541,6 +680,7 @@ class BackpressureHandler:
         if due < self._timer_due:
             self._arm(due)
         self._sleep = asyncio.get_running_loop().create_future()
+        self._in_a_row_bytes = 0
         try:
             await self._sleep
         finally:
@@ -576,6 +716,14 @@ class BackpressureHandler:
         if drops and self._on_drops is not None:
             self._on_drops(drops)
 
+    def _report_expired(self, drops: list[Drop]) -> None:
+        """The same of what was the oldest of its lane: GAPs for it stand before all that waits."""
+        reporting, self._reporting_expired = self._reporting_expired, True
+        try:
+            self._report(drops)
+        finally:
+            self._reporting_expired = reporting
+
     def _answer_direct(self, sent: bool) -> None:
         if self._direct is not None and not self._direct.done():
             self._direct.set_result(sent)
@@ -594,6 +742,7 @@ class BackpressureHandler:
         if self._closed:
             return
         self._closed = True
+        self._outbox.drop_held(self._backlog.drain(), DropReason.ABANDONED)
         self._outbox.abandon()
         for index, counts in enumerate(self._outbox.counts()):
             self._lost_in_flight[index] = counts.taken - self._acked[index]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from streaming.core.frames import encode_bundle, pack_json_frame
+from streaming.core.backlog import SharedBundle
+from streaming.core.frames import pack_json_frame
 from streaming.core.items import Item
-from streaming.core.priority import MessagePriority
-from streaming.core.window import MAX_BUNDLE_BYTES, ClassMessages
-from streaming.subscriber import Announcement, Subscriber
+from streaming.core.window import MAX_BUNDLE_BYTES
+from streaming.subscriber import Announcement, Subscriber, Taken
 
 _SPARE_BYTES = 128
 """For the statistics of a viewer's own that ride along with its first message."""
@@ -52,20 +52,16 @@ class Load:
         return all(viewer.watches == 1 for viewer in self.viewers)
 
 
-class Part:
+class Part(SharedBundle):
     """Some of a batch as one WebSocket message."""
 
-    __slots__ = ("classes", "entries", "message", "takers")
-
-    def __init__(self, entries: list[tuple[Item, Announcement]], frames: list[bytes]) -> None:
+    def __init__(self, entries: Sequence[tuple[Item, Announcement]], frames: Sequence[bytes]) -> None:
+        super().__init__([(item, announcement.info.group) for item, announcement in entries], frames)
         self.entries = entries
-        self.message = encode_bundle(frames)
-        classes = [0] * len(MessagePriority)
-        for item, _ in entries:
-            classes[item.priority - 1] += 1
-        self.classes: ClassMessages = tuple(classes)
         self.takers = 0
         """Viewers who took the message as it is."""
+        self.waiters = 0
+        """Those for whom it waits."""
 
 
 class Batch:
@@ -83,22 +79,33 @@ class Batch:
         return chain.from_iterable(load.items for load in self._loads)
 
     def hand_to(self, viewer: Subscriber) -> int:
-        """As it is, or item by item from where it is refused; how many of the messages were taken."""
+        """As it is, or item by item from where it is refused; how many of the messages left at once."""
+        left = 0
         for index, part in enumerate(self.parts):
-            if not viewer.take(part.message, part.classes, self.aliases):
+            taken = viewer.take(part, self.aliases)
+            if taken is Taken.LEFT:
+                part.takers += 1
+                left += 1
+            elif taken is Taken.WAITS:
+                part.waiters += 1
+                for at in part.others:
+                    viewer.offer(*part.entries[at])
+            else:
                 for refused in self.parts[index:]:
                     for item, announcement in refused.entries:
                         viewer.offer(item, announcement)
-                return index
-            part.takers += 1
-        return len(self.parts)
+                break
+        return left
 
     def count(self, now: float) -> None:
-        """Tell the tallies of the streams what the takers were sent."""
+        """Tell the tallies of the streams what the takers were sent, and what waits for others."""
         for part in self.parts:
-            if part.takers:
-                for item, announcement in part.entries:
-                    announcement.tally.count_passed(item, part.takers, now)
+            if not (part.takers or part.waiters):
+                continue
+            others = set(part.others)
+            for at, (item, announcement) in enumerate(part.entries):
+                waits = 0 if at in others else part.waiters
+                announcement.tally.count_shared(item, part.takers, waits, now)
 
     def part_of(self, item: Item) -> int:
         """In which of the messages an item leaves, from 0."""

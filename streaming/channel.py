@@ -93,5 +93,7 @@ def clip(frame: WaveFrame, first: int, stop: int | None = None) -> WaveFrame | N
         samples = codec.decode(frame.payload) if frame.samples is None else frame.samples
     except ProtocolError:
         return None
+    if samples.shape[1] != frame.count:
+        return None
     part = samples[:, first - frame.first : stop - frame.first]
     return WaveFrame(frame.kind, first, stop - first, codec.WaveformEncoder().encode(part), part)

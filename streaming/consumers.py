@@ -289,11 +289,12 @@ class ViewerConsumer(VitalConsumer):
             await subscriber.aclose()
 
     async def _greet(self, hello: messages.ViewerHello) -> None:
-        self.runtime.admit_viewer()
+        peer = self.scope["vital.peer"]
+        self.runtime.admit_viewer(peer)
         try:
             self.principal = await self._authenticate(hello)
         except AuthenticationError:
-            self.runtime.admitted_nobody()
+            self.runtime.admitted_nobody(peer, as_viewer=True)
             raise
         if self.runtime.connections_of(self.principal) >= CONNECTIONS_PER_PRINCIPAL:
             raise RateLimitError(f"more than {CONNECTIONS_PER_PRINCIPAL} connections")
@@ -451,7 +452,13 @@ class DeviceConsumer(VitalConsumer):
         return self._intake
 
     async def _greet(self, hello: messages.DeviceHello) -> None:
-        device = await database_sync_to_async(access.authenticate_device)(hello.token)
+        peer = self.scope["vital.peer"]
+        self.runtime.admit_device(peer)
+        try:
+            device = await database_sync_to_async(access.authenticate_device)(hello.token)
+        except AuthenticationError:
+            self.runtime.admitted_nobody(peer, as_viewer=False)
+            raise
         stream = await database_sync_to_async(access.admitted_stream)(device.device_id)
         replaced = partial(self.cut, CloseCode.STREAM_BUSY, "the session has connected again")
         self._intake = await self.runtime.writers.open(device.device_id, stream, hello, replaced)

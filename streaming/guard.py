@@ -54,6 +54,8 @@ class Guard:
       authenticate by its first message.
     - WebSocket messages are taken from the server at once into a bounded queue (Daphne's own queue has no
       bound: 300,000 unread messages cost 500 MB); who overflows it, or a rate, is closed with 4029.
+    - `scope["vital.peer"]` is the address for which the application counts what a peer does: of IPv6 the
+      network of 64 bits, in which one host may have any number of them.
     - An application that can take some messages on the spot says so by `scope["vital.listen"](listener)`:
       `listener(message)` is called with what comes while nothing else waits or is being handled, and what it
       returns True for goes no further. An ack of a viewer needs no turn of a task then.
@@ -104,11 +106,10 @@ class Guard:
 
     async def _run_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         inbound = _Inbound(self._limits, self._clock)
+        told = {"vital.listen": inbound.listen, "vital.peer": _network_of(_address_of(scope))}
         drain = asyncio.create_task(inbound.drain(receive, send))
         try:
-            await self._app(
-                {**scope, "vital.listen": inbound.listen}, inbound.receive, inbound.unless_refused(send)
-            )
+            await self._app(scope | told, inbound.receive, inbound.unless_refused(send))
         finally:
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
@@ -255,6 +256,18 @@ class _Inbound:
 def _address_of(scope: Scope) -> str:
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def _network_of(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # such as none at all, of a Unix socket
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 def _size(message: Message) -> int:

@@ -41,6 +41,8 @@ REPORT_TURNS = 8
 REPORT_EVERY_S = REPORT_TURNS * CHOOSE_S
 """Between two looks at how a viewer fares, an eighth of them at a time: a thousand at once would hold up
 everybody for a tenth of a second."""
+CHOOSE_SLICE_S = 0.02
+"""Of choosing for many, before others have their turn."""
 OWN_DELAY_S = 0.2
 """A process that is late by more takes acks late: nobody's network is slow for that."""
 
@@ -89,7 +91,7 @@ class Hub:
         self._overload = OverloadWatch()
         self._probe = Probe()
         self._skewed: set[str] = set()
-        self._restless: set[Subscriber] = set()
+        self._restless: dict[Subscriber, None] = {}
         """Those who watch other streams than when it was chosen what they are sent."""
         self._turns = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
@@ -174,11 +176,17 @@ class Hub:
         for room in self._subscribers.pop(subscriber, {}).values():
             room.leave(subscriber, self._clock())
         self.recovery.remove(subscriber)
-        self._restless.discard(subscriber)
+        self._restless.pop(subscriber, None)
         self._aliases.release(subscriber)
 
     async def watch(self, subscriber: Subscriber, stream: str) -> None:
-        """Deliver `stream` to `subscriber`. Waits for the layer when it is the group's first viewer here."""
+        """Deliver `stream` to `subscriber`. Waits for the layer when it is the group's first viewer here.
+
+        Nothing happens where the viewer is gone, which it may be while the stream before is waited for.
+        """
+        rooms = self._subscribers.get(subscriber)
+        if rooms is None:
+            return
         room = self._rooms.get(stream)
         is_new = room is None
         if room is None:
@@ -192,7 +200,6 @@ class Hub:
                 on_news=self._choose_soon,
                 on_missing=self.recovery.fill,
             )
-        rooms = self._subscribers[subscriber]
         rooms[stream] = room
         subscriber.watches = len(rooms)
         room.enter(subscriber)
@@ -280,11 +287,15 @@ class Hub:
         """Choose anew for these viewers, once, when all that happens now has happened."""
         if not self._restless:
             asyncio.get_running_loop().call_soon(self._choose_for_restless)
-        self._restless.update(subscribers)
+        self._restless.update(dict.fromkeys(subscribers))
 
     def _choose_for_restless(self) -> None:
-        restless, self._restless = self._restless, set()
-        for subscriber in restless:
+        """A slice of them, by time: when the state of the process changes, that is everybody at once."""
+        until = self._clock() + CHOOSE_SLICE_S
+        for subscriber in list(self._restless):
+            if self._clock() > until:
+                break
+            self._restless.pop(subscriber, None)
             if subscriber not in self._subscribers:  # it had to go for an alias
                 continue
             with _contained("choosing for a viewer", subscriber):
@@ -293,6 +304,8 @@ class Hub:
                 subscriber.wants = tuple(want for want in wants if want is not None)
                 subscriber.choose()
                 self._switch(subscriber)
+        if self._restless:  # those that are left, or became so meanwhile
+            asyncio.get_running_loop().call_soon(self._choose_for_restless)
 
     def _switch(self, subscriber: Subscriber) -> None:
         """Send its streams as it has chosen."""

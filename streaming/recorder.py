@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from streaming.core.bundle import Bundle
@@ -96,21 +97,15 @@ class Recorder:
 
     def take(self, bundle: Bundle) -> None:
         """Take what a stream has; never waits and never raises."""
-        if not bundle.frames:
-            return
-        try:
-            now, at = self._clock(), self._utc_now()
-            for frame in bundle.frames:
-                self._enqueue(self._gatherer.add(bundle.info, frame, now=now, at=at))
-        except Exception:  # a fault of ours, which may not stop what is live
-            self.total.lost_bytes += sum(len(frame.payload) for frame in bundle.frames)
-            if not self._broken:
-                self._broken = True
-                logger.exception("a frame of stream %s is missing in the history", bundle.info.stream)
+        now, at = self._clock(), self._utc_now()
+        for frame in bundle.frames:
+            add = partial(self._gatherer.add, bundle.info, frame, now=now, at=at)
+            if not self._gather(add, f"a frame of stream {bundle.info.stream}"):
+                self.total.lost_bytes += len(frame.payload)
 
     async def aclose(self, timeout_s: float) -> None:
         """Write what there is, within `timeout_s`; what is left then is lost, and said."""
-        self._enqueue(self._gatherer.flush())
+        self._gather(self._gatherer.flush, "what was not full at the end")
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -151,6 +146,17 @@ class Recorder:
         for stream in self._by_stream.keys() - set(kept):
             del self._by_stream[stream]
 
+    def _gather(self, chunks: Callable[[], Iterable[Chunk]], what: str) -> bool:
+        """Let chunks wait to be written; False for a fault of ours, which stops neither samples nor task."""
+        try:
+            self._enqueue(chunks())
+        except Exception:
+            if not self._broken:
+                self._broken = True
+                logger.exception("%s is missing in the history", what)
+            return False
+        return True
+
     def _enqueue(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
             self._waiting.append(chunk)
@@ -163,7 +169,7 @@ class Recorder:
     async def _write_on(self) -> None:
         while True:
             await asyncio.sleep(WRITE_EVERY_S)
-            self._enqueue(self._gatherer.due(self._clock()))
+            self._gather(lambda: self._gatherer.due(self._clock()), "what has waited")
             while self._waiting and await self._write_batch():
                 pass
 

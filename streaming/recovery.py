@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from streaming.backfill import Backfill
+from streaming.backfill import LOOK_AGAIN_S, Backfill
 from streaming.core.items import Span
 from streaming.core.messages import SAMPLE_LIMIT, GapReason, Resume
-from streaming.core.ring import Rings
+from streaming.core.ring import AWAY, Rings
 from streaming.core.streams import StreamInfo
 from streaming.room import Room
 from streaming.sources import FrameSource
@@ -114,17 +114,21 @@ class Recovery:
     async def _look_up(self, room: Room, resume: Resume) -> None:
         """Let the room go on behind the newest sample that any source has."""
         found: tuple[int, StreamInfo] | None = None
+        is_unheard = False
         for source in self.sources:
             try:
                 page = await source.read(
                     resume.stream, resume.epoch, resume.next_sample, SAMPLE_LIMIT, max_bytes=1
                 )
-            except Exception:  # a source that fails has nothing; the next one may
+            except Exception:  # a source that fails is away; the next one may have it
                 logger.exception("%s failed to read stream %s", type(source).__name__, resume.stream)
-                continue
+                page = AWAY
+            is_unheard |= page.unheard
             if page.info is not None and page.frames:
                 stop = page.frames[0].first + page.frames[0].count
                 if found is None or stop > found[0]:
                     found = stop, page.info
         if found is not None:
             room.place(found[1], found[0], self._clock())
+        elif is_unheard:
+            room.look_up_again(resume, self._clock() + LOOK_AGAIN_S)

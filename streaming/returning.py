@@ -83,12 +83,18 @@ class Returning:
         self._unseen |= dict.fromkeys(self._newcomers, _Start(epoch, stop))
         self._settle(_Start(epoch, stop), now)
 
+    def look_up_again(self, resume: Resume, at: float) -> None:
+        """What this asked for was not found, by who may find it later."""
+        for viewer, (waiting, _) in self._resumes.items():
+            if waiting == resume:
+                self._resumes[viewer] = (resume, at)
+
     def overdue(self, now: float) -> list[Resume]:
         """What is to be looked up, because nothing has come for so long; each is told once."""
         due = [(viewer, resume) for viewer, (resume, due_at) in self._resumes.items() if now >= due_at]
         for viewer, resume in due:
             self._resumes[viewer] = (resume, float("inf"))
-        return [resume for _, resume in due]
+        return list(dict.fromkeys(resume for _, resume in due))
 
     def _settle(self, start: _Start, now: float) -> None:
         newcomers, self._newcomers = self._newcomers, set()

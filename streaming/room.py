@@ -136,7 +136,7 @@ class Room:
 
     def place(self, info: StreamInfo, stop: int, now: float) -> None:
         """Nothing has come here, and somebody has kept the stream up to index `stop`: it goes on there."""
-        if self.is_placed or (self._info is not None and info.epoch < self._info.epoch):
+        if self.is_placed or not self._seats or (self._info is not None and info.epoch < self._info.epoch):
             return
         if info != self._info:
             self._begin(info, now)
@@ -146,6 +146,10 @@ class Room:
     def overdue(self, now: float) -> list[Resume]:
         """Of whom nothing came for so long that what is kept of the stream has to say where it stands."""
         return self._returning.overdue(now)
+
+    def look_up_again(self, resume: Resume, at: float) -> None:
+        """Where the stream stands could not be found out."""
+        self._returning.look_up_again(resume, at)
 
     def late_frame_s(self, subscriber: Subscriber) -> float | None:
         """Of how much signal late frames of a viewer are made; 0: as they came, None: it gets none now."""

@@ -26,7 +26,7 @@ from streaming.core.profiles import ProfileSet
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
 from streaming.core.token_bucket import TokenBucket
-from streaming.exceptions import BusyError, CloseCode, ProfileError
+from streaming.exceptions import BusyError, CloseCode, ProfileError, RateLimitError
 from streaming.group_stats import group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
@@ -195,20 +195,35 @@ class Runtime:
                 await _record_repeats(ending=True)
                 await self._keep_learned()
 
-    def admit_viewer(self) -> None:
-        """A viewer says hello. Raises BusyError when too many do at once, or the process is overloaded.
+    def admit_viewer(self, peer: str) -> None:
+        """A viewer says hello from the address `peer`.
 
-        Devices are always taken in.
+        Raises BusyError when too many do at once, or the process is overloaded, and what `admit_device` does.
         """
-        overloaded = self.hub.overload.state is not OverloadState.NORMAL
-        retry_after_s = self._admission.retry_after_s(self._clock(), overloaded=overloaded)
+        self._refuse_guesser(peer)
+        overload = self.hub.overload.state
+        retry_after_s = self._admission.retry_after_s(peer, self._clock(), overload=overload)
         if retry_after_s is not None:
-            reason = "the server has too much to do" if overloaded else "too many viewers come at once"
+            is_calm = overload is OverloadState.NORMAL
+            reason = "too many viewers come at once" if is_calm else "the server has too much to do"
             raise BusyError(reason, round(1000 * retry_after_s))
 
-    def admitted_nobody(self) -> None:
+    def admit_device(self, peer: str) -> None:
+        """A device says hello; however many do, they are taken in.
+
+        Raises RateLimitError while too many credentials from its address are wrong.
+        """
+        self._refuse_guesser(peer)
+
+    def admitted_nobody(self, peer: str, *, as_viewer: bool) -> None:
         """Its credentials were wrong: it takes no viewer's place."""
-        self._admission.give_back()
+        self._admission.was_wrong(peer, self._clock())
+        if as_viewer:
+            self._admission.give_back()
+
+    def _refuse_guesser(self, peer: str) -> None:
+        if self._admission.is_guessing(peer, self._clock()):
+            raise RateLimitError("too many wrong credentials came from this address")
 
     def add(self, connection: Connection) -> None:
         """Watch over an authenticated socket."""

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from typing import Any
 
 SEND_DEADLINE_S = 3.0
@@ -40,17 +41,29 @@ class SocketSender:
         """Whether a send is under way."""
         return self._began is not None
 
-    def begin(self, message: bytes | str, *, max_retries: int) -> Begun | None:
-        """Do as much of `send` as does not wait; what is left has to be awaited, None where nothing is.
+    def begin(
+        self, message: bytes | str, *, max_retries: int, task: asyncio.Task[None], context: Context
+    ) -> Begun | None:
+        """Do as much of `send` as does not wait; what is left `task` has to await, None where nothing is.
 
         Most servers hand a message to the socket without waiting for anything, and then it has left on
-        return, without a task's turn. Raises as `send`.
+        return, without a task's turn. It runs as a part of `task`, which waits now, and in its `context`: a
+        server's `asyncio.timeout` would end whichever task happens to be running. Raises as `send`.
         """
         coroutine = self.send(message, max_retries=max_retries)
+        loop, running = task.get_loop(), asyncio.current_task()
+        # By the functions that asyncio has for other implementations of tasks.
+        if running is not None:
+            asyncio._leave_task(loop, running)
+        asyncio._enter_task(loop, task)
         try:
-            waits_for = coroutine.send(None)
+            waits_for = context.run(coroutine.send, None)
         except StopIteration:
             return None
+        finally:
+            asyncio._leave_task(loop, task)
+            if running is not None:
+                asyncio._enter_task(loop, running)
         return Begun(coroutine, waits_for)
 
     async def send(self, message: bytes | str, *, max_retries: int) -> None:

@@ -7,11 +7,12 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from streaming.core.bundle import WaveFrame
 from streaming.core.frames import FrameKind
-from streaming.core.ring import NOTHING, Page, Rings
+from streaming.core.ring import AWAY, NOTHING, Page, Rings
 from streaming.core.streams import StreamInfo
 from streaming.layer_link import CONTROL_GROUP, LayerLink, LayerMessage
 
@@ -22,9 +23,12 @@ PAGE_TYPE = "vital.ring.page"
 DEADLINE_S = 1.0
 """How long a process that may have the samples is waited for."""
 GRACE_S = 0.1
-"""How long others are waited for behind an answer that is not whole: a device may change processes."""
+"""How long others are waited for behind an answer that lacks samples: a device may change processes."""
 SILENT_S = 5.0
 """For how long nobody is asked again for a stream of which nobody had a ring."""
+DOUBT_S = 20.0
+"""A process may have been too late to answer: that nobody has what was not brought is believed when it is
+asked for again within this time, and not before `SILENT_S`."""
 MAX_PAGE_BYTES = 64 * 1024
 
 
@@ -49,8 +53,9 @@ class LocalRings:
 class LayerRings:
     """The rings of the processes to which devices are connected, or were, asked for over the channel layer.
 
-    One question serves all who ask the same, and what comes is kept in the rings here. Where nobody has the
-    stream, nobody answers: that costs the deadline once in five seconds.
+    One question serves all who ask the same, and what comes is kept in the rings here, also when it comes too
+    late for that question. Where nobody has the stream, nobody answers: that costs the deadline once in five
+    seconds, and is believed the second time.
     """
 
     def __init__(
@@ -69,11 +74,15 @@ class LayerRings:
         self._asked: dict[int, _Question] = {}
         self._shared: dict[tuple[Any, ...], asyncio.Task[Page]] = {}
         self._silent_until: dict[str, float] = {}
+        self._doubted_at: dict[str, float] = {}
+        """When a question about each stream was last without an answer that brought all."""
 
     async def read(self, stream: str, epoch: int, first: int, stop: int, *, max_bytes: int) -> Page:
         """As every source."""
-        if not (self._link.healthy or self._link.has_just_heard) or self._is_silent(stream):
-            return NOTHING
+        if not (self._link.healthy or self._link.has_just_heard):
+            return AWAY
+        if self._is_silent(stream):
+            return AWAY if self._is_doubtful(stream) else NOTHING
         key = (stream, epoch, first, stop, max_bytes)
         task = self._shared.get(key)
         if task is None:
@@ -87,9 +96,7 @@ class LayerRings:
             if message["origin"] != self._process_id:
                 self._answer(message)
         elif message["type"] == PAGE_TYPE:
-            question = self._asked.get(message["id"])
-            if question is not None:
-                question.take(message)
+            self._take(message)
         else:
             return False
         return True
@@ -125,10 +132,21 @@ class LayerRings:
             del self._asked[number]
         if not answered:
             self._silent_until[stream] = self._clock() + SILENT_S
-        page = question.page()
-        if page.info is not None:
-            self._rings.keep(page.info, page.frames, self._clock())
-        return page
+        return question.page(unheard=not question.is_whole and self._is_doubtful(stream))
+
+    def _is_doubtful(self, stream: str) -> bool:
+        """Whether who has not answered about a stream may do so yet."""
+        now = self._clock()
+        self._doubted_at = {name: at for name, at in self._doubted_at.items() if now - at < DOUBT_S}
+        return now - self._doubted_at.setdefault(stream, now) < SILENT_S
+
+    def _take(self, message: LayerMessage) -> None:
+        answer = _Answer.of(message)
+        if answer.info is not None:
+            self._rings.keep(answer.info, answer.frames, self._clock())
+        question = self._asked.get(message["id"])
+        if question is not None:
+            question.take(answer)
 
     def _answer(self, message: LayerMessage) -> None:
         stream, epoch, first, stop, max_bytes = message["what"]
@@ -150,6 +168,24 @@ class LayerRings:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one process has of what was asked for; `next` as of a `Page`."""
+
+    info: StreamInfo | None
+    frames: tuple[WaveFrame, ...]
+    next: int | None
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> _Answer:
+        info = message["info"]
+        return cls(
+            None if info is None else StreamInfo.from_dict(info),
+            tuple(WaveFrame(FrameKind(kind), *rest) for kind, *rest in message["frames"]),
+            message.get("next"),
+        )
+
+
 class _Question:
     """What the processes answered to one question."""
 
@@ -163,22 +199,32 @@ class _Question:
         self._any = asyncio.Event()
         self._whole = asyncio.Event()
 
-    def take(self, answer: Mapping[str, Any]) -> None:
+    @property
+    def is_whole(self) -> bool:
+        """Whether no sample lacks, of those about which everybody who answered has said all."""
+        return self._whole.is_set()
+
+    def take(self, answer: _Answer) -> None:
         """One process has answered."""
-        for kind, first, count, payload in answer["frames"]:
-            self._frames[first] = WaveFrame(FrameKind(kind), first, count, payload)
-        if answer["info"] is not None:
-            self._info = StreamInfo.from_dict(answer["info"])
-        if answer.get("next") is not None:
-            self._whole_from = max(self._whole_from, answer["next"])
-        if self._frames:
-            newest = self._frames[max(self._frames)]
-            if newest.first + newest.count >= self._stop:
-                self._whole.set()
+        self._frames |= {frame.first: frame for frame in answer.frames}
+        self._info = answer.info or self._info
+        if answer.next is not None:
+            self._whole_from = max(self._whole_from, answer.next)
+        if self._reach() <= self._whole_from:
+            self._whole.set()
         self._any.set()
 
+    def _reach(self) -> int:
+        """The first of the samples that came without a hole up to the end of the span."""
+        reach = self._stop
+        for first in sorted(self._frames, reverse=True):
+            if first + self._frames[first].count < reach:
+                break
+            reach = first
+        return reach
+
     async def answered(self) -> bool:
-        """Wait for an answer that reaches the end of the span, else a moment for others; whether any came."""
+        """Wait for an answer, and where samples lack then, a moment for others; whether any came."""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await self._any.wait()
@@ -191,11 +237,11 @@ class _Question:
             pass
         return True
 
-    def page(self) -> Page:
+    def page(self, *, unheard: bool) -> Page:
         """What came, newest first, as far down as it is all that they have."""
-        if self._info is None:
-            return NOTHING
+        if self._info is None or not self._frames:
+            return AWAY if unheard else NOTHING
         newest_first = (self._frames[first] for first in sorted(self._frames, reverse=True))
         frames = tuple(frame for frame in newest_first if frame.first + frame.count > self._whole_from)
         lowest = frames[-1].first
-        return Page(self._info, frames, lowest if lowest > self._first else None)
+        return Page(self._info, frames, lowest if lowest > self._first else None, unheard)

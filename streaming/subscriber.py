@@ -7,14 +7,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
 from streaming.core import messages
+from streaming.core.backlog import Share, SharedBundle
 from streaming.core.cadence import CadenceChooser
 from streaming.core.diagnostics import ViewerStats
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame, encode_json_frame, pack_json_frame
+from streaming.core.frames import FrameKind, encode_frame, encode_json_frame, pack_json_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
 from streaming.core.messages import GapReason
 from streaming.core.network import NetworkCondition
@@ -26,7 +29,7 @@ from streaming.core.renditions import Quality, Rendition
 from streaming.core.stages import Journey
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
-from streaming.core.window import ClassMessages, SendWindow
+from streaming.core.window import SendWindow
 from streaming.exceptions import CloseCode
 
 QUIET_REPORTS = 5
@@ -45,6 +48,17 @@ _GAP_REASONS = {
     DropReason.EMERGENCY: GapReason.EMERGENCY,
     DropReason.OVERLOAD: GapReason.DROPPED,
 }
+
+
+class Taken(Enum):
+    """What became of a bundle that a viewer was handed."""
+
+    LEFT = auto()
+    """It is on its way."""
+    WAITS = auto()
+    """It waits, as it is."""
+    REFUSED = auto()
+    """Its items have to queue one by one."""
 
 
 class Socket(Protocol):
@@ -109,6 +123,7 @@ class Subscriber:
             rng=rng,
             pack=self._pack,
             on_drops=self._on_drops,
+            on_shared=self._on_shared,
             on_slow=lambda reason: on_cut(reason.close_code, str(reason)),
             keepalive=self._keepalive,
             max_total_bytes=connection.max_total_bytes,
@@ -142,24 +157,25 @@ class Subscriber:
         self._govern(group)
         self.handler.offer(item, group)
 
-    def take(self, message: bytes, classes: ClassMessages, aliases: frozenset[int]) -> bool:
-        """Send a bundle that is shared with others, at once; False where its items have to be offered.
+    def take(self, bundle: SharedBundle, aliases: frozenset[int]) -> Taken:
+        """Send a bundle that is shared with others, or let it wait as it is.
 
-        `classes` counts its items by priority less 1, `aliases` is what its frames are announced under. A
-        report that is due rides along.
+        `aliases` is what its frames are announced under. A report that is due rides along.
         """
+        classes = bundle.classes
         if not aliases <= self._announced or (
             self._overload is not OverloadState.NORMAL and (classes[_LOW] or classes[_BULK])
         ):
-            return False
-        if not self._report_due:
-            self._flowing = self.handler.offer_prepared(message, classes)
-            return self._flowing
-        message += encode_bundle([pack_json_frame(self._stats())])[1:]
-        classes = (*classes[:_LOW], classes[_LOW] + 1, *classes[_LOW + 1 :])
+            return Taken.REFUSED
+        message = bundle.message
+        if self._report_due:
+            message += encode_bundle([pack_json_frame(self._stats())])[1:]
+            classes = (*classes[:_LOW], classes[_LOW] + 1, *classes[_LOW + 1 :])
         self._flowing = self.handler.offer_prepared(message, classes)
-        self._report_due = not self._flowing
-        return self._flowing
+        if self._flowing:
+            self._report_due = False
+            return Taken.LEFT
+        return Taken.WAITS if self.handler.hold(bundle) else Taken.REFUSED
 
     def tell(
         self, text: str, *, priority: MessagePriority = MessagePriority.CRITICAL, key: str | None = None
@@ -379,6 +395,7 @@ class Subscriber:
 
     def _on_drops(self, drops: Iterable[Drop]) -> None:
         now = self._clock()
+        missing: dict[tuple[str, int, GapReason], list[Span]] = {}
         for drop in drops:
             span, reason = drop.item.span, _GAP_REASONS.get(drop.reason)
             # What the process itself sheds says nothing about this viewer's network.
@@ -388,13 +405,30 @@ class Subscriber:
             tally = self._tally_of(drop.item)
             if tally is not None:
                 tally.count_drop(drop)
-            if span is not None and reason is not None:
-                self.handler.offer(gap_item(span, reason, now), group_of(span.stream))
+            if span is None or reason is None:
+                continue
+            spans = missing.setdefault((span.stream, span.epoch, reason), [])
+            if spans and spans[-1].touches(span):
+                spans[-1] = spans[-1].join(span)
+            else:
+                spans.append(span)
+        for (stream, _, reason), spans in missing.items():
+            for span in spans:
+                self.handler.offer(gap_item(span, reason, now), group_of(stream))
 
     def _tally_of(self, item: Item) -> GroupTally | None:
         if item.span is not None:
             return self._tallies.get(item.span.stream)
         return self._tallies.get(item.key[0]) if isinstance(item.key, tuple) else None
+
+    def _on_shared(self, share: Share) -> None:
+        """Some of a bundle that waited is about to leave as the next message."""
+        now = self._clock()
+        for item, _ in share.items:
+            if (tally := self._tally_of(item)) is not None:
+                tally.count_sent(item, now)
+        if self.journey is not None and any(self.journey.item is item for item, _ in share.items):
+            self.journey.number = self.window.sent + 1
 
     def _pack(self, items: list[Item]) -> list[bytes | str]:
         """One bundle in the order of the items; where all of it is JSON, one text message."""

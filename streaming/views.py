@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,8 @@ from streaming.runtime import Runtime
 from streaming.store.readiness import database_fault
 
 PROBE_DEADLINE_S = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 @login_required
@@ -78,7 +81,7 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
 
     Database and layer are asked now, each with a deadline; the layer must also carry what this process
     joined. What costs no live sample is told under `degraded`, and the answer stays 200; so does that of a
-    process with too much to do, which serves, and sheds.
+    process with too much to do, which serves, and sheds. The log is told of each change, and of no probe.
     """
     answers = await asyncio.gather(*(question.ask() for question in _QUESTIONS.values()))
     faults = {name: fault for name, fault in zip(_QUESTIONS, answers, strict=True) if fault}
@@ -89,6 +92,7 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
         faults["process"] = "stopping"
     elif not runtime.hub.link.healthy:
         faults.setdefault("layer", "failed this process, which tries again")
+    _readiness.note(faults)
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
     told = _overload_of(runtime)
@@ -103,6 +107,23 @@ def _overload_of(runtime: Runtime | None) -> dict[str, Any]:
         return {}
     lag_ms, queued = round(1000 * overload.lag_s), overload.queued_bytes
     return {"overload": {"state": overload.state, "lag_ms": lag_ms, "queued_bytes": queued}}
+
+
+class _Readiness:
+    """What was last answered, so that the log has each change once, however often it is asked for."""
+
+    def __init__(self) -> None:
+        self._lacks: frozenset[str] = frozenset()
+
+    def note(self, faults: Mapping[str, str]) -> None:
+        """These are the reasons now, none when the process is ready."""
+        before, self._lacks = self._lacks, frozenset(faults)
+        if self._lacks == before:
+            return
+        if faults:
+            logger.warning("not ready: %s", "; ".join(f"{name}: {fault}" for name, fault in faults.items()))
+        else:
+            logger.warning("ready again")
 
 
 class _Question:
@@ -152,4 +173,5 @@ async def _layer_fault() -> str | None:
     return None
 
 
+_readiness = _Readiness()
 _QUESTIONS = {"database": _Question(_database_fault), "layer": _Question(_layer_fault)}

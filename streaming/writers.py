@@ -68,6 +68,8 @@ class Writers:
         self._clock = clock
         self._tokens: dict[str, int] = {}
         """The leases that are this process's, as far as it knows."""
+        self._opening: set[str] = set()
+        """The streams whose lease may be taken already, and whose epoch is not here yet."""
         self._renewed_at = clock()
         self._numbers = itertools.count()
         self._asked: dict[int, asyncio.Future[_Answer]] = {}
@@ -82,18 +84,27 @@ class Writers:
         `access.open_epoch` raises.
         """
         async with self._ingest.opening(stream, hello.session):
-            place = await self._claim(stream, hello)
+            self._opening.add(stream)
             try:
-                info = await database_sync_to_async(access.open_epoch)(
-                    device_id, hello.session, hello.rate_hz, hello.leads, hello.source
+                return await self._open(device_id, stream, hello, on_replaced)
+            finally:
+                self._opening.discard(stream)
+
+    async def _open(
+        self, device_id: int, stream: str, hello: DeviceHello, on_replaced: Callable[[], None]
+    ) -> Intake:
+        place = await self._claim(stream, hello)
+        try:
+            info = await database_sync_to_async(access.open_epoch)(
+                device_id, hello.session, hello.rate_hz, hello.leads, hello.source
+            )
+        except ProtocolError:
+            if (token := self._tokens.pop(stream, None)) is not None:
+                await database_sync_to_async(leases.end)(
+                    self._process_id, {stream: place.next_sample}, {stream: token}
                 )
-            except ProtocolError:
-                if (token := self._tokens.pop(stream, None)) is not None:
-                    await database_sync_to_async(leases.end)(
-                        self._process_id, {stream: place.next_sample}, {stream: token}
-                    )
-                raise
-            return self._ingest.open(info, hello.session, place, on_replaced)
+            raise
+        return self._ingest.open(info, hello.session, place, on_replaced)
 
     async def online(self, streams: Collection[str]) -> set[str]:
         """Those of the streams that a device sends now, to whichever process."""
@@ -103,7 +114,10 @@ class Writers:
     async def renew(self) -> None:
         """Keep what was heard since the last time, end what has ended, and let go of what was taken."""
         began = self._clock()
-        tenures = {s: tenure for s, tenure in self._ingest.tenures().items() if s in self._tokens}
+        known = self._ingest.tenures()
+        for stream in self._tokens.keys() - known.keys() - self._opening:
+            del self._tokens[stream]  # silent for an hour, or never opened for a fault: the lease runs out
+        tenures = {s: tenure for s, tenure in known.items() if s in self._tokens}
         ended = {stream: tenure.published for stream, tenure in tenures.items() if tenure.ended}
         if ended:
             over = {stream: self._tokens[stream] for stream in ended}

@@ -16,7 +16,8 @@ from streaming.core import client_messages, messages
 from streaming.core.cadence import SELDOM
 from streaming.core.deflate import deflate
 from streaming.core.dictionary import DICTIONARY
-from streaming.core.frames import BUNDLE_VERSION, FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameFlag, FrameKind, encode_frame
+from streaming.core.framing import BUNDLE_VERSION, encode_bundle
 from streaming.core.items import DropReason
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.priority import MessagePriority

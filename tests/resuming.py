@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,8 +135,9 @@ class Client:
                 hub.resume(subscriber, Resume("a", epoch, first, stop))
 
     async def cut(self) -> None:
-        """The connection is gone: what is on the way is lost."""
-        assert self._connection is not None
+        """The connection is gone, if there is one: what is on the way is lost."""
+        if self._connection is None:
+            return
         hub, subscriber, link = self._connection
         self.read()
         self._connection = None
@@ -221,6 +224,7 @@ class World:
         self.rng = random.Random(seed)
         self.layer = LossyLayer(self.rng)
         self.hubs: list[Hub] = []
+        self._clients: list[Client] = []
         self.info: StreamInfo = stream_info(rate_hz=RATE_HZ)
         self.at = 0
         self.epochs: dict[int, int] = {}
@@ -233,6 +237,32 @@ class World:
             await hub.start()
             await hub.link.join(CONTROL_GROUP)
             self.hubs.append(hub)
+
+    def client(self, **options: Any) -> Client:
+        """A viewer that ends with the world."""
+        client = Client(**options)
+        self._clients.append(client)
+        return client
+
+    async def watching(self, hub: Hub, **options: Any) -> Client:
+        """A viewer that is connected to this process."""
+        client = self.client(**options)
+        await client.connect(hub)
+        return client
+
+    async def cut_viewer(self, hub: Hub, *, had_s: float, away_s: float, **options: Any) -> Client:
+        """A viewer that had this process's stream for a while, and then was away while that went on."""
+        client = await self.watching(hub, **options)
+        await self.run(hub, had_s)
+        await client.cut()
+        await self.run(hub, away_s)
+        return client
+
+    def all_came(self, client: Client) -> None:
+        """The viewer has all of the present epoch, but perhaps the last two chunks, and lacks nothing."""
+        upto = self.at - 2 * CHUNK
+        assert client.judge(self.info.epoch, upto) == (upto, 0)
+        assert not client.epochs[self.info.epoch].missing
 
     def send(self, hub: Hub, count: int = CHUNK) -> None:
         """One chunk."""
@@ -259,6 +289,19 @@ class World:
             await asyncio.sleep(CHUNK / RATE_HZ)
 
     async def aclose(self) -> None:
-        """End the processes."""
+        """End the viewers, and the processes."""
+        for client in self._clients:
+            await client.cut()
         for hub in self.hubs:
             await hub.aclose()
+
+
+@asynccontextmanager
+async def world(seed: int = 1, *, shared: bool = True, count: int = 2) -> AsyncIterator[World]:
+    """A world that has begun, and ends with the block."""
+    made = World(seed)
+    try:
+        await made.start(shared=shared, count=count)
+        yield made
+    finally:
+        await made.aclose()

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import random
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from streaming.core.outbox import Drop, DropReason, Item, Span
 from streaming.core.profiles import BackpressureProfile
 from streaming.core.window import MAX_BUNDLE_BYTES, SendWindow
 from streaming.exceptions import CloseCode, ProfileError, ProtocolError
+from streaming.sending import SEND_DEADLINE_S
 from tests.fakes import FakeSocket, ThrottledLink, virtual_time
 
 CRITICAL, HIGH, NORMAL, LOW, BULK = MessagePriority
@@ -825,6 +827,96 @@ class TestMonitoring:
         assert not await sending
 
 
+class TimedSocket(FakeSocket):
+    """A server whose send has a time limit, and notes in a context variable what it is sending."""
+
+    sending: ContextVar[bytes] = ContextVar("sending", default=b"")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timed_out = 0
+
+    async def send_bytes(self, data: bytes) -> None:
+        noted = self.sending.set(data)
+        try:
+            async with asyncio.timeout(1.0):
+                await super().send_bytes(data)
+        except TimeoutError:
+            self.timed_out += 1
+            raise ConnectionResetError from None
+        finally:
+            self.sending.reset(noted)
+
+
+class TestPreparedFromAnywhere:
+    """A shared message leaves from a timer, or from the task of whoever had something to say."""
+
+    @virtual_time
+    async def test_a_send_with_a_time_limit_leaves_from_a_timer(self) -> None:
+        socket, taken = TimedSocket(), list[bool]()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: taken.append(handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))))
+        await turns()
+        assert (taken, socket.sent, handler.cut) == ([True], [b"first", b"shared"], None)
+        await handler.aclose()
+
+    @virtual_time
+    async def test_one_that_has_to_wait_goes_on_in_the_writer(self) -> None:
+        socket = TimedSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        assert asyncio.current_task() is not handler._task
+        await asyncio.sleep(0.5)
+        socket.release()
+        await turns()
+        assert (socket.sent, handler.cut) == ([b"first", b"shared"], None)
+        await handler.aclose()
+
+    @virtual_time
+    async def test_its_time_limit_ends_the_send_and_not_whoever_said_it(self) -> None:
+        socket, cuts = TimedSocket(), list[CutReason]()
+        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        await asyncio.sleep(1.5)  # the time limit of the send is no matter of this task
+        assert (socket.timed_out, cuts) == (1, [CutReason.BROKEN])
+        assert accounted(handler.get_metrics())
+        await handler.aclose()
+
+
+class TestPulled:
+    @virtual_time
+    async def test_a_source_that_has_no_more_costs_acks_nothing_and_shared_messages_go_straight(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        pieces = [[item(b"late", MessagePriority.BULK)], None]
+        handler.pull_from(lambda limit_bytes: pieces.pop(0))
+        handler.offer(item(b"first"))
+        await turns()
+        assert socket.sent == [b"first", b"late"]
+        assert pieces == []
+        handler.on_ack(2)
+        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0)), "the ack woke nobody"
+        pieces = [[item(b"more", MessagePriority.BULK)], [], None]
+        handler.pull_from(lambda limit_bytes: pieces.pop(0))
+        await turns()
+        assert pieces == [None], "what has nothing now is asked again"
+        handler.on_ack(4)
+        assert not handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
+        await turns()
+        assert pieces == []
+        assert accounted(handler.get_metrics())
+        await handler.aclose()
+
+
 class TestFinish:
     @virtual_time
     async def test_what_is_critical_leaves_past_a_window_that_is_full(self) -> None:
@@ -874,6 +966,48 @@ class TestFinish:
         socket.release()
         await finishing
         assert socket.sent == [b"first", b"alarm"]
+
+    @virtual_time
+    async def test_what_is_offered_meanwhile_starts_no_other_sends(self) -> None:
+        socket = FakeSocket()
+        handler = handler_of(socket, SendWindow())
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        handler.offer(item(b"second"))
+        await turns()
+        handler.offer(item(b"alarm", CRITICAL))
+        finishing = asyncio.create_task(handler.finish())
+        await turns()
+        socket.release()
+        while not finishing.done():
+            socket.hold()
+            await turns()
+            handler.offer(frame(1))
+            await turns()
+            assert socket.calls - len(socket.sent) <= 1, "one send at a time"
+            socket.release()
+            await turns()
+        assert socket.sent == [b"first", b"second", b"alarm"]
+        assert accounted(handler.get_metrics())
+
+    @pytest.mark.parametrize("begun", [False, True], ids=["last words", "the message before"])
+    @virtual_time
+    async def test_a_socket_that_takes_nothing_is_waited_for_until_the_deadline(self, begun: bool) -> None:
+        socket, cuts = FakeSocket(), list[CutReason]()
+        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
+        handler.offer(item(b"first"))
+        await turns()
+        socket.hold()
+        if begun:
+            handler.offer(item(b"second"))
+            await turns()
+        handler.offer(item(b"alarm", CRITICAL))
+        began = now()
+        await handler.finish()
+        assert now() - began == pytest.approx(SEND_DEADLINE_S)
+        assert (socket.sent, cuts) == ([b"first"], [CutReason.SEND_DEADLINE])
+        assert accounted(handler.get_metrics())
 
     @virtual_time
     async def test_nothing_follows_to_a_client_that_was_cut(self) -> None:

@@ -22,7 +22,7 @@ from streaming.consumers import (
     ViewerConsumer,
 )
 from streaming.core.streams import Source
-from streaming.exceptions import BusyError, CloseCode
+from streaming.exceptions import AuthenticationError, BusyError, CloseCode
 from streaming.ingest import Ingest
 from streaming.layer_link import LayerLink
 from streaming.store import access
@@ -94,6 +94,12 @@ def answering_after(seconds: float) -> Callable[..., Callable[..., Awaitable[Any
     return wrap
 
 
+def scope_of(runtime: SimpleNamespace) -> dict[str, Any]:
+    """A handshake, as the guard passes it on."""
+    facts = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": []}
+    return facts | {"vital": runtime, "vital.peer": "192.0.2.1"}
+
+
 @asynccontextmanager
 async def device() -> AsyncIterator[Connection]:
     """A device that has said hello."""
@@ -103,12 +109,12 @@ async def device() -> AsyncIterator[Connection]:
     runtime = SimpleNamespace(
         writers=Writers(ingest, link, process_id="here", shared=False, clock=clock),
         stopping=False,
+        admit_device=lambda peer: None,
         add=lambda connection: None,
         remove=lambda connection: None,
     )
     connection = Connection()
-    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
-    serving = asyncio.create_task(DeviceConsumer()(scope, connection.receive, connection.send))
+    serving = asyncio.create_task(DeviceConsumer()(scope_of(runtime), connection.receive, connection.send))
     connection.begin()
     await connection.say(hello("T"))
     yield connection
@@ -175,34 +181,55 @@ def test_a_slow_database_is_not_the_fault_of_who_said_hello_in_time(monkeypatch:
     greeted()
 
 
-@virtual_time
-async def test_a_viewer_without_credentials_takes_nobodys_place() -> None:
-    places: list[int] = []
-    runtime = SimpleNamespace(
-        stopping=False,
-        admit_viewer=lambda: places.append(-1),
-        admitted_nobody=lambda: places.append(1),
-        remove=lambda connection: None,
-    )
-    connection = Connection()
-    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
-    serving = asyncio.create_task(ViewerConsumer()(scope, connection.receive, connection.send))
-    connection.begin()
-    await connection.say({"type": "hello", "protocol": "vital.v1"})
-    assert (connection.codes, places) == ([CloseCode.UNAUTHENTICATED], [-1, 1])
-    connection.end()
-    await serving
+def nobody(token: str) -> DeviceAccess:
+    raise AuthenticationError("token is not valid")
+
+
+@pytest.mark.parametrize(
+    ("consumer", "said", "noted"),
+    [
+        (ViewerConsumer, {"type": "hello", "protocol": "vital.v1"}, {"as_viewer": True}),
+        (DeviceConsumer, hello("wrong"), {"as_viewer": False}),
+    ],
+)
+def test_wrong_credentials_are_counted_and_take_nobodys_place(
+    monkeypatch: pytest.MonkeyPatch,
+    consumer: type[ViewerConsumer | DeviceConsumer],
+    said: dict[str, Any],
+    noted: dict[str, bool],
+) -> None:
+    monkeypatch.setattr(access, "authenticate_device", nobody)
+    counted: list[Any] = []
+
+    @virtual_time
+    async def refused() -> None:
+        runtime = SimpleNamespace(
+            stopping=False,
+            admit_viewer=counted.append,
+            admit_device=counted.append,
+            admitted_nobody=lambda peer, **how: counted.append((peer, how)),
+            remove=lambda connection: None,
+        )
+        connection = Connection()
+        serving = asyncio.create_task(consumer()(scope_of(runtime), connection.receive, connection.send))
+        connection.begin()
+        await connection.say(said)
+        assert connection.codes == [CloseCode.UNAUTHENTICATED]
+        connection.end()
+        await serving
+
+    refused()
+    assert counted == ["192.0.2.1", ("192.0.2.1", noted)]
 
 
 @virtual_time
 async def test_a_viewer_that_is_not_let_in_is_told_of_a_time_of_its_own() -> None:
-    def admit_viewer() -> None:
+    def admit_viewer(peer: str) -> None:
         raise BusyError("too many viewers come at once", 2345)
 
     runtime = SimpleNamespace(stopping=False, admit_viewer=admit_viewer, remove=lambda connection: None)
     connection = Connection()
-    scope = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": [], "vital": runtime}
-    serving = asyncio.create_task(ViewerConsumer()(scope, connection.receive, connection.send))
+    serving = asyncio.create_task(ViewerConsumer()(scope_of(runtime), connection.receive, connection.send))
     connection.begin()
     await connection.say({"type": "hello", "protocol": "vital.v1", "token": "T"})
     assert connection.codes == [CloseCode.BUSY]

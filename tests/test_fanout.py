@@ -64,7 +64,7 @@ class Ward:
             window = viewer.subscriber.window
             window.network.on_delivery(1e7, now(), app_limited=False)
             window.network.on_rtt(0.05, now())
-            window._resize()
+            window._resize(0.0)
 
     async def settle(self) -> None:
         """Every viewer has taken and acked what came."""

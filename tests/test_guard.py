@@ -110,6 +110,29 @@ async def test_a_stranger_does_not_choose_its_address() -> None:
     assert scope["client"][0] == "192.0.2.1"
 
 
+@pytest.mark.parametrize(
+    ("client", "peer"),
+    [
+        (["192.0.2.1", 5], "192.0.2.1"),
+        (["2001:db8:1:2:3:4:5:6", 5], "2001:db8:1:2::/64"),
+        (["2001:db8:1:2::ffff", 5], "2001:db8:1:2::/64"),
+        (["::ffff:192.0.2.1", 5], "192.0.2.1"),
+        (["::1", 5], "::/64"),
+        (None, ""),
+    ],
+)
+async def test_what_a_peer_does_is_counted_by_its_address(client: Any, peer: str) -> None:
+    scope = await scope_behind({}, websocket(x_forwarded_for="6.6.6.6") | {"client": client})
+    assert scope is not None
+    assert scope["vital.peer"] == peer
+
+
+async def test_behind_a_proxy_it_is_the_clients_address() -> None:
+    scope = await scope_behind({"trusted_proxies": ["192.0.2.0/24"]}, websocket(x_forwarded_for="6.6.6.6"))
+    assert scope is not None
+    assert scope["vital.peer"] == "6.6.6.6"
+
+
 async def test_plain_http_loses_the_same_headers() -> None:
     scope = await scope_behind({}, {**websocket(x_real_ip="1.2.3.4"), "type": "http"})
     assert scope is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -80,10 +80,10 @@ class TestCommands:
 
     def test_without_yes_it_only_tells(self, place: Hospital) -> None:
         a = place.streams["a"].pk
-        said = self.run("delete_history", "--stream", a, "--before", "2030-01-01")
+        said = self.run("delete_history", "--stream", a, "--before", "2026-01-06")
         assert f"{a}  {place.streams['a'].patient.pseudonym}  0.9 kB, 2026-01-05 12:00:00 to " in said
         assert (
-            "Nothing was deleted. Add --yes to delete what of this began before 2030-01-01 00:00:00 UTC."
+            "Nothing was deleted. Add --yes to delete what of this began before 2026-01-06 00:00:00 UTC."
             in said
         )
         assert set(left().values()) == {3}
@@ -97,6 +97,17 @@ class TestCommands:
             self.run("delete_history", "--before", "yesterday", "--yes")
         self.run("delete_history", "--before", "now", "--yes")
         assert left() == {}
+
+    @pytest.mark.parametrize("yes", [[], ["--yes"]])
+    def test_a_time_to_come_is_refused(self, place: Hospital, yes: list[str]) -> None:
+        ahead = datetime.now(UTC) + timedelta(minutes=2)
+        east = ahead.astimezone(timezone.get_fixed_timezone(120))
+        for text in (f"{ahead:%Y-%m-%dT%H:%M:%S}", east.isoformat(), "9999-12-31"):
+            with pytest.raises(CommandError, match="UTC is in the future"):
+                self.run("delete_history", "--before", text, *yes)
+        with pytest.raises(CommandError, match="write it like"):
+            self.run("delete_history", "--before", "9999-12-31T23:00-10:00", *yes)
+        assert set(left().values()) == {3}
 
     def test_everything_is_not_deleted_by_mistake(self, place: Hospital) -> None:
         with pytest.raises(CommandError, match="say what to delete"):

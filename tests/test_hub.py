@@ -787,6 +787,25 @@ class TestWatching:
             assert hub.viewers_by_group() == {group_of("a"): set(), group_of("b"): set()}
 
     @virtual_time
+    async def test_a_viewer_that_goes_between_two_streams_leaves_nothing_to_those_who_come(self) -> None:
+        async with place() as at:
+            hub = await at.hub()
+            leaving = at.viewer(hub)
+
+            async def watch_both() -> None:
+                for stream in ("b", "a"):
+                    await hub.watch(leaving.subscriber, stream)
+
+            watching = asyncio.create_task(watch_both())
+            await asyncio.sleep(0)  # it waits for the layer, which is to bring the first one
+            hub.remove(leaving.subscriber)
+            await watching
+            assert list(hub.viewers_by_group()) == ["ecg.b"]
+            viewer = await at.watching(hub)
+            assert at.layer.asked[-1] == ("add", GROUP)
+            assert hub.viewers_by_group()[GROUP] == {viewer.subscriber}
+
+    @virtual_time
     async def test_new_settings_reach_every_viewer(self) -> None:
         async with place() as at:
             hub = await at.hub()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -254,6 +255,37 @@ async def test_a_frame_that_cannot_be_kept_is_no_fault_of_the_stream(
     assert store.samples == 50
     assert recorder.total.lost_bytes == 18
     assert sum("is missing in the history" in record.message for record in caplog.records) == 1
+
+
+@virtual_time
+async def test_only_the_frame_that_cannot_be_kept_is_missing() -> None:
+    async with recording() as (recorder, store):
+        good = frames_of(stream_info(), 0)
+        bad = WaveFrame(FrameKind.WAVEFORM, 0, 70_000, b"x" * 9)
+        recorder.take(replace(good, frames=(bad, *good.frames)))
+    assert (store.samples, recorder.total.lost_bytes) == (50, 9)
+
+
+@virtual_time
+async def test_a_fault_in_one_turn_ends_neither_the_writing_nor_the_process(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with recording() as (recorder, store):
+        due = recorder._gatherer.due
+        faults = [OverflowError("date value out of range")] * 3
+
+        def fail(now: float) -> list[Chunk]:
+            if faults:
+                raise faults.pop()
+            return due(now)
+
+        monkeypatch.setattr(recorder._gatherer, "due", fail)
+        recorder.take(frames_of(stream_info(), 0))
+        await asyncio.sleep(SILENT_S + 5 * WRITE_EVERY_S)
+        assert store.samples == 50
+        assert caplog.text.count("what has waited is missing in the history") == 1
+        monkeypatch.setattr(recorder._gatherer, "flush", lambda: fail(0.0))
+        faults = [OverflowError("date value out of range")]
 
 
 @virtual_time

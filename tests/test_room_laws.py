@@ -82,7 +82,7 @@ class RoomLaws(RuleBasedStateMachine):
         if viewer not in self.inside:
             self.inside.add(viewer)
             self.owed_from[viewer] = (self.info.epoch, self.known)
-            self.room.enter(viewer.subscriber)
+            self.room_act(lambda: self.room.enter(viewer.subscriber))
 
     @rule(who=viewers, really=rarely)
     def leave_for_good(self, who: int, really: bool) -> None:

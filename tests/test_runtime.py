@@ -18,10 +18,9 @@ from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
 from streaming.core.chunks import SILENT_S, Chunk
 from streaming.core.frames import Frame, FrameFlag, FrameKind
-from streaming.core.network import NetworkCondition
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.ecg import codec
-from streaming.exceptions import BusyError, CloseCode, ProfileError
+from streaming.exceptions import BusyError, CloseCode, ProfileError, RateLimitError
 from streaming.hub import LINGER_S
 from streaming.ingest import FORGET_S, Intake, Place
 from streaming.layer_link import CONTROL_GROUP
@@ -450,8 +449,9 @@ class TestLearning:
             await runtime.hub.watch(watching.subscriber, "a")
             for group in ("ecg.a", "ecg.b", "control"):
                 runtime.compression_for(group)
-            watching.subscriber.window.network.condition = NetworkCondition.FAIR
-            other.subscriber.window.network.condition = NetworkCondition.CRITICAL
+            now = asyncio.get_running_loop().time()
+            watching.subscriber.window.network.assess(now, waiting_s=0.5)
+            other.subscriber.window.network.assess(now, waiting_s=5.0)
             await asyncio.sleep(SAMPLE_S + 0.1)
             conditions = {
                 group: runtime.adaptive_for(group).network_condition.value
@@ -684,9 +684,24 @@ async def test_viewers_are_let_in_up_to_a_burst_and_then_told_when_to_come() -> 
     clock = FakeClock()
     here = Runtime(InMemoryChannelLayer(), clock=clock)
     for _ in range(200):
-        here.admit_viewer()
+        here.admit_viewer("192.0.2.1")
     with pytest.raises(BusyError) as refused:
-        here.admit_viewer()
+        here.admit_viewer("192.0.2.1")
     assert 10 <= (refused.value.retry_after_ms or 0) <= 510
-    clock.advance(0.011)
-    here.admit_viewer()
+    here.admit_viewer("192.0.2.2")
+    clock.advance(0.021)
+    here.admit_viewer("192.0.2.1")
+
+
+async def test_an_address_of_many_wrong_credentials_is_refused_for_a_while() -> None:
+    clock = FakeClock()
+    here = Runtime(InMemoryChannelLayer(), clock=clock)
+    for number in range(200):
+        here.admitted_nobody("192.0.2.1", as_viewer=bool(number % 2))
+    for admit in (here.admit_viewer, here.admit_device):
+        with pytest.raises(RateLimitError):
+            admit("192.0.2.1")
+        admit("192.0.2.2")
+    clock.advance(0.11)
+    here.admit_device("192.0.2.1")
+    here.admit_viewer("192.0.2.1")

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from streaming.backfill import LOOK_AGAIN_S
 from streaming.core.bundle import Bundle, WaveFrame
 from streaming.core.frames import FrameKind
-from streaming.core.ring import NOTHING, Page
+from streaming.core.ring import AWAY, NOTHING, Page
 from streaming.hub import Hub
+from streaming.layer_link import LayerMessage
 from streaming.sources import ASK_TYPE, DEADLINE_S, GRACE_S, PAGE_TYPE, SILENT_S, FrameSource
 from tests.fakes import virtual_time
 from tests.resuming import World
@@ -64,9 +66,9 @@ async def test_where_nobody_answers_the_deadline_is_waited_for_once() -> None:
     at = World(1)
     await at.start()
     source, began = layer_of(at.hubs[1]), now()
-    assert await source.read("a", 1, 0, 50, max_bytes=1) == NOTHING
+    assert await source.read("a", 1, 0, 50, max_bytes=1) == AWAY
     assert now() - began == pytest.approx(DEADLINE_S)
-    assert await source.read("a", 1, 50, 100, max_bytes=1) == NOTHING
+    assert await source.read("a", 1, 50, 100, max_bytes=1) == AWAY
     assert now() - began == pytest.approx(DEADLINE_S)
     await asyncio.sleep(SILENT_S + 0.01)
     at.hubs[0].publish(Bundle(INFO, frames=(frame(0),)))
@@ -75,13 +77,62 @@ async def test_where_nobody_answers_the_deadline_is_waited_for_once() -> None:
 
 
 @virtual_time
+async def test_that_nobody_has_a_stream_is_believed_the_second_time_and_not_for_ever() -> None:
+    at = World(1)
+    await at.start()
+    source, pages = layer_of(at.hubs[1]), []
+    for _ in range(4):
+        pages.append(await source.read("a", 1, 0, 50, max_bytes=1))
+        pages.append(await source.read("a", 1, 0, 50, max_bytes=1))
+        await asyncio.sleep(LOOK_AGAIN_S)
+    assert pages == [AWAY] * 2 + [NOTHING] * 4 + [AWAY] * 2
+    await at.aclose()
+
+
+@virtual_time
+async def test_an_answer_that_comes_too_late_is_there_for_who_asks_again() -> None:
+    at = World(1)
+    await at.start()
+    hub = at.hubs[0]
+    asked: list[LayerMessage] = []
+    hub.publish(Bundle(INFO, frames=(frame(0), frame(50))))
+    hub.link._on_message = asked.append  # it hears, and is too slow
+    assert await layer_of(at.hubs[1]).read("a", 1, 0, 100, max_bytes=1000) == AWAY
+    for question in asked:
+        hub._on_layer_message(question)
+    await asyncio.sleep(0.01)
+    assert firsts(at.hubs[1].rings.read("a", 1, 0, 100, max_bytes=1000)) == [50, 0]
+    await at.aclose()
+
+
+@virtual_time
+async def test_who_begins_within_the_span_is_waited_behind_for_who_had_the_device_before() -> None:
+    at = World(1)
+    await at.start(count=3)
+    first, second = at.hubs[:2]
+    first.publish(Bundle(INFO, frames=(frame(0), frame(50))))
+    second.publish(Bundle(INFO, frames=(frame(100), frame(150))))
+    asked: list[LayerMessage] = []
+    first.link._on_message = asked.append
+    reading = asyncio.create_task(layer_of(at.hubs[2]).read("a", 1, 0, 200, max_bytes=10**6))
+    await asyncio.sleep(GRACE_S / 2)
+    for question in asked:
+        first._on_layer_message(question)
+    page = await reading
+    assert (firsts(page), page.unheard) == ([150, 100, 50, 0], False)
+    await at.aclose()
+
+
+@virtual_time
 async def test_who_has_the_stream_and_not_the_samples_says_so_at_once() -> None:
     at = World(1)
     await at.start()
     at.hubs[0].publish(Bundle(INFO, frames=(frame(1000),)))
-    began = now()
-    assert await layer_of(at.hubs[1]).read("a", 1, 0, 50, max_bytes=1) == NOTHING
+    source, began = layer_of(at.hubs[1]), now()
+    assert await source.read("a", 1, 0, 50, max_bytes=1) == AWAY, "another may have them"
     assert now() - began < GRACE_S + 0.05
+    await asyncio.sleep(LOOK_AGAIN_S)
+    assert await source.read("a", 1, 0, 50, max_bytes=1) == NOTHING
     await at.aclose()
 
 
@@ -91,7 +142,7 @@ async def test_a_broken_layer_is_not_waited_for() -> None:
     await at.start()
     at.hubs[1].link.healthy = False
     began = now()
-    assert await layer_of(at.hubs[1]).read("a", 1, 0, 50, max_bytes=1) == NOTHING
+    assert await layer_of(at.hubs[1]).read("a", 1, 0, 50, max_bytes=1) == AWAY
     assert now() == began
     await at.aclose()
 
@@ -101,7 +152,7 @@ async def test_who_only_watches_a_stream_does_not_answer_for_it() -> None:
     at = World(1)
     await at.start()
     at.hubs[0].rings.take(Bundle(INFO, frames=(frame(0),)), now(), own=False)
-    assert await layer_of(at.hubs[1]).read("a", 1, 0, 50, max_bytes=1) == NOTHING
+    assert await layer_of(at.hubs[1]).read("a", 1, 0, 50, max_bytes=1) == AWAY
     await at.aclose()
 
 

@@ -216,6 +216,24 @@ class TestProbes:
         assert response.json()["reasons"] == {"layer": "failed this process, which tries again"}
 
     @pytest.mark.usefixtures("_database_serves")
+    async def test_the_log_has_the_beginning_and_the_end_of_an_outage_and_no_probe(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(views, "_readiness", views._Readiness())
+        runtime = Runtime(InMemoryChannelLayer())
+        codes = []
+        for healthy in (True, False, False, True, True):
+            runtime.hub.link.healthy = healthy
+            codes.append((await probing(runtime).get("/readyz")).status_code)
+        assert (await probing(runtime).get("/nowhere")).status_code == 404
+        assert codes == [200, 503, 503, 200, 200]
+        assert [record.getMessage() for record in caplog.records] == [
+            "not ready: layer: failed this process, which tries again",
+            "ready again",
+            "Not Found: /nowhere",
+        ]
+
+    @pytest.mark.usefixtures("_database_serves")
     async def test_a_process_with_too_much_to_do_is_ready_and_says_so(self) -> None:
         runtime = Runtime(InMemoryChannelLayer())
         runtime.hub.overload.read(0.0, 10**9, 0.0)

@@ -21,7 +21,7 @@ from streaming.core.messages import DeviceHello
 from streaming.core.streams import Source
 from streaming.exceptions import ProtocolError, StreamBusyError
 from streaming.hub import Hub
-from streaming.ingest import FRAME_S, SILENCE_S, Ingest, Intake
+from streaming.ingest import FORGET_S, FRAME_S, SILENCE_S, Ingest, Intake
 from streaming.store import access, leases
 from streaming.writers import ASK_DEADLINE_S, RENEW_S, Writers
 from tests.e2e.peers import payload
@@ -328,6 +328,53 @@ class TestRenewal:
             await asyncio.sleep(RENEW_S)
             await here.writers.renew()
             assert table.calls == []
+
+    @virtual_time
+    async def test_what_never_opened_and_what_was_silent_for_an_hour_is_forgotten(
+        self, table: FakeLeases, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_arguments: Any) -> None:
+            raise OperationalError("away")
+
+        async with processes("a") as (here,):
+            with monkeypatch.context() as patch:
+                patch.setattr(access, "open_epoch", fail)
+                with pytest.raises(OperationalError):
+                    await here.open()
+            assert here.writers._tokens.keys() == {"a"}
+            await here.writers.renew()
+            assert here.writers._tokens.keys() == set()
+            (await here.open()).close(ended=False)
+            await here.writers.renew()
+            assert here.writers._tokens.keys() == {"a"}
+            await asyncio.sleep(FORGET_S + 1)
+            here.ingest.streams()  # as the process does each minute
+            await here.writers.renew()
+            assert here.writers._tokens.keys() == set()
+
+    @virtual_time
+    async def test_a_lease_is_kept_while_its_epoch_is_made(
+        self, table: FakeLeases, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        goes_on = asyncio.Event()
+
+        def in_a_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+            async def call(*args: Any, **values: Any) -> Any:
+                if function is access.open_epoch:
+                    await goes_on.wait()
+                return function(*args, **values)
+
+            return call
+
+        async with processes("a") as (here,):
+            monkeypatch.setattr(writers, "database_sync_to_async", in_a_thread)
+            opening = asyncio.create_task(here.open())
+            await turns()
+            await here.writers.renew()
+            goes_on.set()
+            send(await opening, 0, 50)
+            await here.writers.renew()
+            assert table.read("a").next_sample == 50
 
     @virtual_time
     async def test_a_database_that_is_away_stops_no_samples_and_is_caught_up_with(

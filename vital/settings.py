@@ -170,10 +170,12 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         }
     },
+    "filters": {"no_probe": {"()": "vital.logs.NoProbe"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "django.request": {"filters": ["no_probe"]},
         "daphne": {"level": "INFO"},
         "axes": {"level": "ERROR"},
         "vital": {"level": "INFO"},

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from streaming.client.events import Event, Frame, Gap
+from streaming.client.events import Event, Frame, Gap, Stats
 from streaming.core.client_messages import resume
 from streaming.core.messages import SAMPLE_LIMIT, GapReason
+from streaming.core.network import NetworkCondition
+from streaming.core.renditions import Quality
 from streaming.core.spans import SpanSet
 
+_GOOD = {NetworkCondition.EXCELLENT, NetworkCondition.GOOD}
 MAX_ASKED = 8
 """Spans of one stream that are asked for at a time: 64 streams stay within the server's 512."""
 MAX_EPOCHS = 8
@@ -27,8 +30,18 @@ class _Epoch:
     """What did not, and was not asked for."""
 
 
+def has_room(stats: Stats) -> bool:
+    """Whether the network has room for what is late: it is good, or carries every sample and nothing waits.
+
+    The condition is that of the last 5 s; what is late is sent into what is live leaves over in any case.
+    """
+    return stats.condition in _GOOD or (
+        stats.rendition == Quality.LOSSLESS and not any(stats.queued.values())
+    )
+
+
 class Held:
-    """Takes in what comes, and says how to go on behind a reconnect, or when the network is good again."""
+    """Takes in what comes, and says how to go on behind a reconnect, or when the network has room again."""
 
     def __init__(self) -> None:
         self._streams: dict[str, dict[int, _Epoch]] = {}
@@ -80,7 +93,7 @@ class Held:
                     epoch.due.add(first, stop)
         return texts + self._ask()
 
-    def on_good_network(self) -> list[str]:
+    def on_room(self) -> list[str]:
         """What to ask for now: what has been missing since the last time, and did not come by itself."""
         texts = self._ask()
         for epochs in self._streams.values():

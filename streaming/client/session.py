@@ -7,7 +7,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from streaming.core.client_messages import device_quality
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.exceptions import ProtocolError
 
 

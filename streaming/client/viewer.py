@@ -14,16 +14,14 @@ from websockets.exceptions import ConnectionClosed
 
 from streaming.client.connection import Client, Connector, Line, last_words
 from streaming.client.events import Decoder, Disconnected, Event, RosterChanged, Stats, read_cadence
-from streaming.client.held import Held
+from streaming.client.held import Held, has_room
 from streaming.core.cadence import Cadence
 from streaming.core.client_messages import ack, subscribe, viewer_hello
 from streaming.core.fields import Fields
 from streaming.core.messages import MAX_STREAMS, RosterEntry
-from streaming.core.network import NetworkCondition
 
 PATH = "/ws/viewer/"
 CLIENT = "streaming.client"
-_GOOD = {NetworkCondition.EXCELLENT, NetworkCondition.GOOD}
 QUEUE_EVENTS = 256
 """Events that wait for the consumer; a full queue stops the reading, and with it the acks."""
 
@@ -177,8 +175,8 @@ class Viewer(Client):
                 self._roster = event.streams
                 self._has_roster.set()
             self._held.take(event)
-            if isinstance(event, Stats) and event.condition in _GOOD and not acks.line.leaving:
-                for text in self._held.on_good_network():
+            if isinstance(event, Stats) and has_room(event) and not acks.line.leaving:
+                for text in self._held.on_room():
                     await acks.line.send(text)
             if acks.line.leaving:
                 return

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from streaming.core.bundle import WaveFrame
-from streaming.core.frames import FrameKind, decode_bundle, encode_bundle, encode_frame
+from streaming.core.frames import FrameKind, decode_bundle, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.messages import MAX_CHUNK_S
 from streaming.core.sample_time import SampleTime
 from streaming.core.streams import StreamInfo

@@ -1,23 +1,22 @@
-"""The bytes of vital.v1: an 8-byte frame header, and bundles of frames in one WebSocket message."""
+"""The bytes of vital.v1: an 8-byte frame header, what is in a frame, and how to read a bundle of them."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import STRICT, IntEnum, IntFlag
 
 from streaming.core.deflate import deflate_short, inflate
 from streaming.core.dictionary import DICTIONARY
+from streaming.core.framing import BUNDLE_VERSION
 from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES
 from streaming.exceptions import ProtocolError
 
 SUBPROTOCOL = "vital.v1"
-BUNDLE_VERSION = 1
 HEADER = struct.Struct("<BBHI")
 MAX_FRAME_BYTES = 64 * 1024
 """Sixteen leads of two seconds at 1 kHz and 16 bits, before any compression, are 64 KB."""
-_VERSION_BYTE = bytes([BUNDLE_VERSION])
 
 
 class FrameKind(IntEnum):
@@ -76,15 +75,6 @@ def pack_json_frame(text: str) -> bytes:
     return encode_frame(FrameKind.JSON, 0, 0, plain)
 
 
-def encode_bundle(frames: Iterable[bytes]) -> bytes:
-    """Encoded frames as one WebSocket message: version, then each frame behind its varint length."""
-    parts = [_VERSION_BYTE]
-    for frame in frames:
-        parts.append(_varint(len(frame)))
-        parts.append(frame)
-    return b"".join(parts)
-
-
 def decode_bundle(message: bytes) -> Iterator[Frame]:
     """Yield the frames of one message; raises ProtocolError at the first malformed byte."""
     if not message or message[0] != BUNDLE_VERSION:
@@ -126,14 +116,6 @@ def frame_text(frame: Frame, *, max_bytes: int = MAX_SERVER_TEXT_BYTES) -> str:
         return plain.decode()
     except UnicodeDecodeError:
         raise ProtocolError("frame is not UTF-8") from None
-
-
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    if value < 0x4000:
-        return bytes((value & 0x7F | 0x80, value >> 7))
-    return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

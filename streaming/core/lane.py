@@ -47,6 +47,19 @@ class LaneState:
     counts: ClassCounts
 
 
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """Up to where HIGH may wait as it is: by count and bytes, where the first lane would be under pressure.
+
+    What is older than `age_s` expires; where lanes differ in that, the shortest, and `same_age` is false.
+    """
+
+    messages: float = math.inf
+    size_bytes: float = math.inf
+    age_s: float = math.inf
+    same_age: bool = True
+
+
 @dataclass(slots=True)
 class Totals:
     """What all lanes of a connection hold together; `protected_bytes` is CRITICAL and control."""

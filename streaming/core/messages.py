@@ -37,6 +37,8 @@ GAIN_UV = (0.001, 100.0)
 ADC_BITS = (8, 32)
 SAMPLE_LIMIT = 2**32
 """Sample indices are u32: an epoch ends before this one."""
+MAX_NEWEST_S = 1e9
+"""Beyond what any epoch lasts, and what sample indices can count."""
 STREAM_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 MICROVOLTS_PER = {"uV": 1.0, "mV": 1000.0}
@@ -228,7 +230,7 @@ def _resume(fields: Fields) -> Resume:
         fields.integer("epoch", 0, MAX_SAFE_INTEGER),
         next_sample,
         fields.integer("to", next_sample + 1, SAMPLE_LIMIT) if fields.has("to") else None,
-        fields.number("newest_s", 0) if fields.has("newest_s") else None,
+        fields.number("newest_s", 0, MAX_NEWEST_S) if fields.has("newest_s") else None,
     )
 
 

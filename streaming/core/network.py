@@ -31,7 +31,7 @@ _RATE_MEAN_S = 10
 _SMOOTHING = 1 / 8
 """Weight of a new round trip in the smoothed one (RFC 6298)."""
 _RECOVERY_S = 5.0
-"""How long a better condition must last before it is reported."""
+"""A condition is no better than the worst that was read in so long."""
 _RECOVERY_MARGIN = 0.7
 """A condition is better only when the delays are this far inside its limits."""
 
@@ -64,11 +64,12 @@ class NetworkEstimator:
         """The last round trip; `rtt_s` lags behind it by eight."""
         self.condition = NetworkCondition.EXCELLENT
         """As `assess` last found it."""
-        self.saturated = False
-        """Whether a sender with more to send has ever measured the path; before, rates are lower bounds."""
+        self.saturated_at = -math.inf
+        """When a sender with more to send last measured the path; before, rates are lower bounds."""
         self._min_rtts: deque[tuple[float, float]] = deque()
         self._rates: deque[tuple[float, float]] = deque()
-        self._better_since = math.inf
+        self._read = 0
+        self._worst_read: deque[tuple[float, float]] = deque()
 
     def on_rtt(self, rtt_s: float, now: float) -> None:
         """Take one round trip into account."""
@@ -83,8 +84,14 @@ class NetworkEstimator:
         """
         if rate <= 0 or (app_limited and rate <= (self.delivery_rate or UNMEASURED_RATE)):
             return
-        self.saturated = self.saturated or not app_limited
+        if not app_limited:
+            self.saturated_at = now
         _keep_largest(self._rates, now, rate, _RATE_SPAN_S)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether a sender with more to send has ever measured the path."""
+        return self.saturated_at > -math.inf
 
     @property
     def rtt_min_s(self) -> float | None:
@@ -106,23 +113,18 @@ class NetworkEstimator:
         return 0.0 if self.rtt_s is None else max(0.0, self.rtt_s - self._min_rtts[0][1])
 
     def assess(self, now: float, *, waiting_s: float = 0.0) -> NetworkCondition:
-        """Judge the condition: worse at once, better one step at a time after 5 s of it.
+        """Judge the condition: worse at once, better as far as nothing worse was read for 5 s.
 
-        `waiting_s` is the age of the oldest unacked byte: a link that went dead sends no samples.
+        A reading holds until the next one. `waiting_s` is the age of the oldest unacked byte: a link that
+        went dead sends no samples.
         """
         rtt = max(self.rtt_s or 0.0, waiting_s)
         queueing = max(self.queueing_delay_s, waiting_s - (self.rtt_min_s or 0.0))
+        before, self._read = self._read, _rank(queueing / _RECOVERY_MARGIN, rtt / _RECOVERY_MARGIN)
+        _keep_largest(self._worst_read, now, max(before, self._read), _RECOVERY_S)
         current = _CONDITIONS.index(self.condition)
-        if (found := _rank(queueing, rtt)) > current:
-            self.condition = _CONDITIONS[found]
-            self._better_since = math.inf
-        elif _rank(queueing / _RECOVERY_MARGIN, rtt / _RECOVERY_MARGIN) >= current:
-            self._better_since = math.inf
-        elif self._better_since == math.inf:
-            self._better_since = now
-        elif now - self._better_since >= _RECOVERY_S:
-            self.condition = _CONDITIONS[current - 1]
-            self._better_since = now
+        rank = max(_rank(queueing, rtt), min(current, int(self._worst_read[0][1])))
+        self.condition = _CONDITIONS[rank]
         return self.condition
 
 

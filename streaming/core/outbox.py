@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from streaming.core.items import Drop, DropReason, Item, Span
-from streaming.core.lane import ClassCounts, ClassQueue, Lane, LaneState, Totals
+from streaming.core.lane import ClassCounts, ClassQueue, HoldLimits, Lane, LaneState, Totals
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["CONTROL_LIMIT_BYTES", "ClassCounts", "Drop", "DropReason", "Item", "LaneState", "Outbox", "Span"]
 
 _DEFAULTS = ConnectionProfile()
+_HIGH = MessagePriority.HIGH - 1
+NOTHING_HELD: Mapping[str, int] = MappingProxyType({})
 CONTROL_LIMIT_BYTES = 64 * 1024
 """More CRITICAL and control than this is a client that no merging can save: it is cut with 4008."""
 _QUANTUM_BYTES = 1024
@@ -49,6 +52,7 @@ class Outbox:
         self._rings: tuple[deque[ClassQueue], ...] = tuple(deque() for _ in MessagePriority)
         self._pressed: set[Lane] = set()
         self._due = math.inf
+        self._hold_limits: HoldLimits | None = None
         self._overdue_credit = 0.0
         self._sheds_from: float = math.inf
         # Of lanes that are gone, and of what never queued.
@@ -63,6 +67,7 @@ class Outbox:
     def limit_total(self, max_bytes: int) -> None:
         """Bound what all lanes hold together, from the next `put` on."""
         self._totals.max_bytes = max_bytes
+        self._hold_limits = None
         for lane in self._lanes.values():
             lane.take_bounds(lane.profile)
 
@@ -73,6 +78,7 @@ class Outbox:
     def set_lane(self, group: str, profile: BackpressureProfile) -> list[Drop]:
         """Create a lane, or govern it anew; returns the oldest of what no longer fits."""
         lane = self._lanes.get(group)
+        self._hold_limits = None
         if lane is None:
             self._lanes[group] = Lane(group, profile, self._totals)
             return []
@@ -93,6 +99,7 @@ class Outbox:
         if lane is None:
             return []
         self._pressed.discard(lane)
+        self._hold_limits = None
         drops: list[Drop] = []
         for index, queue in enumerate(lane.queues):
             drops += _dropped(queue, queue.take_all(), DropReason.ABANDONED)
@@ -114,8 +121,49 @@ class Outbox:
         """Whether nothing waits and no lane is under pressure: what comes now need not queue."""
         return not (self._totals.messages or self._pressed)
 
+    @property
+    def hold_limits(self) -> HoldLimits:
+        """Up to where HIGH may wait elsewhere, whichever lane it is for."""
+        if self._hold_limits is None:
+            queues = [lane.queues[_HIGH] for lane in self._lanes.values()]
+            ages = {queue.max_age_s for queue in queues}
+            self._hold_limits = HoldLimits(
+                min((min(queue.high_count, queue.lane.high_count) for queue in queues), default=math.inf),
+                min(
+                    (min(queue.high_bytes, queue.lane.high_total_bytes) for queue in queues), default=math.inf
+                ),
+                min(ages, default=math.inf),
+                len(ages) < 2,
+            )
+        return self._hold_limits
+
+    def room_to_hold(self, groups: frozenset[str]) -> HoldLimits | None:
+        """Up to where HIGH of these groups may wait elsewhere, behind what waits here; None where it may not.
+
+        That is where a group has no lane, or an emergency.
+        """
+        if not groups <= self._lanes.keys() or (self._pressed and self.emergency):
+            return None
+        limits = self.hold_limits
+        if not (ring := self._rings[_HIGH]):
+            return limits
+        return HoldLimits(
+            limits.messages - max(queue.count for queue in ring),
+            limits.size_bytes - sum(queue.size_bytes for queue in ring),
+        )
+
+    def drop_held(self, held: Sequence[tuple[Item, str]], reason: DropReason) -> list[Drop]:
+        """Count HIGH that waited elsewhere and will not leave; where it expired, its lanes are pressed."""
+        counts = ClassCounts(offered=len(held))
+        setattr(counts, reason.value, len(held))
+        self._past[_HIGH] += counts
+        if reason is DropReason.EXPIRED:
+            for group in {group for _, group in held}:
+                self._press(self._lanes[group])
+        return [Drop(item, reason) for item, _ in held]
+
     def pass_by(self, classes: tuple[int, ...]) -> None:
-        """Count messages (by priority less 1) that leave at once, without queueing. Only while `idle`."""
+        """Count messages (by priority less 1) that leave without having queued here."""
         for counts, number in zip(self._past, classes, strict=True):
             counts.offered += number
             counts.taken += number
@@ -187,24 +235,35 @@ class Outbox:
         return self._due
 
     def take(
-        self, budget_bytes: float, now: float, *, critical_budget_bytes: float | None = None
+        self,
+        budget_bytes: float,
+        now: float,
+        *,
+        critical_budget_bytes: float | None = None,
+        high_follows: bool = False,
     ) -> tuple[list[Item], list[Drop]]:
         """Take out what leaves next: at most the budget, but one item if there is any budget at all.
 
         CRITICAL may use `critical_budget_bytes` (as large as the budget, or larger), all else only
         `budget_bytes`. The highest class first, but for NORMAL and LOW that is overdue, which gets a share
         of what HIGH gets; within a class, lanes in turn by deficit round robin (Shreedhar and Varghese,
-        1995) with aging; within a lane and class, first in, first out. Also returns the items found
-        expired on the way.
+        1995) with aging; within a lane and class, first in, first out. `high_follows`: HIGH waits elsewhere,
+        behind what waits here and before all that is less urgent. Also returns the items found expired on
+        the way.
         """
         taken: list[Item] = []
         drops: list[Drop] = []
         spent = 0
         budget = budget_bytes if critical_budget_bytes is None else critical_budget_bytes
-        high = self._rings[MessagePriority.HIGH - 1]
+        high = self._rings[_HIGH]
         high_from: int | None = None
         for ring in self._rings:
-            if ring is high and high and budget > 0 and (overdue := self._overdue(now)) is not None:
+            if (
+                ring is high
+                and (high or high_follows)
+                and budget > 0
+                and (overdue := self._overdue(now)) is not None
+            ):
                 spent += self._take_overdue(overdue, taken, budget - spent)
                 high_from = spent
             while ring and budget > 0:
@@ -227,14 +286,18 @@ class Outbox:
                 if not queue.items:
                     self._leave_ring_if_empty(queue)
             if ring is high and high_from is not None:
-                self._overdue_credit += (spent - high_from) * _OVERDUE_SHARE
-            if ring:
+                self.count_high(spent - high_from)
+            if ring or (ring is high and high_follows):
                 break
             budget = budget_bytes
         if self._pressed:
             for lane in list(self._pressed):
                 self._relax(lane, now)
         return taken, drops
+
+    def count_high(self, size_bytes: int) -> None:
+        """So much HIGH has left while NORMAL or LOW was overdue, if any was."""
+        self._overdue_credit += size_bytes * _OVERDUE_SHARE
 
     def pressure(self, now: float) -> float:
         """The pressure of the lane that has most of it; 1 is full."""
@@ -271,10 +334,15 @@ class Outbox:
         """Bytes queued."""
         return self._totals.size_bytes
 
-    @property
-    def utilization(self) -> float:
-        """Messages queued, as a share of MAX_BUFFER_SIZE, in the lane that is fullest."""
-        return max((lane.count / lane.max_count for lane in self._lanes.values()), default=0.0)
+    def utilization(self, held: Mapping[str, int] = NOTHING_HELD) -> float:
+        """Messages that wait, as a share of MAX_BUFFER_SIZE, in the lane that is fullest.
+
+        `held` is how many more wait elsewhere, by group.
+        """
+        return max(
+            ((lane.count + held.get(group, 0)) / lane.max_count for group, lane in self._lanes.items()),
+            default=0.0,
+        )
 
     @property
     def backpressure_active(self) -> bool:
@@ -371,8 +439,9 @@ class Outbox:
             ring = self._rings[queue.priority - 1]
             queue.in_ring, queue.credit_bytes = True, _QUANTUM_BYTES
             ring.append(queue)
-        if queue.count == 1 and not item.control:
-            self._due = min(self._due, item.offered_at + queue.press_age_s)
+        if not item.control:  # It may have waited elsewhere, and be older than what is here.
+            age_s = queue.max_age_s if queue.lane.active else queue.press_age_s
+            self._due = min(self._due, item.offered_at + age_s)
 
     def _leave_ring_if_empty(self, queue: ClassQueue) -> None:
         if queue.items or not queue.in_ring:

@@ -25,17 +25,18 @@ class Page:
     """Some frames of one epoch, newest first; `info` says what they are, None where there are none.
 
     `next` is the index before which the same source may have more of what was asked for, None where it has
-    not.
+    not. `unheard` is whether it does not know that it has not: what is missing may be had later.
     """
 
     info: StreamInfo | None = None
     frames: tuple[WaveFrame, ...] = ()
     next: int | None = None
+    unheard: bool = False
 
 
 NOTHING = Page()
-AWAY = Page()
-"""The same from a source that cannot be read now: what it has is not lost. Told apart by identity."""
+AWAY = Page(unheard=True)
+"""Of a source that cannot be read now."""
 
 
 @dataclass(slots=True)

@@ -26,11 +26,12 @@ class GroupTally:
         """`item` has been written."""
         self._count_sent(item, 1, now)
 
-    def count_passed(self, item: Item, viewers: int, now: float) -> None:
-        """`item` was offered to this many viewers and left at once."""
+    def count_shared(self, item: Item, left: int, waits: int, now: float) -> None:
+        """`item` was offered with others: to so many viewers it left at once, for so many more it waits."""
         if not item.control:
-            self.offered += viewers
-        self._count_sent(item, viewers, now)
+            self.offered += left + waits
+        if left:
+            self._count_sent(item, left, now)
 
     def count_drop(self, drop: Drop) -> None:
         """`drop.item` will not be sent."""

@@ -34,6 +34,10 @@ _CROWDED_S = 0.2
 
 With the first 4 KiB of window on 20 kbit/s all that there is to send is in flight, 1.6 s of it.
 """
+_MEASURED_S = 60.0
+"""A full path is full again within this time, or it is not known any more what it carries."""
+_LATE_SHARE = 0.25
+"""Of the time of a delivery: so late, this process and not the path has set the pace."""
 _PROBE_AFTER_S = 8.0
 """A saturated window never sees the bare round trip, and would take its own queue for the path."""
 
@@ -67,7 +71,8 @@ class SendWindow:
     """Credit by cumulative acks; pure: every call carries its time.
 
     The size follows 1.5 x delivery rate x smallest round trip (at least 20 ms) and one message, between
-    two messages and `max_bytes`; at least 4 KiB until a sender with more to send has measured the path.
+    two messages and `max_bytes`. Unless a sender with more to send has measured the path in the last minute,
+    it begins with 4 KiB and bundles of 2 KiB, and grows by what fills it and is acked without having queued.
     Delivery rates are measured as by Cheng et al., "Delivery Rate Estimation" (IETF draft): bytes acked
     between a message's sending and its ack, over the longer of the time that took to send and to ack; a
     sender with nothing more to send can raise the estimate and not lower it, unless its messages met a queue
@@ -108,6 +113,8 @@ class SendWindow:
         self._draining = False
         self._probe_number: int | None = None
         self._goodput = SlidingRate()
+        self._ramp_bytes = INITIAL_WINDOW_BYTES
+        """The window while nobody has measured the path: it grows by what is acked without having queued."""
 
     def on_sent(
         self, size_bytes: int, now: float, classes: ClassMessages = (), *, keepalive: bool = False
@@ -133,7 +140,7 @@ class SendWindow:
         self.in_flight_bytes += size_bytes
         if size_bytes > self._message_bytes:
             self._message_bytes = size_bytes
-            self._resize()
+            self._resize(now)
         else:
             # The largest of the recent messages: each smaller one takes a sixteenth of the difference.
             self._message_bytes -= (self._message_bytes - size_bytes) / 16
@@ -184,9 +191,12 @@ class SendWindow:
         took_s = max(newest.sent_at - newest.first_sent_at, arrived_at - newest.delivered_at)
         if took_s > 0:
             rate = (self._delivered - newest.delivered) / took_s
-            self.network.on_delivery(rate, now, app_limited=newest.app_limited and not crowded)
+            sender_limited = (newest.app_limited and not crowded) or late_s > _LATE_SHARE * took_s
+            self.network.on_delivery(rate, now, app_limited=sender_limited)
+        if not newest.app_limited and rtt_s - base_s <= max(base_s, _MIN_RTT_S):
+            self._ramp_bytes += size_bytes
         self._probe(now, crowded=crowded)
-        self._resize()
+        self._resize(now)
         return Acked(messages, size_bytes, classes, rtt_s)
 
     def ahead_s(self, now: float, queued_bytes: int) -> float:
@@ -200,8 +210,8 @@ class SendWindow:
         place = number - self.acked - 1
         return self._flight[place].sent_at if 0 <= place < len(self._flight) else None
 
-    def on_nothing_to_send(self) -> None:
-        """Note that there is room and nothing to fill it: the next to leave measures the sender."""
+    def on_sender_limited(self) -> None:
+        """Note that there is room, and nothing to fill it or no time to: the next to leave measures that."""
         self._app_limited_until = self._delivered + self.in_flight_bytes
 
     @property
@@ -254,18 +264,22 @@ class SendWindow:
         """Bytes acked a second, over the last 10 s."""
         return self._goodput.per_second(now)
 
-    def _resize(self) -> None:
+    def _resize(self, now: float) -> None:
         two = 2 * self._message_bytes
+        unmeasured = max(two, min(self._ramp_bytes, max(self.max_bytes, INITIAL_WINDOW_BYTES)))
         rate, rtt_s = self.network.delivery_rate, self.network.rtt_min_s
         if rate is None or rtt_s is None:
-            self.size = int(max(two, INITIAL_WINDOW_BYTES))
+            self.size = int(unmeasured)
             return
-        self.bundle_limit = max(1, int(min(MAX_BUNDLE_BYTES, _BUNDLE_S * rate)))
+        if is_measured := now - self.network.saturated_at <= _MEASURED_S:
+            self._ramp_bytes = INITIAL_WINDOW_BYTES
+        limit = _BUNDLE_S * (rate if is_measured else max(rate, UNMEASURED_RATE))
+        self.bundle_limit = max(1, int(min(MAX_BUNDLE_BYTES, limit)))
         if self._draining or self._probe_number is not None:
             self.size = int(two)
         else:
             ideal = _GAIN * rate * max(rtt_s, _MIN_RTT_S) + self._message_bytes
-            least = two if self.network.saturated else max(two, INITIAL_WINDOW_BYTES)
+            least = two if is_measured else unmeasured
             self.size = int(min(max(ideal, least), max(self.max_bytes, two)))
 
     def _probe(self, now: float, *, crowded: bool) -> None:

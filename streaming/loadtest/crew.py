@@ -27,8 +27,8 @@ AT_ONCE = 16
 """Connections that are being made at the same time: a server is to be loaded, not rushed."""
 WELCOME_S = 30.0
 """From the hello to the first frame, at the longest: a stream that nobody feeds has none."""
-PATIENCE = 8
-"""How often a viewer comes back that was told to come later, before the others go on without it."""
+PATIENCE_S = 240.0
+"""For how long a viewer comes back that was told to come later, before the others go on without it."""
 LEAVE_S = 3.0
 
 
@@ -98,7 +98,8 @@ class Crew:
 
     async def _keep(self, token: str, decodes: bool, settled: asyncio.Future[None]) -> None:
         """One viewer, over as many connections as it takes, until a close code says that it is no use."""
-        attempt = 0
+        attempt, loop = 0, asyncio.get_running_loop()
+        began = loop.time()
         while not self._leaving.is_set():
             viewer = LoadViewer(
                 self.shared, token, self._order.streams, patients=self._order.patients, decodes=decodes
@@ -116,7 +117,7 @@ class Crew:
                 self.viewers.discard(viewer)
                 if viewer.wire is not None:
                     viewer.wire.close()
-            if not settled.done() and (code != CloseCode.BUSY or attempt >= PATIENCE):
+            if not settled.done() and (code != CloseCode.BUSY or loop.time() - began >= PATIENCE_S):
                 settled.set_result(None)
             if self._leaving.is_set():
                 return

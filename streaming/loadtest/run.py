@@ -20,6 +20,8 @@ from streaming.loadtest.team import Team
 
 SETTLE_S = 2.0
 """Between the last viewer's first frame and the measurement: windows have opened, aliases are known."""
+REACH_S = 5.0
+"""For a server that is not there on a network that says nothing."""
 _EVERY_S = 1.0
 _DEVICES_S = 20.0
 
@@ -46,6 +48,7 @@ async def run(plan: Plan, progress: Progress, stop: asyncio.Event | None = None)
     Raises ConnectionError where nobody, or no device, gets in; ProtocolError where devices are refused.
     """
     stop = stop or asyncio.Event()
+    await _reach(plan.url)
     async with _fed(plan) as feed:
         origins = {}
         if feed is not None:
@@ -64,6 +67,20 @@ async def run(plan: Plan, progress: Progress, stop: asyncio.Event | None = None)
         async with Team(order, plan.processes) as team:
             await _settle(team, progress, stop)
             return await _measure(plan, team, feed, progress, stop)
+
+
+async def _reach(url: str) -> None:
+    """Raise ConnectionError where nobody listens: viewers and devices would try again and again."""
+    place = urlsplit(url)
+    port = place.port or (443 if place.scheme == "wss" else 80)
+    try:
+        async with asyncio.timeout(REACH_S):
+            _, writer = await asyncio.open_connection(place.hostname, port)
+    except TimeoutError:
+        raise ConnectionError(f"{place.netloc} does not answer within {REACH_S:g} s") from None
+    except OSError as error:
+        raise ConnectionError(f"nobody listens at {place.netloc}: {error.strerror or error}") from None
+    writer.close()
 
 
 @asynccontextmanager

@@ -32,7 +32,9 @@ class WireClient(asyncio.BufferedProtocol):
     """One connection: `on_message(is_text, payload)` for each message, `on_end(code, reason)` once.
 
     With `bytes_per_s` it reads no faster than that from its socket, which is what a narrow link does to the
-    server. `opened` is done when the handshake is; it raises ConnectionError where the server refuses.
+    server. `opened` is done when the handshake is; it raises ConnectionError where the server refuses. A
+    server that is measured beside VITAL may speak no subprotocol (None), and be offered `extensions`; what it
+    compresses by them comes as it is.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class WireClient(asyncio.BufferedProtocol):
         on_message: Callable[[bool, bytes], None],
         on_end: Callable[[int, str], None],
         bytes_per_s: float | None = None,
+        subprotocol: str | None = SUBPROTOCOL,
+        extensions: str | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()
@@ -51,6 +55,8 @@ class WireClient(asyncio.BufferedProtocol):
         self._on_message = on_message
         self._on_end = on_end
         self._bytes_per_s = bytes_per_s
+        self._subprotocol = subprotocol
+        self._extensions = extensions
         size = _READ_BYTES if bytes_per_s is None else max(256, min(_READ_BYTES, int(_PIECE_S * bytes_per_s)))
         self._piece = memoryview(bytearray(size))
         self._received = bytearray()
@@ -91,12 +97,19 @@ class WireClient(asyncio.BufferedProtocol):
         """Shake hands."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        lines = (
-            f"GET {self._path} HTTP/1.1\r\nHost: {self._url.netloc}\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {self._key.decode()}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
-        )
-        transport.write(lines.encode())
+        lines = [
+            f"GET {self._path} HTTP/1.1",
+            f"Host: {self._url.netloc}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {self._key.decode()}",
+        ]
+        if self._subprotocol is not None:
+            lines.append(f"Sec-WebSocket-Protocol: {self._subprotocol}")
+        if self._extensions is not None:
+            lines.append(f"Sec-WebSocket-Extensions: {self._extensions}")
+        transport.write("\r\n".join([*lines, "", ""]).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
@@ -151,8 +164,9 @@ class WireClient(asyncio.BufferedProtocol):
         accept = base64.b64encode(hashlib.sha1(self._key + _ACCEPT_GUID, usedforsecurity=False).digest())
         if headers.get(b"sec-websocket-accept") != accept:
             raise ProtocolError("the server's answer to the handshake is not of RFC 6455")
-        if headers.get(b"sec-websocket-protocol") != SUBPROTOCOL.encode():
-            raise ProtocolError(f"the server does not speak {SUBPROTOCOL}")
+        spoken = headers.get(b"sec-websocket-protocol", b"").decode("latin-1") or None
+        if spoken != self._subprotocol:
+            raise ProtocolError(f"the server does not speak {self._subprotocol}")
         self._is_open = True
         self.opened.set_result(None)
         return True

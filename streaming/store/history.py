@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.utils import timezone
@@ -12,7 +14,10 @@ from django.utils import timezone
 from streaming.core.bundle import WaveFrame
 from streaming.core.chunks import CHUNK_SAMPLES, LONGEST, Chunk, unpack
 from streaming.core.position import SampleRange
+from streaming.exceptions import ProtocolError
 from streaming.models_history import HistoryChunk, HistoryPin
+
+logger = logging.getLogger(__name__)
 
 PAGE_BYTES = 64 * 1024
 _PAGE_CHUNKS = 64
@@ -94,9 +99,17 @@ def read(
     """A page of the frames that overlap samples `first` to `stop` (exclusive); blocks, two queries.
 
     About `max_bytes` of payload, and one frame at least where there is any. A frame that is stored twice
-    comes once; one that overlaps the edge of the span comes whole. Raises ProtocolError where a row is
-    damaged.
+    comes once; one that overlaps the edge of the span comes whole. A chunk that is damaged is a hole.
     """
+    while True:
+        page = _page(stream, epoch, first, stop, newest_first=newest_first, max_bytes=max_bytes)
+        if page.frames or page.next is None:
+            return page
+        first, stop = (first, page.next) if newest_first else (page.next, stop)
+
+
+def _page(stream: str, epoch: int, first: int, stop: int, *, newest_first: bool, max_bytes: int) -> Page:
+    """As `read`, of the next few chunks, all of which may be damaged."""
     found = list(
         _overlapping(stream, epoch, first, stop)
         .order_by("-first" if newest_first else "first")
@@ -192,11 +205,10 @@ def _overlapping(stream: str, epoch: int, first: int, stop: int) -> QuerySet[His
 
 def _frames(stream: str, epoch: int, first: int, stop: int) -> list[WaveFrame]:
     """The frames that have samples of `first` to `stop`, in order, without any that adds nothing."""
-    blobs = _overlapping(stream, epoch, first, stop).values_list("frames", flat=True)
     found = [
         frame
-        for blob in blobs
-        for frame in unpack(bytes(blob))
+        for begins, blob in _overlapping(stream, epoch, first, stop).values_list("first", "frames")
+        for frame in _unpacked(stream, epoch, begins, bytes(blob))
         if frame.first < stop and frame.first + frame.count > first
     ]
     found.sort(key=lambda frame: (frame.first, -frame.count))
@@ -207,6 +219,21 @@ def _frames(stream: str, epoch: int, first: int, stop: int) -> list[WaveFrame]:
             frames.append(frame)
             covered = frame.first + frame.count
     return frames
+
+
+def _unpacked(stream: str, epoch: int, first: int, blob: bytes) -> list[WaveFrame]:
+    """The frames of one chunk; none where it is damaged."""
+    try:
+        return list(unpack(blob))
+    except ProtocolError as error:
+        _say_damaged(stream, epoch, first, error.reason)
+        return []
+
+
+@lru_cache(maxsize=256)
+def _say_damaged(stream: str, epoch: int, first: int, reason: str) -> None:
+    """Once for each chunk, however often it is read."""
+    logger.error("the history's chunk at %s of epoch %s of %s is damaged: %s", first, epoch, stream, reason)
 
 
 def _fitting(frames: list[WaveFrame], max_bytes: int, *, newest_first: bool) -> list[WaveFrame]:

@@ -1,4 +1,4 @@
-"""What a viewer says behind a reconnect, and when its network is good again."""
+"""What a viewer says behind a reconnect, and when its network has room again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 
-from streaming.client import Frame, Gap, GapReason, Lead, Source, StreamFormat
-from streaming.client.held import MAX_ASKED, MAX_EPOCHS, MAX_MISSING, Held
+from streaming.client import Frame, Gap, GapReason, Lead, Source, Stats, StreamFormat
+from streaming.client.held import MAX_ASKED, MAX_EPOCHS, MAX_MISSING, Held, has_room
 from streaming.core.messages import SAMPLE_LIMIT
 
 
@@ -74,21 +75,21 @@ def test_the_newest_epoch_is_resumed_and_older_ones_asked_for() -> None:
 
 def test_a_gap_is_asked_for_at_the_second_look_and_once() -> None:
     mine = held(gap(0, 50))
-    assert mine.on_good_network() == []
-    assert said(mine.on_good_network()) == [(1, 0, 50)]
-    assert mine.on_good_network() == []
+    assert mine.on_room() == []
+    assert said(mine.on_room()) == [(1, 0, 50)]
+    assert mine.on_room() == []
 
 
 def test_what_came_by_itself_in_between_is_not_asked_for() -> None:
     mine = held(gap(0, 100))
-    mine.on_good_network()
+    mine.on_room()
     mine.take(frame(50, live=False))
-    assert said(mine.on_good_network()) == [(1, 0, 50)]
+    assert said(mine.on_room()) == [(1, 0, 50)]
 
 
 def test_what_the_device_may_still_send_is_asked_for_behind_a_reconnect_alone() -> None:
     mine = held(frame(0), gap(50, 100, reason=GapReason.SOURCE))
-    assert mine.on_good_network() + mine.on_good_network() == []
+    assert mine.on_room() + mine.on_room() == []
     assert said(mine.on_connect()) == [(1, 100, None), (1, 50, 100)]
 
 
@@ -96,7 +97,7 @@ def test_few_are_asked_for_at_a_time_the_newest_first() -> None:
     mine = held(*(gap(100 * n, 100 * n + 50) for n in range(MAX_ASKED + 3)))
     first = said(mine.on_connect())[1:]
     assert first == [(1, 100 * n, 100 * n + 50) for n in range(MAX_ASKED + 2, 2, -1)]
-    assert said(mine.on_good_network()) == [(1, 200, 250), (1, 100, 150), (1, 0, 50)]
+    assert said(mine.on_room()) == [(1, 200, 250), (1, 100, 150), (1, 0, 50)]
 
 
 def test_what_is_not_watched_any_more_is_forgotten() -> None:
@@ -110,3 +111,20 @@ def test_memory_is_bounded() -> None:
     assert len(mine.missing("a")) == MAX_MISSING
     mine = held(*(gap(0, 1, epoch=epoch) for epoch in range(MAX_EPOCHS + 3)))
     assert len(mine.missing("a")) == MAX_EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("condition", "rendition", "waiting", "room"),
+    [
+        ("excellent", "lossless", 0, True),
+        ("good", "display", 3, True),
+        ("critical", "lossless", 0, True),
+        ("fair", "lossless", 1, False),
+        ("fair", "diagnostic", 0, False),
+    ],
+)
+def test_a_network_has_room_that_is_good_or_carries_every_sample_while_nothing_waits(
+    condition: str, rendition: str, waiting: int, room: bool
+) -> None:
+    queued = {"critical": 0, "high": waiting}
+    assert has_room(Stats(1.0, 1e6, 4096, 0, queued, 0, 0, condition, rendition, "steady")) is room

@@ -25,7 +25,8 @@ from streaming.client.events import (
 )
 from streaming.client.viewer import QUEUE_EVENTS, Viewer
 from streaming.core import messages
-from streaming.core.frames import FrameFlag, FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameFlag, FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.items import DropReason
 from streaming.core.messages import GapReason, SignalState
 from streaming.core.priority import MessagePriority

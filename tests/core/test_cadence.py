@@ -31,7 +31,7 @@ class Path:
         """A message every so often, acked a round trip later; then the chooser looks."""
         for _ in range(round(seconds / each_s)):
             n = self.window.on_sent(size, self.now)
-            self.window.on_nothing_to_send()
+            self.window.on_sender_limited()
             self.window.on_ack(n, self.now + rtt_s)
             self.now += each_s
             self.look(waits=waits)

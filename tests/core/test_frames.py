@@ -16,11 +16,11 @@ from streaming.core.frames import (
     FrameKind,
     decode_bundle,
     decode_frame,
-    encode_bundle,
     encode_frame,
     frame_text,
     pack_json_frame,
 )
+from streaming.core.framing import encode_bundle
 from streaming.exceptions import ProtocolError
 from tests import make_tables
 from tests.make_vectors import frames as make_frames

@@ -141,6 +141,8 @@ def test_each_side_knows_its_own_messages_only() -> None:
         ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 2**32 + 1}, "next_sample"),
         ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 7, "to": 7}, "to "),
         ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 7, "to": 2**32 + 1}, "to "),
+        ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 7, "newest_s": -1}, "newest_s"),
+        ({"type": "resume", "stream": "a", "epoch": 1, "next_sample": 7, "newest_s": 1e308}, "newest_s"),
         ({"type": "time"}, "t0"),
         ({"type": "time", "t0": "0"}, "t0"),
     ],

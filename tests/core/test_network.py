@@ -199,23 +199,40 @@ class TestCondition:
         network = estimator(0.05)
         assert network.assess(1.0, waiting_s=3.0) is NetworkCondition.CRITICAL
 
-    def recovered(self) -> NetworkEstimator:
+    def stalled(self) -> NetworkEstimator:
         network = estimator(0.05)
-        network.assess(0.0, waiting_s=0.5)
-        assert network.condition == "fair"
+        assert network.assess(0.0, waiting_s=7.0) == "critical"
         return network
 
-    def test_gets_better_one_step_at_a_time_after_five_seconds_each(self) -> None:
-        network = self.recovered()
-        seen = {second: network.assess(float(second)).value for second in range(1, 14)}
-        assert [seen[second] for second in (5, 6, 10, 11)] == ["fair", "good", "good", "excellent"]
+    def test_is_good_again_five_seconds_after_an_outage(self) -> None:
+        network = self.stalled()
+        assert {network.assess(1 + tenth / 10).value for tenth in range(51)} == {"critical"}
+        assert network.assess(6.1) == "excellent"
+
+    def test_gets_no_better_than_the_worst_of_five_seconds(self) -> None:
+        network = self.stalled()
+        network.assess(1.0)
+        network.assess(4.0, waiting_s=0.25)
+        network.assess(4.1)
+        assert network.assess(6.1) == "fair"
+        assert network.assess(9.2) == "excellent"
+
+    def test_gets_better_only_where_the_delays_are_well_inside_the_limits(self) -> None:
+        network = self.stalled()
+        seen = {second: network.assess(float(second), waiting_s=0.25).value for second in range(1, 20)}
+        assert [seen[second] for second in (5, 7, 19)] == ["critical", "fair", "fair"]
+
+    def test_a_reading_holds_until_the_next_one(self) -> None:
+        network = self.stalled()
+        assert network.assess(60.0) == "critical"
+        assert network.assess(65.1) == "excellent"
 
     def test_a_relapse_starts_the_wait_anew(self) -> None:
-        network = self.recovered()
+        network = self.stalled()
         network.assess(1.0)
-        network.assess(5.0, waiting_s=0.5)
-        assert network.assess(6.5) == "fair"
-        assert network.assess(11.5) == "good"
+        network.assess(5.0, waiting_s=7.0)
+        assert network.assess(6.5) == "critical"
+        assert network.assess(11.6) == "excellent"
 
     def test_hovering_at_a_limit_does_not_flap(self) -> None:
         network = estimator(0.05)

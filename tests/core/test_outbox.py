@@ -434,7 +434,7 @@ class TestBackpressure:
         box = outbox(max_buffer_size=1000)
         for _ in range(250):
             box.put(item(HIGH, 1), "a", 0.0)
-        assert box.utilization == 0.25
+        assert box.utilization() == 0.25
 
 
 class TestEmergency:

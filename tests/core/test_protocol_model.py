@@ -20,12 +20,12 @@ from streaming.core.frames import (
     FrameFlag,
     FrameKind,
     decode_bundle,
-    encode_bundle,
     encode_frame,
     encode_json_frame,
     frame_text,
     pack_json_frame,
 )
+from streaming.core.framing import encode_bundle
 from streaming.core.messages import SAMPLE_LIMIT, Ack, GapReason, Subscribe, TimeRequest
 from streaming.core.position import MAX_JUMP_S, SampleRange, StreamPosition
 from streaming.core.streams import Lead, Source

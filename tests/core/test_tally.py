@@ -49,11 +49,12 @@ def test_nothing_offered_is_nothing_dropped() -> None:
     assert GroupTally().drop_rate == 0.0
 
 
-def test_what_left_at_once_counts_for_every_viewer_that_got_it() -> None:
+def test_what_is_shared_counts_for_every_viewer_and_as_sent_where_it_left() -> None:
     tally = GroupTally()
-    tally.count_passed(item(100, span=SPAN), 3, 0.0)
-    tally.count_passed(item(10, span=SPAN, control=True), 2, 0.0)
-    assert (tally.offered, tally.sent, tally.sent_bytes, tally.gaps) == (3, 3, 320, 2)
+    tally.count_shared(item(100, span=SPAN), 3, 2, 0.0)
+    tally.count_shared(item(10, span=SPAN, control=True), 2, 0, 0.0)
+    tally.count_shared(item(10, span=SPAN), 0, 4, 0.0)
+    assert (tally.offered, tally.sent, tally.sent_bytes, tally.gaps) == (9, 3, 320, 2)
 
 
 def test_a_gap_that_joins_another_is_no_drop() -> None:

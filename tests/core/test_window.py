@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -147,15 +148,52 @@ class TestSize:
         window = SendWindow()
         for tick in range(100):
             window.on_sent(200, tick / 10)
-            window.on_nothing_to_send()
+            window.on_sender_limited()
             window.on_ack(tick + 1, tick / 10 + 0.03)
         assert window.network.delivery_rate is None
         assert window.size == 4 * KIB
 
+    def test_grows_by_what_filled_it_and_met_no_queue(self) -> None:
+        window, n, now = SendWindow(), 0, 0.0
+        sizes = []
+        for _ in range(6):  # each time as much as there is room for; this process takes 0.3 s to hear of it
+            while window.room > 0:
+                n = window.on_sent(1000, now)
+            now += 0.3
+            window.on_ack(n, now, late_s=0.28)
+            sizes.append(window.size)
+        assert not window.network.saturated, "it was this process that set the pace"
+        assert all(larger > smaller for smaller, larger in pairwise(sizes))
+        assert sizes[-1] > 32 * KIB
+
+    def test_does_not_grow_on_a_path_where_it_queues(self) -> None:
+        window, n, now = SendWindow(), 0, 0.0
+        window.on_sent(10, now)
+        window.on_ack(1, 0.02)
+        for _ in range(6):
+            while window.room > 0:
+                n = window.on_sent(1000, now)
+            now += 0.3
+            window.on_ack(n, now)
+        assert window.size <= 8 * KIB
+
+    def test_begins_anew_where_nobody_has_filled_the_path_for_a_minute(self) -> None:
+        window = saturated(1000, 0.1, message=100, seconds=5.0)
+        assert window.size < KIB
+        assert window.bundle_limit < 100
+        now = 5.0
+        for _ in range(62):  # one small message a second, and nothing behind it
+            n = window.on_sent(100, now)
+            window.on_sender_limited()
+            window.on_ack(n, now + 0.1)
+            now += 1.0
+        assert window.size >= 4 * KIB
+        assert window.bundle_limit == 2 * KIB
+
     def test_measures_again_once_what_was_sent_idly_is_acked(self) -> None:
         window = SendWindow()
         window.on_sent(200, 0.0)
-        window.on_nothing_to_send()
+        window.on_sender_limited()
         window.on_ack(1, 0.03)
         for n in range(2, 12):  # one every 100 ms, three in flight
             window.on_sent(1000, n / 10)
@@ -185,7 +223,7 @@ class TestCrowd:
                     acks.append((free_at + 0.1, n))
                     longest_s = max(longest_s, free_at + 0.1 - now)
                     if not waiting and window.room > 0:
-                        window.on_nothing_to_send()
+                        window.on_sender_limited()
                 else:
                     now, n = acks.popleft()
                     window.on_ack(n, now)
@@ -194,11 +232,11 @@ class TestCrowd:
     def test_all_in_flight_is_a_measure_of_the_path_when_it_queues_there(self) -> None:
         window = SendWindow()
         window.on_sent(100, 0.0)
-        window.on_nothing_to_send()
+        window.on_sender_limited()
         window.on_ack(1, 0.05)
         for _ in range(8):
             window.on_sent(500, 1.0)
-            window.on_nothing_to_send()
+            window.on_sender_limited()
         for n in range(2, 10):
             window.on_ack(n, 1.05 + 0.25 * (n - 1))  # 2000 bytes a second
         assert window.network.saturated
@@ -209,7 +247,7 @@ class TestCrowd:
         for n in range(1, 40):
             size, rtt_s = (100, 0.05) if n % 2 else (1300, 0.7)
             window.on_sent(size, float(n))
-            window.on_nothing_to_send()
+            window.on_sender_limited()
             window.on_ack(n, n + rtt_s)
         assert not window.network.saturated
 
@@ -236,7 +274,7 @@ class TestBundles:
         window = SendWindow()
         for n in range(20):  # 2000 bytes twice a second over a good network: 400 kB/s, and perhaps more
             window.on_sent(2000, n / 2)
-            window.on_nothing_to_send()
+            window.on_sender_limited()
             window.on_ack(n + 1, n / 2 + 0.005)
         assert window.bundle_limit == 16 * KIB
         assert window.size > 4 * KIB
@@ -245,7 +283,7 @@ class TestBundles:
         window = SendWindow()
         for n in range(20):  # 60 kB/s at the least
             window.on_sent(300, n / 2)
-            window.on_nothing_to_send()
+            window.on_sender_limited()
             window.on_ack(n + 1, n / 2 + 0.005)
         assert window.size == 4 * KIB
 

@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from streaming.core.client_messages import device_hello, viewer_hello
-from streaming.core.frames import Frame, FrameKind, decode_bundle, encode_bundle, encode_frame, frame_text
+from streaming.core.frames import Frame, FrameKind, decode_bundle, encode_frame, frame_text
+from streaming.core.framing import encode_bundle
 from streaming.core.streams import Lead, Source
 from streaming.ecg.planes import Samples, encode_planes
 from tests.servers import Server

@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from streaming.core.frames import HEADER, FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import HEADER, FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.exceptions import CloseCode
 from tests.e2e.peers import (
     RATE_HZ,

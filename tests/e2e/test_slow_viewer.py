@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.exceptions import CloseCode
 from tests.e2e.peers import Peer, device, payload, viewer
 from tests.e2e.shell import Shell

@@ -15,14 +15,8 @@ import numpy as np
 
 from streaming.compression import CompressionHandler
 from streaming.core.deflate import deflate
-from streaming.core.frames import (
-    FrameFlag,
-    FrameKind,
-    encode_bundle,
-    encode_frame,
-    encode_json_frame,
-    pack_json_frame,
-)
+from streaming.core.frames import FrameFlag, FrameKind, encode_frame, encode_json_frame, pack_json_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES, to_json
 from streaming.ecg.codec import decode, read_header
 from streaming.exceptions import ProtocolError

@@ -15,7 +15,8 @@ from streaming.client.events import Decoder
 from streaming.compression import CompressionHandler
 from streaming.core import messages
 from streaming.core.client_messages import parse_server_messages
-from streaming.core.frames import FrameKind, decode_bundle, encode_bundle, encode_frame, frame_text
+from streaming.core.frames import FrameKind, decode_bundle, encode_frame, frame_text
+from streaming.core.framing import encode_bundle
 from streaming.core.messages import parse_device_message, parse_viewer_message
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.ecg.codec import WaveformEncoder, decode

@@ -44,6 +44,14 @@ function samples(first, late = false, alias = 7) {
   return { alias, first, leads: 2, count: 25, data: new Int16Array(50).fill(3), late };
 }
 
+/** @param {Partial<import("../../static/js/stream/messages.js").Stats>} fields */
+function stats(fields) {
+  const figures = { rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, queued: { high: 0 }, dropped: 0, expired: 0 };
+  /** @type {import("../../static/js/stream/messages.js").Stats} */
+  const message = { type: "stats", ...figures, condition: "good", rendition: "lossless", reason: "steady", ...fields };
+  return message;
+}
+
 test("beds are in the order of ward and bed, numbers by their value", () => {
   const feeds = new Feeds();
   const beds = [["c", "B", "1"], ["b", "A", "10"], ["a", "A", "9"]];
@@ -77,8 +85,7 @@ test("the frames of an alias go to the stream that it names, of no other", () =>
 
 test("the network's figures are those of one connection", () => {
   const { feeds } = page();
-  const stats = { queued: {}, dropped: 0, expired: 0, condition: "excellent", rendition: "lossless", reason: "trial" };
-  feeds.hear({ type: "stats", rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, ...stats }, 1);
+  feeds.hear(stats({ condition: "excellent" }), 1);
   assert.equal(feeds.stats?.condition, "excellent");
   feeds.forgetConnection();
   assert.equal(feeds.stats, null);
@@ -239,10 +246,7 @@ test("samples behind the announcement of numbers end it, those that fill a hole 
 
 test("the reason of the last change is kept while nothing changes, on one connection", () => {
   const { feeds } = page();
-  const stats = { queued: {}, dropped: 0, expired: 0, condition: "poor", rendition: "overview" };
-  for (const reason of ["queueing", "steady", "quiet"]) {
-    feeds.hear({ type: "stats", rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, ...stats, reason }, 1);
-  }
+  for (const reason of ["queueing", "steady", "quiet"]) feeds.hear(stats({ reason }), 1);
   assert.equal(feeds.reason, "queueing");
   feeds.forgetConnection();
   assert.equal(feeds.reason, null);
@@ -409,18 +413,36 @@ test("the trend's right edge is now, also when no rate came for a while", () => 
   assert.equal(linePath(trend, 10, 11, 50, 150), "M0.0 50.0L100.0 50.0L200.0 50.0");
 });
 
-test("a page says what it has, and what it lacks while the network is good", () => {
+/** A page that lacks the samples 25 to 100 of its stream, and was told so. */
+function pageWithGap() {
   const { feeds, feed } = page();
-  assert.deepEqual(feeds.resumes(["a", "nobody"]), [{ stream: "a", epoch: 1, next_sample: 25, newest_s: 64 }]);
   feeds.write(samples(100), 1.5);
   feeds.hear({ type: "gap", stream: "a", epoch: 1, from: 25, to: 100, reason: "expired", recoverable: true }, 1.5);
+  return { feeds, feed };
+}
+
+test("a page says what it has, and what it lacks while the network has room", () => {
+  assert.deepEqual(page().feeds.resumes(["a", "nobody"]), [{ stream: "a", epoch: 1, next_sample: 25, newest_s: 64 }]);
+  const { feeds, feed } = pageWithGap();
   feeds.hear({ type: "gap", stream: "a", epoch: 0, from: 25, to: 100, reason: "away", recoverable: false }, 1.5);
   assert.equal(feed.gaps.reasonAt(50), "expired");
   assert.deepEqual(feeds.asks(["a"], 9), []);
-  const stats = { rtt_ms: 1, goodput_bps: 1, window_bytes: 1, in_flight_bytes: 0, queued: {}, dropped: 0, expired: 0 };
-  feeds.hear({ type: "stats", ...stats, condition: "good", rendition: "lossless", reason: "steady" }, 9);
+  feeds.hear(stats({}), 9);
   assert.deepEqual(feeds.asks(["a"], 9), [{ stream: "a", epoch: 1, next_sample: 25, to: 100 }]);
   assert.deepEqual(feeds.asks(["a"], 10), []);
+});
+
+test("a network has room that is good, or carries every sample while nothing waits", () => {
+  /** @param {Parameters<typeof stats>[0]} fields */
+  const asks = (fields) => {
+    const { feeds } = pageWithGap();
+    feeds.hear(stats(fields), 9);
+    return feeds.asks(["a"], 9).length;
+  };
+  assert.equal(asks({ condition: "excellent", rendition: "display", queued: { high: 1 } }), 1);
+  assert.equal(asks({ condition: "critical" }), 1);
+  assert.equal(asks({ condition: "fair", rendition: "display" }), 0);
+  assert.equal(asks({ condition: "critical", queued: { high: 0, low: 1 } }), 0);
 });
 
 test("samples of an epoch that has passed have no place, and do not end the present one", () => {

@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from streaming.core import messages
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame, encode_json_frame, pack_json_frame
+from streaming.core.frames import FrameKind, encode_frame, encode_json_frame, pack_json_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.items import DropReason
 from streaming.core.messages import GapReason
 from streaming.core.streams import Lead, Source, StreamInfo

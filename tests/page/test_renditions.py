@@ -15,7 +15,8 @@ from playwright.async_api import Page, WebSocketRoute, expect
 from streaming.client import Pacer
 from streaming.client.playback import simulated_leads
 from streaming.core import messages
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.core.messages import RosterEntry
 from streaming.core.streams import Source, StreamInfo
 from streaming.ecg.codec import Samples, WaveformEncoder

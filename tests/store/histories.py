@@ -14,7 +14,8 @@ from django.db import connections
 
 from streaming.core.bundle import WaveFrame
 from streaming.core.chunks import Chunk
-from streaming.core.frames import FrameKind, encode_bundle, encode_frame
+from streaming.core.frames import FrameKind, encode_frame
+from streaming.core.framing import encode_bundle
 from streaming.models_history import HistoryChunk, HistoryPin
 from streaming.store.routing import HISTORY
 from vital import env

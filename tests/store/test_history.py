@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from streaming.core.bundle import WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.position import SampleRange
-from streaming.exceptions import ProtocolError
 from streaming.models_history import HistoryChunk
 from streaming.store import history
 from streaming.store.history import StoredSize, Stretch
@@ -126,11 +125,20 @@ class TestRead:
                     "USING INDEX sqlite_autoindex_streaming_historychunk_1 (stream=? AND epoch=? AND" in plan
                 )
 
-    def test_a_damaged_row_is_told(self) -> None:
-        history.write([chunk_of(0, 100)])
-        HistoryChunk.objects.update(frames=b"\x01\x50oh")
-        with pytest.raises(ProtocolError):
-            history.read("a", 1, 0, 100)
+    @pytest.mark.parametrize("newest_first", [True, False])
+    @pytest.mark.parametrize("max_bytes", [1, 10**6])
+    def test_a_damaged_chunk_is_a_hole_and_is_told_once(
+        self, newest_first: bool, max_bytes: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        history._say_damaged.cache_clear()
+        history.write([chunk_of(at, at + 100) for at in range(0, 600, 100)])
+        HistoryChunk.objects.filter(first__in=(0, 200, 300, 500)).update(frames=b"\x01\x50oh")
+        for _ in range(2):
+            frames = read_all(0, 600, newest_first=newest_first, max_bytes=max_bytes)
+            assert frames == [frame_of(at) for at in (100, 150, 400, 450)]
+        assert read_all(200, 400, newest_first=newest_first) == []
+        assert caplog.text.count("is damaged") == 4
+        assert "the history's chunk at 200 of epoch 1 of a is damaged" in caplog.text
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -146,7 +146,7 @@ export class Feed {
   }
 
   /**
-   * What to ask for of what is missing, now that the network is good.
+   * What to ask for of what is missing, now that the network has room for it.
    * @param {number} now
    */
   asks(now) {

@@ -6,10 +6,18 @@ import { Feed } from "./feed.js";
 /** @typedef {import("./messages.js").ServerMessage} Message */
 /** @typedef {import("./decode.js").Samples} Samples */
 
-/** Networks that have room for what is late. */
 const GOOD = new Set(["excellent", "good"]);
 /** Reasons of decisions that changed nothing. */
 const UNCHANGED = new Set(["steady", "quiet"]);
+
+/**
+ * Whether the network has room for what is late: it is good, or carries every sample and nothing waits. The condition is
+ * that of the last 5 s.
+ * @param {Extract<Message, {type: "stats"}>} stats
+ */
+function hasRoom({ condition, rendition, queued }) {
+  return GOOD.has(condition) || (rendition === "lossless" && Object.values(queued).every((count) => count === 0));
+}
 
 export class Feeds {
   /** @type {Map<string, Feed>} */ #byId = new Map();
@@ -51,12 +59,12 @@ export class Feeds {
   }
 
   /**
-   * What is missing of these streams and is to be asked for now: nothing while the network is not good.
+   * What is missing of these streams and is to be asked for now: nothing while the network has no room for it.
    * @param {string[]} streams
    * @param {number} now
    */
   asks(streams, now) {
-    if (!GOOD.has(this.stats?.condition ?? "")) return [];
+    if (!this.stats || !hasRoom(this.stats)) return [];
     return streams.flatMap((id) => this.#byId.get(id)?.asks(now) ?? []);
   }
 

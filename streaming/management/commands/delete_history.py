@@ -82,6 +82,11 @@ def _time(text: str) -> datetime:
         return datetime.now(UTC)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise ArgumentTypeError(f"write it like 2026-11-26T12:00, or now: {text!r}") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    if at > datetime.now(UTC):
+        raise ArgumentTypeError(
+            f"{at:%Y-%m-%d %H:%M} UTC is in the future: say now to mean all that there is"
+        )
+    return at

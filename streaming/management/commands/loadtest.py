@@ -60,7 +60,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--link",
             type=link,
-            help="what each viewer's own link carries: 64kB/s, 1MB/s, 256kbit/s (default: no limit)",
+            help="what each viewer's own link carries: 3kB/s (less than 8 patients take), 1MB/s, 256kbit/s"
+            " (default: no limit)",
         )
         parser.add_argument("--rate-hz", type=rate, default=250.0, help="50 to 2000 (default: 250)")
         parser.add_argument("--leads", default="II,V1", help="of the twelve standard leads (default: II,V1)")
