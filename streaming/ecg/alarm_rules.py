@@ -11,7 +11,8 @@ import numpy as np
 from streaming.ecg.alarm_limits import AlarmLimits
 from streaming.ecg.alarms import AlarmKind, Condition, Evidence
 from streaming.ecg.fibrillation import FIBRILLATION_S
-from streaming.ecg.lead_watch import LeadState, LeadView, SeenBeat
+from streaming.ecg.lead_watch import LeadView, SeenBeat
+from streaming.ecg.quality import LeadState
 
 FIBRILLATION_ODDS = 1.0
 """Log odds above which all usable leads together look like fibrillation."""

@@ -12,8 +12,9 @@ from streaming.ecg.alarm_rules import FIBRILLATION_ODDS, UNLIKE_RUN_ODDS, AlarmR
 from streaming.ecg.alarms import TRAITS, Alarm, AlarmEvent, AlarmKind, AlarmSeverity, Condition, Evidence
 from streaming.ecg.fibrillation import TRAINED, RhythmModels
 from streaming.ecg.filters import FloatArray
-from streaming.ecg.lead_watch import LeadState, LeadView, LeadWatch
+from streaming.ecg.lead_watch import LeadView, LeadWatch
 from streaming.ecg.pattern import DataPattern
+from streaming.ecg.quality import LeadState
 from streaming.ecg.vitals import Vitals
 
 TICK_S = 0.25
@@ -108,7 +109,7 @@ class EcgAnalysis:
             return DataPattern.ARRHYTHMIA
         if LeadState.OFF in states:
             return DataPattern.LEAD_OFF
-        return DataPattern.NOISY if LeadState.DISTURBED in states else DataPattern.NORMAL
+        return DataPattern.NOISY if LeadState.RAIL in states else DataPattern.NORMAL
 
     def _is_suspicious(self, view: LeadView) -> bool:
         looks_so = (view.run or 0.0) > UNLIKE_RUN_ODDS and (view.fibrillation or 0.0) > FIBRILLATION_ODDS

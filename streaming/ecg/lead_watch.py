@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from streaming.ecg.fibrillation import FIBRILLATION_S, RUN_S, RhythmModels
 from streaming.ecg.filters import ExactFir, FloatArray, band_pass
 from streaming.ecg.heart_rate import HeartRate
 from streaming.ecg.own_beats import ROOM_S, OwnBeats, is_sharp, likeness, shape_of
+from streaming.ecg.quality import UNUSABLE, LeadState
 from streaming.ecg.window_features import WAVE_HZ, wave_of
 
 QRS_HZ, FILTER_S = (8.0, 20.0), 0.2
@@ -37,15 +37,6 @@ WAKE_LOG_ODDS = -3.0
 """A window that looks less than this like a ventricular run is not asked for fibrillation."""
 
 
-class LeadState(StrEnum):
-    """What a lead is good for."""
-
-    GOOD = "good"
-    DISTURBED = "disturbed"
-    """It touches the amplifier's rail."""
-    OFF = "off"
-
-
 @dataclass(frozen=True, slots=True)
 class SeenBeat:
     """A beat of this lead."""
@@ -65,6 +56,7 @@ class LeadView:
     lead: int
     now: int
     state: LeadState
+    """GOOD, RAIL or OFF: noise, wander and a flat line are judged by what is seen in them."""
     clean_since: int
     """Since this sample the state has been GOOD; `now` while it is not."""
     good_until: int
@@ -81,7 +73,7 @@ class LeadView:
 
     @property
     def is_usable(self) -> bool:
-        return self.state is LeadState.GOOD
+        return self.state not in UNUSABLE
 
 
 class LeadWatch:
@@ -158,7 +150,7 @@ class LeadWatch:
             return LeadState.OFF
         window = self._past[-round(FIBRILLATION_S * self._rate_hz) :]
         if np.ptp(window) > STUCK_RANGE_UV and _longest_constant(window) >= STUCK_S * self._rate_hz:
-            return LeadState.DISTURBED
+            return LeadState.RAIL
         return LeadState.GOOD
 
     def _see(self, beat: Beat, wave: FloatArray) -> None:

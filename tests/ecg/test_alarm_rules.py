@@ -9,7 +9,8 @@ import pytest
 from streaming.ecg.alarm_limits import AlarmLimits
 from streaming.ecg.alarm_rules import FIBRILLATION_ODDS, AlarmRules
 from streaming.ecg.alarms import AlarmKind, Condition
-from streaming.ecg.lead_watch import LeadState, LeadView, SeenBeat
+from streaming.ecg.lead_watch import LeadView, SeenBeat
+from streaming.ecg.quality import LeadState
 
 RATE_HZ = 100
 NOW = 6000
@@ -84,7 +85,7 @@ def test_the_patients_own_beats_on_another_lead_speak_against_a_run() -> None:
     assert kinds(RUN, other(RUN, beats=beats(5, 0.8))) == []
     assert kinds(RUN, other(RUN, run=-2.1)) == []
     assert kinds(RUN, other(RUN, run=None)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
-    off = other(RUN, beats=beats(5, 0.8), state=LeadState.DISTURBED)
+    off = other(RUN, beats=beats(5, 0.8), state=LeadState.RAIL)
     assert kinds(RUN, off) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
 
 
@@ -119,7 +120,7 @@ def test_standstill_needs_silence_on_every_usable_lead() -> None:
     silent = replace(QUIET, active_at=NOW - 400)
     assert kinds(silent, other(silent)) == [AlarmKind.ASYSTOLE]
     assert kinds(silent, other(silent, active_at=NOW - 399)) == []
-    assert kinds(silent, other(QUIET, state=LeadState.DISTURBED)) == [AlarmKind.ASYSTOLE]
+    assert kinds(silent, other(QUIET, state=LeadState.RAIL)) == [AlarmKind.ASYSTOLE]
     assert kinds(replace(silent, fibrillation=2.0)) == [AlarmKind.FIBRILLATION]
 
 
@@ -169,7 +170,7 @@ def test_what_a_tachycardia_needs(changes: dict[str, object]) -> None:
 
 
 def test_tachycardia_is_counted_on_a_disturbed_lead_too() -> None:
-    assert kinds(replace(FAST, state=LeadState.DISTURBED)) == [AlarmKind.EXTREME_TACHYCARDIA]
+    assert kinds(replace(FAST, state=LeadState.RAIL)) == [AlarmKind.EXTREME_TACHYCARDIA]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_a_limit_has_hysteresis(rate: int, on: bool, expected: bool | None) -> N
 
 
 def test_no_lead_for_four_seconds_is_no_signal() -> None:
-    gone = replace(QUIET, state=LeadState.DISTURBED, good_until=NOW - 400, active_at=NOW - 900)
+    gone = replace(QUIET, state=LeadState.RAIL, good_until=NOW - 400, active_at=NOW - 900)
     assert kinds(gone, other(gone)) == [AlarmKind.NO_SIGNAL]
     assert kinds(gone, other(gone, good_until=NOW - 399)) == []
     off = replace(gone, state=LeadState.OFF)

@@ -7,7 +7,8 @@ import pytest
 
 from streaming.ecg.fibrillation import TRAINED
 from streaming.ecg.filters import FloatArray
-from streaming.ecg.lead_watch import LeadState, LeadView, LeadWatch
+from streaming.ecg.lead_watch import LeadView, LeadWatch
+from streaming.ecg.quality import LeadState
 from tests.ecg.hearts import RATE_HZ, rhythm, standstill
 
 TICK = 62
@@ -61,7 +62,7 @@ def test_a_quiet_lead_is_not_off() -> None:
 def test_a_rail_disturbs_a_lead_for_as_long_as_it_is_in_the_window() -> None:
     lead = sinus(40)
     lead[5000:5060] = 4000.0
-    assert watched(lead[:5250]).state is LeadState.DISTURBED
+    assert watched(lead[:5250]).state is LeadState.RAIL
     after = watched(lead)
     assert after.state is LeadState.GOOD
     assert 5060 + 4 * RATE_HZ - 60 - TICK <= after.clean_since <= 5060 + 4 * RATE_HZ + TICK
