@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,19 @@ class AnnotatedRecord:
     beats: npt.NDArray[np.int64]
     codes: tuple[str, ...]
     fibrillation: tuple[tuple[int, int], ...]
+
+    def beginning(self, minutes: float) -> AnnotatedRecord:
+        """Its first minutes, or all of it if it is shorter."""
+        stop = round(minutes * 60 * self.rate_hz)
+        count = int(np.searchsorted(self.beats, stop))
+        spans = tuple(span for span in self.fibrillation if span[0] < stop)
+        return replace(
+            self,
+            microvolts=self.microvolts[:, :stop],
+            beats=self.beats[:count],
+            codes=self.codes[:count],
+            fibrillation=spans,
+        )
 
     def score(self, found: Sequence[int]) -> Score:
         """What became of the beats outside of fibrillation; `found` rises."""

@@ -294,10 +294,14 @@ def detected(record: AnnotatedRecord, signal: Signal) -> Score:
     return record.score([beat.sample for beat in detector.push(signal) + detector.finish()])
 
 
-@pytest.fixture(scope="module")
-def mitdb(data_dir: Path) -> list[AnnotatedRecord]:
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(5, id="5 min"), pytest.param(31, id="whole", marks=pytest.mark.nightly)],
+)
+def mitdb(request: pytest.FixtureRequest, data_dir: Path) -> list[AnnotatedRecord]:
     pytest.importorskip("wfdb")
-    return [annotated_record(header) for header in sorted((data_dir / "mitdb").glob("*.hea"))]
+    headers = sorted((data_dir / "mitdb").glob("*.hea"))
+    return [annotated_record(header).beginning(request.param) for header in headers]
 
 
 def test_clean_mitdb_records_are_read_almost_without_error(mitdb: list[AnnotatedRecord]) -> None:
