@@ -10,6 +10,7 @@ import numpy as np
 
 from streaming.ecg.alarm_limits import AlarmLimits
 from streaming.ecg.alarms import AlarmKind, Condition, Evidence
+from streaming.ecg.beat_finder import DOUBT, SAME_BEAT_S
 from streaming.ecg.fibrillation import FIBRILLATION_S
 from streaming.ecg.lead_watch import LeadView, SeenBeat
 from streaming.ecg.quality import LeadState
@@ -43,7 +44,9 @@ RATE_OF = 12
 The challenge says 17 beats. Of 14 true alarms of the 80 records at hand four show fewer before they were
 called, and the mean of 12 is what bedside monitors display: it is early, never late.
 """
-SAME_BEAT_S = 0.15
+SURE_ALONE = 1 / (1 + math.exp(-DOUBT))
+"""A beat that one of several leads shows alone is none below this confidence. Search-back takes, after a
+pause, the likeliest peak even at odds of 1 to 7: in a heart that has just slowed down that is a T wave."""
 NO_SIGNAL_S = 4.0
 HYSTERESIS_BPM = 3
 """A limit that was passed is kept again this far inside of it: a rate at the limit is one alarm."""
@@ -142,10 +145,7 @@ class AlarmRules:
     def _slow(self, usable: Sequence[LeadView], limits: AlarmLimits) -> Iterator[Condition]:
         """On all leads, as one may overlook a beat; without those that count noise, if any is left."""
         sure = [view for view in usable if _likeness(view.beats[-SLOW_BEATS:]) >= ALIKE_ENOUGH] or usable
-        beats: list[int] = []
-        for sample in sorted(beat.sample for view in sure for beat in view.beats):
-            if not beats or sample - beats[-1] > SAME_BEAT_S * self._rate_hz:
-                beats.append(sample)
+        beats = self._confirmed(sure)
         if len(beats) < SLOW_BEATS or min(view.clean_since for view in sure) > beats[-1]:
             return
         last = beats[-SLOW_BEATS:]
@@ -156,6 +156,19 @@ class AlarmRules:
             yield self._seen(
                 AlarmKind.EXTREME_BRADYCARDIA, rate, limits.extreme_bradycardia, "bpm", span, sure
             )
+
+    def _confirmed(self, views: Sequence[LeadView]) -> list[int]:
+        """The samples of the beats that some lead shows, without those that all others rightly doubt."""
+        groups: list[list[SeenBeat]] = []
+        for beat in sorted((beat for view in views for beat in view.beats), key=lambda beat: beat.sample):
+            if groups and beat.sample - groups[-1][0].sample <= SAME_BEAT_S * self._rate_hz:
+                groups[-1].append(beat)
+            else:
+                groups.append([beat])
+        alone = len(views) == 1
+        return [
+            group[0].sample for group in groups if alone or len(group) > 1 or group[0].confidence > SURE_ALONE
+        ]
 
     def _fast(self, views: Sequence[LeadView], limits: AlarmLimits) -> Iterator[Condition]:
         """On the lead with the steadiest beat: noise, and T waves that are counted, are unsteady."""

@@ -46,6 +46,8 @@ class SeenBeat:
     """It is narrow, and looks like this patient's beats outside of ventricular runs."""
     likeness: float
     """The correlation of its shape with that of the beat before it; 0 where it is not known."""
+    confidence: float = 1.0
+    """How surely it is a beat (see `Beat`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +162,13 @@ class LeadWatch:
         kept_s = len(self._past) / self._rate_hz
         at_s = kept_s - (self._now - beat.sample) / self._rate_hz
         if not ROOM_S <= at_s <= kept_s - ROOM_S:
-            self._beats.append(SeenBeat(beat.sample, own=False, likeness=0.0))
+            self._beats.append(SeenBeat(beat.sample, own=False, likeness=0.0, confidence=beat.confidence))
             self._last_shape = None
             return
         shape = shape_of(wave, at_s)
         own = is_sharp(shape) and self._own.has(shape)
         alike = 0.0 if self._last_shape is None else likeness(shape, self._last_shape)
-        self._beats.append(SeenBeat(beat.sample, own, alike))
+        self._beats.append(SeenBeat(beat.sample, own, alike, beat.confidence))
         self._last_shape = shape
         if self._run is not None and self._run < LEARN_BELOW:
             self._own.remember(shape)

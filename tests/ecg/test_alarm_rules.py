@@ -138,6 +138,16 @@ def test_bradycardia_is_counted_on_all_leads_together() -> None:
     assert kinds(slow, noise) == [AlarmKind.EXTREME_BRADYCARDIA]
 
 
+def test_a_beat_of_search_back_that_no_other_lead_has_does_not_end_a_bradycardia() -> None:
+    slow = replace(QUIET, beats=beats(6, 1.6))
+    wave = SeenBeat(slow.beats[-2].sample + 47, False, 0.6, confidence=0.35)
+    with_wave = replace(slow, beats=(*slow.beats[:-1], wave, slow.beats[-1]))
+    assert kinds(with_wave, other(slow)) == [AlarmKind.EXTREME_BRADYCARDIA]
+    assert kinds(with_wave, other(with_wave)) == kinds(with_wave) == []
+    sure = tuple(replace(beat, confidence=0.9) for beat in with_wave.beats)
+    assert kinds(replace(with_wave, beats=sure), other(slow)) == []
+
+
 def test_a_pause_of_asystole_is_no_part_of_a_bradycardia() -> None:
     last = [beat.sample for beat in beats(4, 0.9)]
     with_pause = tuple(SeenBeat(sample, True, 0.98) for sample in (last[0] - 500, *last))

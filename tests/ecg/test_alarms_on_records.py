@@ -50,7 +50,8 @@ def held(header: Path, first_s: float, stop_s: float, *, from_s: float) -> set[A
 
 
 @pytest.mark.parametrize(
-    "record", ["a142s", "a442s", "b515l", "b656s", "f450s", "t333l", "t547l", "v131l", "v579l", "v632s"]
+    "record",
+    ["a142s", "a442s", "b515l", "b656s", "b794s", "f450s", "t333l", "t547l", "v131l", "v579l", "v632s"],
 )
 def test_true_alarms_of_the_challenge_are_confirmed(data_dir: Path, record: str) -> None:
     kinds = held(data_dir / "cinc2015" / f"{record}.hea", 230, 300, from_s=290)
