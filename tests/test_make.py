@@ -191,10 +191,12 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     assert make.main(["bench"]) == 0
     assert ran == [
         "bench.adaptation",
+        "bench.alarms",
         "bench.browser",
         "bench.central",
         "bench.cluster",
         "bench.codec",
+        "bench.detector",
         "bench.fanout",
         "bench.history",
         "bench.latency",

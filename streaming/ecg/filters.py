@@ -34,35 +34,36 @@ def band_pass(low_hz: float, high_hz: float, rate_hz: float, length_s: float) ->
 
 
 class ExactFir:
-    """One FIR filter with a memory; before its first sample it assumes that this one always was."""
+    """FIR filters, (filters, taps), of one signal; before its first sample this one always was."""
 
-    def __init__(self, kernel: FloatArray) -> None:
-        self.delay = (len(kernel) - 1) // 2
-        self._kernel = np.rint(kernel * KERNEL_SCALE)
+    def __init__(self, kernels: FloatArray) -> None:
+        taps = kernels.shape[1]
+        self.delay = (taps - 1) // 2
+        self._reversed = [np.rint(kernel[::-1] * KERNEL_SCALE) for kernel in kernels]
         self._past: FloatArray | None = None
+        self._memory = taps - 1
 
     def push(self, samples_uv: FloatArray) -> FloatArray:
-        """As many filtered samples as came in, late by `delay`; exact multiples of 1/8 * 2^-18 microvolt."""
-        bounded = np.clip(samples_uv, -INPUT_LIMIT_UV, INPUT_LIMIT_UV)
-        steps = np.rint(bounded * INPUT_SCALE)
-        memory = len(self._kernel) - 1
+        """As many as came in, (filters, n), late by `delay`; exact multiples of 1/8 * 2^-18 microvolt."""
+        steps = np.rint(np.minimum(np.maximum(samples_uv, -INPUT_LIMIT_UV), INPUT_LIMIT_UV) * INPUT_SCALE)
         if self._past is None:
-            self._past = np.full(memory, steps[0])
+            self._past = np.full(self._memory, steps[0])
         stretch = np.concatenate((self._past, steps))
-        self._past = stretch[len(stretch) - memory :]
-        return np.convolve(stretch, self._kernel, mode="valid") / (INPUT_SCALE * KERNEL_SCALE)
+        self._past = stretch[len(steps) :]
+        filtered = np.array([np.correlate(stretch, kernel, "valid") for kernel in self._reversed])
+        return filtered * (1 / (INPUT_SCALE * KERNEL_SCALE))
 
 
 class MovingSum:
-    """The sum of the last `width` values, which count as 0 before the first."""
+    """The sums of the last `width` values of each of some rows, which count as 0 before the first."""
 
-    def __init__(self, width: int) -> None:
-        self.delay = (width - 1) / 2
+    def __init__(self, rows: int, width: int) -> None:
+        self.width = width
         self._ones = np.ones(width)
-        self._past = np.zeros(width - 1)
+        self._past = np.zeros((rows, width - 1))
 
     def push(self, values: FloatArray) -> FloatArray:
-        """As many sums as values came in, late by `delay`."""
-        stretch = np.concatenate((self._past, values))
-        self._past = stretch[len(values) :]
-        return np.convolve(stretch, self._ones, mode="valid")
+        """As many sums as values came in, (rows, n), late by `delay`."""
+        stretch = np.concatenate((self._past, values), axis=1)
+        self._past = stretch[:, values.shape[1] :]
+        return np.array([np.correlate(row, self._ones, "valid") for row in stretch])

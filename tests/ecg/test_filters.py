@@ -20,13 +20,13 @@ def signal(n: int, seed: int = 1) -> NDArray[np.float64]:
 @settings(max_examples=30)
 @given(chunk_lengths, st.sampled_from([50.0, 130.06, 360.0, 2000.0]))
 def test_chunking_changes_no_bit(lengths: list[int], rate_hz: float) -> None:
-    kernel = band_pass(8.0, 20.0, rate_hz, 0.2)
+    kernel = band_pass(8.0, 20.0, rate_hz, 0.2)[np.newaxis]
     samples = signal(sum(lengths))
-    whole = MovingSum(36).push(np.abs(ExactFir(kernel).push(samples)))
-    fir, window = ExactFir(kernel), MovingSum(36)
+    whole = MovingSum(1, 36).push(np.abs(ExactFir(kernel).push(samples)))
+    fir, window = ExactFir(kernel), MovingSum(1, 36)
     pieces = np.split(samples, np.cumsum(lengths)[:-1])
     parts = [window.push(np.abs(fir.push(piece))) for piece in pieces]
-    assert np.concatenate(parts).tobytes() == whole.tobytes()
+    assert np.concatenate(parts, axis=1).tobytes() == whole.tobytes()
 
 
 def test_order_of_adding_changes_no_bit() -> None:
@@ -43,9 +43,9 @@ def test_order_of_adding_changes_no_bit() -> None:
 @pytest.mark.parametrize("rate_hz", [100.0, 250.0, 360.0, 1000.0])
 def test_gain_is_one_in_the_band_and_little_beyond(rate_hz: float) -> None:
     def gain(hertz: float) -> float:
-        fir = ExactFir(band_pass(8.0, 20.0, rate_hz, 0.2))
+        fir = ExactFir(band_pass(8.0, 20.0, rate_hz, 0.2)[np.newaxis])
         times = np.arange(int(4 * rate_hz)) / rate_hz
-        out = fir.push(1000.0 * np.sin(2 * np.pi * hertz * times))[int(rate_hz) :]
+        out = fir.push(1000.0 * np.sin(2 * np.pi * hertz * times))[0, int(rate_hz) :]
         return float(np.abs(out).max()) / 1000.0
 
     assert gain(12.65) == pytest.approx(1.0, abs=0.02)
@@ -54,21 +54,22 @@ def test_gain_is_one_in_the_band_and_little_beyond(rate_hz: float) -> None:
 
 
 def test_delay_is_that_of_the_kernel_s_centre() -> None:
-    fir = ExactFir(band_pass(8.0, 20.0, 250.0, 0.2))
+    fir = ExactFir(band_pass(8.0, 20.0, 250.0, 0.2)[np.newaxis])
     impulse = np.zeros(200)
     impulse[50] = 1000.0
     assert int(np.argmax(fir.push(impulse))) == 50 + fir.delay
 
 
 def test_first_sample_is_taken_for_the_past_and_leaves_no_step() -> None:
-    fir = ExactFir(band_pass(8.0, 20.0, 250.0, 0.2))
+    fir = ExactFir(band_pass(8.0, 20.0, 250.0, 0.2)[np.newaxis])
     assert np.abs(fir.push(np.full(300, 5120.0))).max() < 5.0
 
 
 def test_rail_beyond_131_millivolts_is_clipped() -> None:
-    kernel = np.array([0.0, 1.0, 0.0])
+    kernel = np.array([[0.0, 1.0, 0.0]])
     assert np.abs(ExactFir(kernel).push(np.array([1e9, -1e9, 1e9]))).max() == 131_072.0
 
 
 def test_moving_sum_in_numbers() -> None:
-    assert MovingSum(3).push(np.array([1.0, 2.0, 3.0, 4.0])).tolist() == [1.0, 3.0, 6.0, 9.0]
+    values = np.array([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 5.0, 0.0]])
+    assert MovingSum(2, 3).push(values).tolist() == [[1.0, 3.0, 6.0, 9.0], [0.0, 0.0, 5.0, 5.0]]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bench.support.records import annotated_record
 from streaming.client.recordings import open_recording
 from streaming.core.renditions import Quality
 from streaming.core.streams import Lead
@@ -22,7 +23,6 @@ from streaming.ecg.planes import encode_planes
 from streaming.ecg.renditions import Renderer
 from streaming.ecg.resample import Piece
 from streaming.ecg.simulator import Simulator
-from tests.ecg.test_beats import annotated_beats
 
 Samples = NDArray[np.signedinteger]
 LOSSLESS, DIAGNOSTIC, DISPLAY, OVERVIEW, VITALS = Quality
@@ -335,7 +335,7 @@ def mitdb_peaks(data_dir: Path) -> dict[tuple[str, str], Peaks]:
     peaks = {}
     for header in sorted((data_dir / "mitdb").glob("*.hea")):
         recording = open_recording(header)
-        beats, _ = annotated_beats(header.with_suffix(""))
+        beats = annotated_record(header).beats.tolist()
         for lead, samples in zip(recording.leads, recording.samples, strict=True):
             native_uv = (samples.astype(np.float64) - lead.baseline) * lead.gain_uv
             peaks[header.stem, lead.name] = compare_peaks(native_uv, lead, recording.rate_hz, beats)
