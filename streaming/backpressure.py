@@ -183,9 +183,11 @@ class BackpressureHandler:
             return [outbox.refuse(item)]
         if group not in outbox:
             self.set_profile(group, self._profiles[DEFAULT_GROUP])
-        if self._backlog and not self._may_pass_backlog(item):
-            self._queue_backlog()
+        if self._backlog and not self._may_pass_backlog(item) and not self._queue_backlog():
+            return [outbox.refuse(item)]
         drops = outbox.put(item, group, self._clock())
+        if self._backlog and outbox.emergency:
+            self._queue_backlog()
         if drops:
             self._report(drops)
         if outbox.control_overflow and self.window is not None:
@@ -481,6 +483,7 @@ class BackpressureHandler:
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
         if budget <= 0 and now >= self._backlog_due:  # What can leave leaves: only this process was late.
             self._expire_backlog(now)
+        outbox.held_pressure = self._backlog_pressure(now)
         items, drops = outbox.take(
             budget, now, critical_budget_bytes=critical_budget, high_follows=len(backlog) > 0
         )
@@ -540,7 +543,7 @@ class BackpressureHandler:
             return True
         if item.priority is MessagePriority.HIGH and not is_value(item):
             return self._reporting_expired
-        return self.queued_bytes + item.size_bytes < self._outbox.hold_limits.size_bytes
+        return self.queued_bytes + item.size_bytes < self._outbox.hold_limits.total_bytes
 
     @property
     def _backlog_due(self) -> float:
@@ -548,9 +551,9 @@ class BackpressureHandler:
         return self._backlog.offered_at + self._outbox.hold_limits.age_s if self._backlog else math.inf
 
     def _expire_backlog(self, now: float) -> None:
-        """Drop what has waited for too long, all of it in one go; by its own lane, where these differ."""
+        """Drop what has waited for too long, in one go; by its lane where lanes differ, or a GAP is there."""
         limits = self._outbox.hold_limits
-        if limits.same_age:
+        if limits.same_age and not self._backlog.holds_control:
             expired = self._backlog.take_expired(now - limits.age_s)
             self._report_expired(self._outbox.drop_held(expired, DropReason.EXPIRED))
         else:
@@ -564,11 +567,15 @@ class BackpressureHandler:
         waits = self._backlog.waits_s(now) / self._outbox.hold_limits.age_s
         return max(self.profile.high_watermark * fullness, waits)
 
-    def _queue_backlog(self) -> None:
-        """From now on, what waited as it was is governed by the outbox, one by one."""
-        now = self._clock()
+    def _queue_backlog(self) -> bool:
+        """From now on, what waited as it was is governed by the outbox, one by one.
+
+        False where that was more control than a connection may have, and has cut it.
+        """
+        now, outbox = self._clock(), self._outbox
         for item, group in self._backlog.drain():
-            self._report(self._outbox.put(item, group, now))
+            self._report([outbox.refuse(item)] if self._closed else outbox.put(item, group, now))
+        return not self._closed
 
     def _take_late(self, now: float) -> list[Item]:
         """One piece of what is pulled."""

@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from streaming.backpressure import CutReason
 from streaming.core import messages
+from streaming.core.backlog import SharedBundle
 from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_frame, frame_text
 from streaming.core.items import Item, Span
+from streaming.core.lane import HoldLimits
 from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import DEFAULT_CLASS_BOUNDS, BackpressureProfile, ClassBounds
@@ -611,6 +614,28 @@ class TestHeld:
                 came["type"] if isinstance(came, dict) else came.frame.first for came in viewer.received[-3:]
             ]
             assert kinds == ["alarm", 3 * FRAME, "low"]
+
+    @virtual_time
+    async def test_what_cuts_the_connection_while_it_queues_is_counted_and_hurts_nobody(self) -> None:
+        async with ward(1) as at:
+            (viewer,) = at.viewers
+            await fill(at)
+            handler = viewer.subscriber.handler
+            small = {**DEFAULT_CLASS_BOUNDS, MessagePriority.HIGH: ClassBounds(16 * 1024, 1.0)}
+            gaps = [
+                (gap_item(Span("a", 1, first, first + 1), GapReason.SOURCE, now()), INFOS["a"].group)
+                for first in range(10_000, 12_000, 2)
+            ]
+            frames = [(at.frame("a", index, 1500), INFOS["a"].group) for index in range(3, 13)]
+            items = [*frames[:5], *gaps, *frames[5:]]
+            waits = SharedBundle(items, [b"frame" for _ in items])
+            assert handler._backlog.takes(waits, HoldLimits())
+            handler.set_profile(INFOS["a"].group, BackpressureProfile(bounds=small))
+            viewer.subscriber.offer(at.frame("a", 13), at.told["a"])
+            assert handler.cut is CutReason.CONTROL_OVERFLOW
+            assert len(handler._backlog) == handler.queued_messages == 0
+            assert_accounts(handler)
+            assert_metrics_account(handler)
 
     @virtual_time
     async def test_it_is_abandoned_with_the_connection(self) -> None:

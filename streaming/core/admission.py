@@ -81,6 +81,7 @@ class Admission:
     def give_back(self) -> None:
         """Who was let in turned out to be nobody: who is must not wait for that."""
         self._bucket.give_back(1.0)
+        self._shedding.give_back(1.0)
 
     def was_wrong(self, address: str, now: float) -> None:
         """Credentials from this address were wrong."""

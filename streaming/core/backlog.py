@@ -60,11 +60,21 @@ class SharedBundle:
         """The items at these places, as a bundle."""
         return SharedBundle([self.items[at] for at in places], [self.frames[at] for at in places])
 
-    @cached_property
+    @property
     def waveform(self) -> SharedBundle:
         """Its samples and GAPs alone: none of them may be passed by another, or replaced by a newer one."""
-        places = [at for at, (item, _) in enumerate(self.items) if _is_waveform(item)]
-        return self if len(places) == len(self.items) else self.only(places)
+        return self._waveform_alone if self.others else self
+
+    @cached_property
+    def _waveform_alone(self) -> SharedBundle:
+        """Never itself: a bundle that held on to itself would be left to the collector."""
+        others = set(self.others)
+        return self.only([at for at in range(len(self.items)) if at not in others])
+
+    @cached_property
+    def controls(self) -> int:
+        """How many of its items are control, and do not age."""
+        return sum(item.control for item, _ in self.items)
 
     @cached_property
     def others(self) -> Sequence[int]:
@@ -149,6 +159,11 @@ class Backlog:
         if waveform.items:
             self._enter(waveform)
         return True
+
+    @property
+    def holds_control(self) -> bool:
+        """Whether a GAP is in one of the bundles: what expires around it has to keep its place."""
+        return any(bundle.controls for bundle in self._bundles)
 
     def take(self, budget_bytes: float) -> Share | None:
         """What leaves next: at most the budget, but one message if there is any budget at all."""

@@ -51,11 +51,13 @@ class LaneState:
 class HoldLimits:
     """Up to where HIGH may wait as it is: by count and bytes, where the first lane would be under pressure.
 
-    What is older than `age_s` expires; where lanes differ in that, the shortest, and `same_age` is false.
+    `total_bytes` is of all that waits, whatever its priority. What is older than `age_s` expires; where lanes
+    differ in that, it is the shortest, and `same_age` is false.
     """
 
     messages: float = math.inf
     size_bytes: float = math.inf
+    total_bytes: float = math.inf
     age_s: float = math.inf
     same_age: bool = True
 

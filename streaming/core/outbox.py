@@ -53,6 +53,8 @@ class Outbox:
         self._pressed: set[Lane] = set()
         self._due = math.inf
         self._hold_limits: HoldLimits | None = None
+        self.held_pressure = 0.0
+        """The pressure of what waits elsewhere: no lane relaxes before it has fallen as well."""
         self._overdue_credit = 0.0
         self._sheds_from: float = math.inf
         # Of lanes that are gone, and of what never queued.
@@ -129,9 +131,8 @@ class Outbox:
             ages = {queue.max_age_s for queue in queues}
             self._hold_limits = HoldLimits(
                 min((min(queue.high_count, queue.lane.high_count) for queue in queues), default=math.inf),
-                min(
-                    (min(queue.high_bytes, queue.lane.high_total_bytes) for queue in queues), default=math.inf
-                ),
+                min((queue.high_bytes for queue in queues), default=math.inf),
+                min((queue.lane.high_total_bytes for queue in queues), default=math.inf),
                 min(ages, default=math.inf),
                 len(ages) < 2,
             )
@@ -144,12 +145,13 @@ class Outbox:
         """
         if not groups <= self._lanes.keys() or (self._pressed and self.emergency):
             return None
-        limits = self.hold_limits
-        if not (ring := self._rings[_HIGH]):
-            return limits
+        limits, ring = self.hold_limits, self._rings[_HIGH]
         return HoldLimits(
-            limits.messages - max(queue.count for queue in ring),
-            limits.size_bytes - sum(queue.size_bytes for queue in ring),
+            limits.messages - max((queue.count for queue in ring), default=0),
+            min(
+                limits.size_bytes - sum(queue.size_bytes for queue in ring),
+                limits.total_bytes - self._totals.size_bytes,
+            ),
         )
 
     def drop_held(self, held: Sequence[tuple[Item, str]], reason: DropReason) -> list[Drop]:
@@ -426,7 +428,7 @@ class Outbox:
         low = lane.profile.low_watermark
         if lane.emergency and lane.crowding() < low:
             lane.emergency = False
-        if not lane.emergency and lane.pressure(now) < low:
+        if not lane.emergency and max(lane.pressure(now), self.held_pressure) < low:
             lane.active = False
             self._pressed.discard(lane)
             for queue in lane.queues:  # From here on the age of the high watermark counts again.

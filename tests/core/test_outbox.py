@@ -850,18 +850,20 @@ class TestHeld:
         bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(2000, 1.0)}
         box.set_lane("b", BackpressureProfile(max_buffer_size=50, high_watermark=0.5, bounds=bounds))
         share = BackpressureProfile().quotas[HIGH]
-        assert box.hold_limits == HoldLimits(50 * share * 0.5, 1000.0, 1.0, same_age=True)
+        assert box.hold_limits == HoldLimits(50 * share * 0.5, 1000.0, (2 << 20) * 0.5, 1.0, same_age=True)
         box.set_lane("c", BackpressureProfile(bounds={**bounds, HIGH: ClassBounds(2000, 0.5)}))
         assert (box.hold_limits.age_s, box.hold_limits.same_age) == (0.5, False)
         box.drop_lane("c")
         assert box.hold_limits.same_age
         box.limit_total(600)
-        assert box.hold_limits.size_bytes == 300.0
+        assert box.hold_limits.total_bytes == 300.0
 
     def test_has_less_room_behind_what_waits_here(self) -> None:
         box = outbox("a", "b")
         groups = frozenset({"a", "b"})
-        assert box.room_to_hold(groups) == box.hold_limits
+        room = box.room_to_hold(groups)
+        assert room is not None
+        assert (room.messages, room.size_bytes) == (box.hold_limits.messages, box.hold_limits.size_bytes)
         for index in range(3):
             box.put(frame(index), "a", 0.0)
         box.put(frame(0), "b", 0.0)
@@ -869,6 +871,15 @@ class TestHeld:
         assert room is not None
         assert room.messages == box.hold_limits.messages - 3
         assert room.size_bytes == box.hold_limits.size_bytes - 400
+        assert room.size_bytes < box.hold_limits.total_bytes - 400
+
+    def test_has_less_room_beside_much_that_is_less_urgent(self) -> None:
+        box = outbox("a", max_total_bytes=64 << 10)
+        for _ in range(4):
+            box.put(item(NORMAL, 12 << 10), "a", 0.0)
+        room = box.room_to_hold(frozenset({"a"}))
+        assert room is not None
+        assert room.size_bytes == box.hold_limits.total_bytes - (48 << 10)
 
     def test_may_not_wait_without_a_lane_or_in_an_emergency(self) -> None:
         box = outbox("a", max_buffer_size=10)
@@ -886,6 +897,16 @@ class TestHeld:
         box.drop_held([(frame(2), "a")], DropReason.ABANDONED)
         counts = box.counts()[HIGH - 1]
         assert (counts.offered, counts.expired, counts.abandoned) == (3, 2, 1)
+
+    def test_keeps_lanes_under_pressure_for_as_long_as_it_is(self) -> None:
+        box = outbox("a")
+        box.drop_held([(frame(0), "a")], DropReason.EXPIRED)
+        box.held_pressure = 0.9
+        box.take(ALL, 0.0)
+        assert box.backpressure_active
+        box.held_pressure = 0.1
+        box.take(ALL, 0.0)
+        assert not box.backpressure_active
 
     def test_lets_what_waits_here_go_first_and_nothing_less_urgent(self) -> None:
         box = outbox()

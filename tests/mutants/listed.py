@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant(
         "what waits as it is may be passed by what belongs behind it",
         BACKPRESSURE,
-        "if self._backlog and not self._may_pass_backlog(item):",
+        "if self._backlog and not self._may_pass_backlog(item) and not self._queue_backlog():",
         "if False:",
         (T_FANOUT, "tests/test_fanout_laws.py"),
     ),
