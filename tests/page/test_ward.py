@@ -216,6 +216,7 @@ async def test_beds_of_two_wards_say_which_one_they_are_in(ward: Scene) -> None:
 async def test_a_device_that_never_came_counts_among_the_technical_alarms(ward: Scene) -> None:
     ward.admit("monitor")
     page = await ward.open()
+    await expect(page.locator(".tile")).to_have_count(1)
     await expect(page.locator(".tile")).to_have_attribute("data-alarm", "tech")
     await expect(page.locator(".sum-n b")).to_have_text("1")
     await expect(page.locator(".sum-n")).to_have_attribute("href", re.compile("^/patients/"))
