@@ -23,6 +23,7 @@ from streaming.core.profiles import (
     GroupProfile,
     ProfileSet,
 )
+from streaming.core.renditions import Quality
 from streaming.core.streams import StreamInfo, group_of
 from streaming.fanout import TICK_S
 from streaming.hub import Hub
@@ -201,7 +202,10 @@ class FanOutLaws(RuleBasedStateMachine):
                 metrics = viewer.subscriber.handler.get_metrics()
                 assert metrics.buffer_size == metrics.in_flight_messages == 0
                 for stream in STREAMS:
-                    if (viewer, stream) in self.owed:
+                    # Who is sent numbers only is told of what it missed when it is sent samples again.
+                    sent = viewer.subscriber.renditions.get(stream)
+                    is_owed = sent is None or sent.quality is not Quality.VITALS
+                    if is_owed and (viewer, stream) in self.owed:
                         self._whole(viewer, stream)
         for viewer in [*self.there, *self.gone]:
             self._read(viewer)
