@@ -118,6 +118,8 @@ def test_the_old_expires_out_of_the_midst_of_bundles_and_gaps_stay() -> None:
     )
     backlog = filled(old, young)
     assert backlog.offered_at == 0.5
+    assert backlog.holds_control
+    assert (old.controls, young.controls) == (1, 0)
     assert backlog.waits_s(2.0) == 1.5
     assert backlog.take_expired(0.5) == []
     assert [item.span.first for item, _ in backlog.take_expired(2.0) if item.span] == [1, 3]
