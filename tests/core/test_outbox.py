@@ -924,6 +924,7 @@ class TestHeld:
         assert box.take(ALL, 6.0, high_follows=True)[0] == []
         for _ in range(8):
             box.count_high(100)
+        assert box.take(0, 6.0, high_follows=True)[0] == [], "there is no room"
         assert box.take(ALL, 6.0, high_follows=True)[0] == [late]
 
     def test_fills_its_lane_for_who_asks_how_full_that_is(self) -> None:
