@@ -19,15 +19,15 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from streaming.core.backlog import Backlog, Share, SharedBundle, is_value
+from streaming.core.backlog import Share, SharedBundle
 from streaming.core.config import BackpressureConfig
 from streaming.core.items import LOST, Drop, DropReason, Item
-from streaming.core.lane import ClassCounts, LaneState
+from streaming.core.lane import LaneState
 from streaming.core.metrics import BackpressureMetrics
 from streaming.core.network import SlidingRate
-from streaming.core.outbox import Outbox
 from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
 from streaming.core.profiles import BackpressureProfile, ConnectionProfile
+from streaming.core.send_queue import SendQueue
 from streaming.core.spare import SpareRoom
 from streaming.core.window import CRITICAL_CREDIT_BYTES, MAX_BUNDLE_BYTES, Acked, ClassMessages, SendWindow
 from streaming.exceptions import CloseCode
@@ -123,10 +123,9 @@ class BackpressureHandler:
         self._on_shared = on_shared
         self._keepalive = keepalive
         rng = rng or random.Random()  # nosec B311
-        self._outbox = Outbox(rng=rng, max_total_bytes=max_total_bytes)
-        self._backlog = Backlog()
+        self._queue = SendQueue(rng=rng, max_total_bytes=max_total_bytes)
         self._profiles = {DEFAULT_GROUP: profile or _DEFAULTS}
-        self._outbox.set_lane(DEFAULT_GROUP, self._profiles[DEFAULT_GROUP])
+        self._queue.set_lane(DEFAULT_GROUP, self._profiles[DEFAULT_GROUP], clock())
         self._sent = 0
         self._acked = [0] * len(MessagePriority)
         self._lost_in_flight = [0] * len(MessagePriority)
@@ -178,27 +177,23 @@ class BackpressureHandler:
 
     def offer(self, item: Item, group: str = DEFAULT_GROUP) -> list[Drop]:
         """Queue `item` for the writer, never waiting; returns what was dropped, perhaps the item itself."""
-        outbox = self._outbox
+        queue = self._queue
         if self._closed:
-            return [outbox.refuse(item)]
-        if group not in outbox:
+            return [queue.outbox.refuse(item)]
+        if group not in queue:
             self.set_profile(group, self._profiles[DEFAULT_GROUP])
-        if self._backlog and not self._may_pass_backlog(item) and not self._queue_backlog():
-            return [outbox.refuse(item)]
-        drops = outbox.put(item, group, self._clock())
-        if self._backlog and outbox.emergency:
-            self._queue_backlog()
+        drops = queue.put(item, group, self._clock(), was_first=self._reporting_expired)
         if drops:
             self._report(drops)
-        if outbox.control_overflow and self.window is not None:
+        if queue.outbox.control_overflow and self.window is not None:
             self._cut(CutReason.CONTROL_OVERFLOW)
         elif self._sleep is None:
             if self._task is None and not self._finishing:
                 self._start()
-        elif not self._waiting_for_credit or outbox.critical_waiting:
+        elif not self._waiting_for_credit or queue.outbox.critical_waiting:
             self._wake()
-        elif outbox.next_due < self._timer_due:
-            self._arm(outbox.next_due)
+        elif queue.next_due < self._timer_due:
+            self._arm(queue.next_due)
         return drops
 
     def offer_prepared(self, message: bytes, classes: ClassMessages) -> bool:
@@ -213,12 +208,11 @@ class BackpressureHandler:
             self._sleep is None
             or self._sleep.done()
             or self._closed
-            or self._backlog
-            or not self._outbox.idle
+            or not self._queue.idle
             or (window is not None and len(message) > min(window.room, window.bundle_limit))
         ):
             return False
-        self._outbox.pass_by(classes)
+        self._queue.outbox.pass_by(classes)
         self._send_directly(message, classes)
         return True
 
@@ -227,15 +221,12 @@ class BackpressureHandler:
 
         False where all of it has to: the connection has ended, or a bound of the outbox is near.
         """
-        if self._closed or self._task is None:
-            return False
-        limits = self._outbox.room_to_hold(bundle.groups)
-        if limits is None or not self._backlog.takes(bundle, limits):
+        if self._closed or self._task is None or not self._queue.hold(bundle):
             return False
         if not self._waiting_for_credit:
             self._wake()
-        elif (due := self._backlog_due) < self._timer_due:
-            self._arm(due)
+        elif self._queue.next_due < self._timer_due:
+            self._arm(self._queue.next_due)
         return True
 
     def pull_from(self, source: Callable[[int], list[Item] | None]) -> None:
@@ -279,47 +270,35 @@ class BackpressureHandler:
 
         Groups that follow the default go on following it.
         """
-        self._queue_backlog()
         followed = self._profiles[DEFAULT_GROUP]
         groups = {group}
         if group == DEFAULT_GROUP:
             groups |= {name for name, governing in self._profiles.items() if governing is followed}
         for name in groups:
             self._profiles[name] = profile
-            self._report(self._outbox.set_lane(name, profile))
+            self._report(self._queue.set_lane(name, profile, self._clock()))
         self._wake()
 
     def set_connection(self, connection: ConnectionProfile) -> None:
         """Govern what belongs to the connection as a whole: the window, all bytes, the time until 4008."""
-        self._queue_backlog()
-        self._outbox.limit_total(connection.max_total_bytes)
+        self._report(self._queue.limit_total(connection.max_total_bytes, self._clock()))
         if self.window is not None:
             self.window.max_bytes = connection.max_window_bytes
             self.window.stall_s = connection.stall_s
 
     def shed(self, sheds_from: MessagePriority | None) -> None:
         """Refuse new messages of this priority and below, but control; None: refuse nothing for that."""
-        self._outbox.shed(sheds_from)
+        self._queue.outbox.shed(sheds_from)
 
     def drop_group(self, group: str) -> list[Drop]:
         """Forget a group and all it has queued, without a word to `on_drops`."""
-        self._queue_backlog()
+        self._report(self._queue.release(self._clock()))
         self._profiles.pop(group, None) if group != DEFAULT_GROUP else None
-        return self._outbox.drop_lane(group)
+        return self._queue.outbox.drop_lane(group)
 
     def group_state(self, group: str) -> LaneState | None:
         """One group's lane by itself; None when nothing was offered to it yet."""
-        state = self._outbox.lane_state(group, self._clock())
-        if state is None or not self._backlog:
-            return state
-        held = [item for item, whose in self._backlog.waiting() if whose == group]
-        return replace(
-            state,
-            size=state.size + len(held),
-            size_bytes=state.size_bytes + sum(item.size_bytes for item in held),
-            utilization=(state.size + len(held)) / self._profiles[group].max_buffer_size,
-            counts=state.counts + ClassCounts(offered=len(held)),
-        )
+        return self._queue.lane_state(group, self._clock())
 
     @property
     def profile(self) -> BackpressureProfile:
@@ -329,10 +308,9 @@ class BackpressureHandler:
     def get_metrics(self) -> BackpressureMetrics:
         """Read everything now."""
         now = self._clock()
-        counts, window = self._outbox.counts(), self.window
-        queued, held = list(self._outbox.queued()), len(self._backlog)
-        queued[MessagePriority.HIGH - 1] += held
-        offered = sum(c.offered for c in counts) + held
+        queue, window = self._queue, self.window
+        counts = queue.counts()
+        offered = sum(c.offered for c in counts)
         drops = {reason: sum(getattr(c, reason.value) for c in counts) for reason in LOST}
         expired = drops[DropReason.EXPIRED]
         dropped = sum(drops.values()) - expired
@@ -342,8 +320,8 @@ class BackpressureHandler:
         return BackpressureMetrics(
             buffer_size=self.queued_messages,
             buffer_bytes=self.queued_bytes,
-            buffer_utilization=self._outbox.utilization(self._backlog.by_group()),
-            pressure=max(self._outbox.pressure(now), self._backlog_pressure(now)),
+            buffer_utilization=queue.utilization,
+            pressure=queue.pressure(now),
             offered_messages=offered,
             sent_messages=self._sent,
             acked_messages=sum(self._acked),
@@ -355,10 +333,10 @@ class BackpressureHandler:
             retries=self._sender.retries,
             drop_rate=(expired + dropped) / offered if offered else 0.0,
             messages_per_second=self._rate.per_second(now),
-            queued=dict(zip(MessagePriority, queued, strict=True)),
+            queued=dict(zip(MessagePriority, queue.queued(), strict=True)),
             drops=drops,
-            backpressure_active=self._outbox.backpressure_active,
-            emergency_mode=self._outbox.emergency,
+            backpressure_active=queue.outbox.backpressure_active,
+            emergency_mode=queue.outbox.emergency,
             paused=self.paused,
             window_bytes=window.size if window else None,
             in_flight_bytes=window.in_flight_bytes if window else 0,
@@ -374,16 +352,16 @@ class BackpressureHandler:
     @property
     def queued_messages(self) -> int:
         """Logical messages that wait."""
-        return len(self._outbox) + len(self._backlog)
+        return len(self._queue)
 
     @property
     def queued_bytes(self) -> int:
         """Their bytes."""
-        return self._outbox.size_bytes + self._backlog.size_bytes
+        return self._queue.size_bytes
 
     def waveform_waits_s(self, now: float) -> float:
         """For how long the oldest waveform has waited; 0 when none does."""
-        return max(self._outbox.waits_s(MessagePriority.HIGH, now), self._backlog.waits_s(now))
+        return self._queue.waits_s(MessagePriority.HIGH, now)
 
     @property
     def paused(self) -> bool:
@@ -416,7 +394,7 @@ class BackpressureHandler:
             async with asyncio.timeout(SEND_DEADLINE_S):
                 await self.stop_monitoring()
                 while not self._closed:
-                    items, _ = self._outbox.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES)
+                    items = self._queue.take(0, self._clock(), critical_budget_bytes=MAX_BUNDLE_BYTES).items
                     if not items:
                         break
                     classes = (len(items), *[0] * (len(MessagePriority) - 1))
@@ -434,13 +412,12 @@ class BackpressureHandler:
             self._task = None
 
     def _amend(self, field: str, value: object) -> None:
-        self._queue_backlog()
         # Groups that share a profile go on sharing one: that is how they follow the default.
         shared = {id(p): replace(p, **{field: value}) for p in self._profiles.values()}  # type: ignore[arg-type]
         amended = {group: shared[id(profile)] for group, profile in self._profiles.items()}
         for group, profile in amended.items():
             self._profiles[group] = profile
-            self._report(self._outbox.set_lane(group, profile))
+            self._report(self._queue.set_lane(group, profile, self._clock()))
         self._wake()
 
     def _start(self) -> None:
@@ -469,11 +446,11 @@ class BackpressureHandler:
 
     async def _turn(self) -> bool:
         """Send one batch of the most urgent; False when nothing more can be sent now."""
-        outbox, backlog, window = self._outbox, self._backlog, self.window
+        queue, window = self._queue, self.window
         await self._finish_begun()
         now = self._clock()  # the write may have waited for the socket, and what queued meanwhile is older
-        if now >= outbox.next_due:
-            self._report_expired(outbox.expire(now))
+        if now >= queue.outbox.next_due:
+            self._report_expired(queue.outbox.expire(now))
         budget = critical_budget = MAX_BUNDLE_BYTES
         if window is not None:
             if self._timer_fired:
@@ -481,19 +458,17 @@ class BackpressureHandler:
                 self._mind_silence(window, now)
             room, limit = window.room, window.bundle_limit
             budget, critical_budget = min(room, limit), min(room + CRITICAL_CREDIT_BYTES, limit)
-        if budget <= 0 and now >= self._backlog_due:  # What can leave leaves: only this process was late.
-            self._expire_backlog(now)
-        outbox.held_pressure = self._backlog_pressure(now)
-        items, drops = outbox.take(
-            budget, now, critical_budget_bytes=critical_budget, high_follows=len(backlog) > 0
-        )
-        self._report_expired(drops)
-        if backlog and not items:
-            sent = await self._send_share(backlog.take(budget))
+        if budget <= 0:  # What can leave leaves, however old: only this process was late.
+            self._report_expired(queue.expire_held(now))
+        taken = queue.take(budget, now, critical_budget_bytes=critical_budget)
+        self._report_expired(taken.drops)
+        if taken.share is not None:
+            sent = await self._send_share(taken.share)
         else:
-            if not items and self._pull is not None and outbox.idle:
+            items = taken.items
+            if not items and self._pull is not None and queue.idle:
                 items = self._take_late(now)
-                if not items and len(outbox):
+                if not items and len(queue):
                     return True
             sent = await self._send_items(items)
         if not self.queued_messages and (self._pull is None or not sent):
@@ -522,60 +497,12 @@ class BackpressureHandler:
             await self._write(self._pack(items), tuple(classes), keepalive=items[0] is self._asking)
         return bool(items)
 
-    async def _send_share(self, share: Share | None) -> bool:
-        """As much of a bundle that waits as there is room for."""
-        if share is None:
-            return False
-        self._outbox.pass_by(share.classes)
-        self._outbox.count_high(share.size_bytes)
+    async def _send_share(self, share: Share) -> bool:
+        """As much of a bundle that waited as there is room for."""
         if self._on_shared is not None:
             self._on_shared(share)
         await self._write([share.message], share.classes)
         return True
-
-    def _may_pass_backlog(self, item: Item) -> bool:
-        """Whether an item may queue while bundles wait, and leave before them if it is as urgent.
-
-        The latest value of a key may, as it takes an older one's place, and a GAP for what has expired.
-        Nothing may that brings a bound near.
-        """
-        if item.priority is MessagePriority.CRITICAL:
-            return True
-        if item.priority is MessagePriority.HIGH and not is_value(item):
-            return self._reporting_expired
-        return self.queued_bytes + item.size_bytes < self._outbox.hold_limits.total_bytes
-
-    @property
-    def _backlog_due(self) -> float:
-        """When what waits as it is has to queue instead; infinity where nothing does."""
-        return self._backlog.offered_at + self._outbox.hold_limits.age_s if self._backlog else math.inf
-
-    def _expire_backlog(self, now: float) -> None:
-        """Drop what has waited for too long, in one go; by its lane where lanes differ, or a GAP is there."""
-        limits = self._outbox.hold_limits
-        if limits.same_age and not self._backlog.holds_control:
-            expired = self._backlog.take_expired(now - limits.age_s)
-            self._report_expired(self._outbox.drop_held(expired, DropReason.EXPIRED))
-        else:
-            self._queue_backlog()
-
-    def _backlog_pressure(self, now: float) -> float:
-        """What waits as it is, as a share of the bounds; its limits on count and bytes are watermarks."""
-        if not self._backlog:
-            return 0.0
-        fullness = self._backlog.fullness(self._outbox.hold_limits)
-        waits = self._backlog.waits_s(now) / self._outbox.hold_limits.age_s
-        return max(self.profile.high_watermark * fullness, waits)
-
-    def _queue_backlog(self) -> bool:
-        """From now on, what waited as it was is governed by the outbox, one by one.
-
-        False where that was more control than a connection may have, and has cut it.
-        """
-        now, outbox = self._clock(), self._outbox
-        for item, group in self._backlog.drain():
-            self._report([outbox.refuse(item)] if self._closed else outbox.put(item, group, now))
-        return not self._closed
 
     def _take_late(self, now: float) -> list[Item]:
         """One piece of what is pulled."""
@@ -591,7 +518,7 @@ class BackpressureHandler:
             classes = [0] * len(MessagePriority)
             for item in items:
                 classes[item.priority - 1] += 1
-            self._outbox.pass_by(tuple(classes))
+            self._queue.outbox.pass_by(tuple(classes))
         return items
 
     def _mind_silence(self, window: SendWindow, now: float) -> None:
@@ -602,7 +529,7 @@ class BackpressureHandler:
             self._cut(CutReason.STALLED)
         elif self._keepalive and not self.queued_messages and window.keepalive_due(now):
             self._asking = self._keepalive()
-            self._outbox.put(self._asking, DEFAULT_GROUP, now)
+            self._queue.put(self._asking, DEFAULT_GROUP, now)
 
     def _send_directly(self, message: bytes, classes: ClassMessages) -> None:
         """Write without a turn of the writer's task, unless the socket has to be waited for."""
@@ -678,7 +605,7 @@ class BackpressureHandler:
     async def _rest(self) -> None:
         """Sleep until there is something to send, credit for it, or something due."""
         self._answer_direct(True)
-        due = min(self._outbox.next_due, self._backlog_due)
+        due = self._queue.next_due
         self._waiting_for_credit = self.queued_messages > 0
         if self.window is not None and (self._keepalive or self.window.in_flight_bytes):
             due = min(due, self.window.next_due)
@@ -749,9 +676,8 @@ class BackpressureHandler:
         if self._closed:
             return
         self._closed = True
-        self._outbox.drop_held(self._backlog.drain(), DropReason.ABANDONED)
-        self._outbox.abandon()
-        for index, counts in enumerate(self._outbox.counts()):
+        self._queue.abandon()
+        for index, counts in enumerate(self._queue.counts()):
             self._lost_in_flight[index] = counts.taken - self._acked[index]
         if self._sampler is not None:
             self._sampler.cancel()

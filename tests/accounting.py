@@ -11,7 +11,7 @@ def assert_accounts(handler: BackpressureHandler) -> None:
 
     What is in flight is counted from the window's own messages, and not as what is left over.
     """
-    outbox, window = handler._outbox, handler.window
+    outbox, window = handler._queue, handler.window
     queued = outbox.queued()
     for index, counts in enumerate(outbox.counts()):
         acked, lost = handler._acked[index], handler._lost_in_flight[index]

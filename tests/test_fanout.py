@@ -536,7 +536,7 @@ class TestHeld:
             fast.ack()
             await turns()
             handler = slow.subscriber.handler
-            assert (len(handler._backlog), len(handler._outbox)) == (2, 0)
+            assert (len(handler._queue.backlog), len(handler._queue.outbox)) == (2, 0)
             metrics = handler.get_metrics()
             assert metrics.queued[MessagePriority.HIGH] == metrics.buffer_size == 2
             assert metrics.buffer_bytes == handler.queued_bytes > 400
@@ -563,7 +563,7 @@ class TestHeld:
                 await asyncio.sleep(2 * TICK_S)
             await asyncio.sleep(1.2)
             handler = viewer.subscriber.handler
-            assert len(handler._backlog) == 0
+            assert len(handler._queue.backlog) == 0
             metrics = handler.get_metrics()
             assert (metrics.expired_messages, metrics.buffer_size) == (8, 2)
             assert_accounts(handler)
@@ -581,7 +581,7 @@ class TestHeld:
             at.sends(4, "a")
             await asyncio.sleep(2 * TICK_S)
             handler = viewer.subscriber.handler
-            assert (len(handler._outbox), len(handler._backlog)) == (1, 1)
+            assert (len(handler._queue.outbox), len(handler._queue.backlog)) == (1, 1)
             await at.settle()
             assert viewer.firsts[-2:] == [3 * FRAME, 4 * FRAME]
 
@@ -593,9 +593,9 @@ class TestHeld:
             at.sends(3, "a")
             await asyncio.sleep(2 * TICK_S)
             handler = viewer.subscriber.handler
-            assert len(handler._backlog) == 1
+            assert len(handler._queue.backlog) == 1
             viewer.subscriber.offer(at.frame("a", 4), at.told["a"])
-            assert (len(handler._outbox), len(handler._backlog)) == (2, 0)
+            assert (len(handler._queue.outbox), len(handler._queue.backlog)) == (2, 0)
             await at.settle()
             assert viewer.firsts[-2:] == [3 * FRAME, 4 * FRAME]
 
@@ -608,7 +608,7 @@ class TestHeld:
             await asyncio.sleep(2 * TICK_S)
             viewer.subscriber.tell('{"type":"low"}', priority=MessagePriority.LOW)
             viewer.subscriber.tell('{"type":"alarm"}')
-            assert len(viewer.subscriber.handler._backlog) == 1
+            assert len(viewer.subscriber.handler._queue.backlog) == 1
             await at.settle()
             kinds = [
                 came["type"] if isinstance(came, dict) else came.frame.first for came in viewer.received[-3:]
@@ -620,20 +620,18 @@ class TestHeld:
         async with ward(1) as at:
             (viewer,) = at.viewers
             await fill(at)
-            handler = viewer.subscriber.handler
-            small = {**DEFAULT_CLASS_BOUNDS, MessagePriority.HIGH: ClassBounds(16 * 1024, 1.0)}
+            handler, group = viewer.subscriber.handler, INFOS["a"].group
             gaps = [
-                (gap_item(Span("a", 1, first, first + 1), GapReason.SOURCE, now()), INFOS["a"].group)
+                (gap_item(Span("a", 1, first, first + 1), GapReason.SOURCE, now()), group)
                 for first in range(10_000, 12_000, 2)
             ]
-            frames = [(at.frame("a", index, 1500), INFOS["a"].group) for index in range(3, 13)]
+            frames = [(at.frame("a", index, 1500), group) for index in range(3, 23)]
             items = [*frames[:5], *gaps, *frames[5:]]
-            waits = SharedBundle(items, [b"frame" for _ in items])
-            assert handler._backlog.takes(waits, HoldLimits())
-            handler.set_profile(INFOS["a"].group, BackpressureProfile(bounds=small))
-            viewer.subscriber.offer(at.frame("a", 13), at.told["a"])
+            assert handler._queue.backlog.takes(SharedBundle(items, [b"frame" for _ in items]), HoldLimits())
+            small = {**DEFAULT_CLASS_BOUNDS, MessagePriority.HIGH: ClassBounds(16 * 1024, 1.0)}
+            handler.set_profile(group, BackpressureProfile(bounds=small))
             assert handler.cut is CutReason.CONTROL_OVERFLOW
-            assert len(handler._backlog) == handler.queued_messages == 0
+            assert handler.queued_messages == 0
             assert_accounts(handler)
             assert_metrics_account(handler)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from streaming.core.items import Item, Span
@@ -60,6 +60,8 @@ class HoldLimits:
     total_bytes: float = math.inf
     age_s: float = math.inf
     same_age: bool = True
+    watermark: float = 1.0
+    """The pressure that count and bytes stand for."""
 
 
 @dataclass(slots=True)
@@ -352,17 +354,19 @@ class Lane:
         self.queues = tuple(ClassQueue(self, priority, totals) for priority in MessagePriority)
         """By priority, less 1."""
 
-    def state(self, now: float) -> LaneState:
-        """Read everything now."""
+    def state(self, now: float, held: Sequence[Item] = ()) -> LaneState:
+        """Read everything now; `held` are those of its HIGH that wait elsewhere."""
+        size = self.count + len(held)
         return LaneState(
-            size=self.count,
-            size_bytes=sum(item.size_bytes for queue in self.queues for item in queue.items),
-            utilization=self.count / self.max_count,
+            size=size,
+            size_bytes=sum(item.size_bytes for queue in self.queues for item in queue.items)
+            + sum(item.size_bytes for item in held),
+            utilization=size / self.max_count,
             pressure=self.pressure(now),
             high_watermark=self.profile.high_watermark,
             backpressure_active=self.active,
             emergency=self.emergency,
-            counts=sum((queue.counts for queue in self.queues), ClassCounts()),
+            counts=sum((queue.counts for queue in self.queues), ClassCounts(offered=len(held))),
         )
 
     def govern(self, profile: BackpressureProfile) -> None:

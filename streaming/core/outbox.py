@@ -135,6 +135,7 @@ class Outbox:
                 min((queue.lane.high_total_bytes for queue in queues), default=math.inf),
                 min(ages, default=math.inf),
                 len(ages) < 2,
+                min((queue.lane.profile.high_watermark for queue in queues), default=1.0),
             )
         return self._hold_limits
 
@@ -300,10 +301,10 @@ class Outbox:
         """The pressure of the lane that has most of it; 1 is full."""
         return max((lane.pressure(now) for lane in self._lanes.values()), default=0.0)
 
-    def lane_state(self, group: str, now: float) -> LaneState | None:
-        """One lane by itself; None when the group has none."""
+    def lane_state(self, group: str, now: float, held: Sequence[Item] = ()) -> LaneState | None:
+        """One lane by itself, with its HIGH that waits elsewhere; None when the group has none."""
         lane = self._lanes.get(group)
-        return None if lane is None else lane.state(now)
+        return None if lane is None else lane.state(now, held)
 
     def counts(self) -> tuple[ClassCounts, ...]:
         """What became of all that was ever offered, by priority less 1."""

@@ -850,7 +850,9 @@ class TestHeld:
         bounds = {**DEFAULT_CLASS_BOUNDS, HIGH: ClassBounds(2000, 1.0)}
         box.set_lane("b", BackpressureProfile(max_buffer_size=50, high_watermark=0.5, bounds=bounds))
         share = BackpressureProfile().quotas[HIGH]
-        assert box.hold_limits == HoldLimits(50 * share * 0.5, 1000.0, (2 << 20) * 0.5, 1.0, same_age=True)
+        assert box.hold_limits == HoldLimits(
+            50 * share * 0.5, 1000.0, (2 << 20) * 0.5, 1.0, same_age=True, watermark=0.5
+        )
         box.set_lane("c", BackpressureProfile(bounds={**bounds, HIGH: ClassBounds(2000, 0.5)}))
         assert (box.hold_limits.age_s, box.hold_limits.same_age) == (0.5, False)
         box.drop_lane("c")

@@ -10,6 +10,7 @@ NETWORK, FRAMES, MESSAGES = (
     "streaming/core/frames.py",
     "streaming/core/messages.py",
 )
+SEND_QUEUE, T_SEND_QUEUE = "streaming/core/send_queue.py", "tests/core/test_send_queue.py"
 BACKPRESSURE, FANOUT = "streaming/backpressure.py", "streaming/fanout.py"
 ROOM, SUBSCRIBER = "streaming/room.py", "streaming/subscriber.py"
 T_OUTBOX, T_MODEL = "tests/core/test_outbox.py", "tests/core/test_outbox_model.py"
@@ -127,18 +128,32 @@ MUTANTS = (
         (T_OUTBOX,),
     ),
     Mutant(
-        "what waits as it is may be passed by what belongs behind it",
-        BACKPRESSURE,
-        "if self._backlog and not self._may_pass_backlog(item) and not self._queue_backlog():",
+        "what is held may be passed by what belongs behind it",
+        SEND_QUEUE,
+        "if self.backlog and not self._may_pass(item, was_first=was_first):",
         "if False:",
-        (T_FANOUT, "tests/test_fanout_laws.py"),
+        (T_SEND_QUEUE,),
     ),
     Mutant(
-        "what waits as it is does not expire",
+        "what is held does not expire",
         BACKPRESSURE,
-        "if budget <= 0 and now >= self._backlog_due:",
-        "if budget > 0 and now >= self._backlog_due:",
+        "if budget <= 0:",
+        "if budget < -MAX_BUNDLE_BYTES:",
         (T_FANOUT,),
+    ),
+    Mutant(
+        "an emergency leaves alone what is held",
+        SEND_QUEUE,
+        "if self.backlog and self.outbox.emergency:",
+        "if False:",
+        (T_SEND_QUEUE,),
+    ),
+    Mutant(
+        "what is held goes before what has queued",
+        SEND_QUEUE,
+        "share = None if items else backlog.take(budget_bytes)",
+        "share = backlog.take(budget_bytes)",
+        (T_SEND_QUEUE,),
     ),
     Mutant(
         "a late process is taken for a slow path",
@@ -360,7 +375,7 @@ MUTANTS = (
     Mutant(
         "an alarm waits for credit like anything else",
         BACKPRESSURE,
-        "elif not self._waiting_for_credit or outbox.critical_waiting:",
+        "elif not self._waiting_for_credit or queue.outbox.critical_waiting:",
         "elif not self._waiting_for_credit:",
         (T_BACKPRESSURE,),
     ),

@@ -344,12 +344,12 @@ class World:
                 subscriber = connection.subscriber
                 handler = subscriber.handler
                 assert_accounts(handler)
-                most = handler._outbox._totals
+                most = handler._queue.outbox._totals
                 assert handler.queued_bytes - most.protected_bytes <= 2048 * 1024
                 assert most.protected_bytes <= CONTROL_BYTES + MAX_BUNDLE_BYTES
                 largest = subscriber.window.max_bytes + CRITICAL_CREDIT_BYTES + 2 * MAX_BUNDLE_BYTES
                 assert subscriber.window.in_flight_bytes <= max(largest, 256 * 1024)
-                for lane in handler._outbox._lanes.values():
+                for lane in handler._queue.outbox._lanes.values():
                     for queue in lane.queues:
                         waits_s = self.now() - queue.oldest_at()
                         assert not is_behind(queue.priority, waits_s, queue.max_age_s), "starves"
