@@ -197,7 +197,7 @@ class Laws(RuleBasedStateMachine):
 
     @rule(priority=st.sampled_from([CRITICAL, NORMAL, LOW]))
     def put_else(self, priority: MessagePriority) -> None:
-        self.made.put(Item("else", priority, self.now, 300), "a", self.now)
+        self.dropped(self.made.put(Item("else", priority, self.now, 300), "a", self.now))
 
     @rule(budget=st.sampled_from([0, 150, 3000, 16_384]))
     def take(self, budget: int) -> None:
