@@ -30,9 +30,10 @@ from bench.support.report import Figure, at_least, at_most, parser, report
 from bench.support.rhythms import FIBRILLATION, TACHYCARDIA, RhythmRecord, in_microvolts, rhythm_record
 from bench.training.fibrillation import Course, taught
 from streaming.client.recordings import Recording, open_recording
+from streaming.core.alarm_record import AlarmSeverity
 from streaming.ecg.alarm_limits import AlarmLimits
 from streaming.ecg.alarm_rules import FIBRILLATION_ODDS, RATE_OF, SLOW_BEATS
-from streaming.ecg.alarms import AlarmEvent, AlarmKind, AlarmSeverity, Change
+from streaming.ecg.alarms import AlarmEvent, AlarmKind, Change
 from streaming.ecg.analysis import EcgAnalysis
 from streaming.ecg.fibrillation import FIBRILLATION_S, TRAINED, RhythmModels
 from streaming.ecg.fibrillation_trained import TRAINED_ON
@@ -160,8 +161,8 @@ def _windows(record: RhythmRecord, models: RhythmModels) -> Iterator[tuple[str, 
     for rhythm, first in record.within_one_rhythm(length, length):
         if rhythm not in TACHYCARDIA:
             windows = record.microvolts[:, first + length - seen : first + length]
-            odds = [models.fibrillation.log_odds(wave_of(lead, record.rate_hz)) for lead in windows]
-            judged = [odd for odd in odds if odd is not None]
+            odds = models.fibrillation.log_odds(wave_of(windows, record.rate_hz))
+            judged = [each for each in odds if each is not None]
             yield rhythm, bool(judged) and min(judged) > FIBRILLATION_ODDS
 
 

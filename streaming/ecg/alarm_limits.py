@@ -1,8 +1,8 @@
-"""When an alarm is due for this patient."""
+"""When an alarm is due for this patient, and whether any is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 RATE_BOUNDS = (20, 300)
 """Beats a minute that a limit may have."""
@@ -40,3 +40,12 @@ class AlarmLimits:
             raise ValueError("run_beats is 3 to 15")
         if not 0.0 <= self.hr_signal_delay_s <= LONGEST_SIGNAL_DELAY_S:
             raise ValueError(f"hr_signal_delay_s is 0 to {LONGEST_SIGNAL_DELAY_S:g} s")
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSettings:
+    """What has been set for one patient."""
+
+    limits: AlarmLimits = field(default_factory=AlarmLimits)
+    is_off: bool = False
+    """No alarm is raised but the one that says so."""

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from streaming.core.alarm_record import AlarmSeverity
 from streaming.core.priority import MessagePriority
-
-
-class AlarmSeverity(StrEnum):
-    """Clinical severity: how fast somebody must come. How fast the message travels is another field."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    TECHNICAL = "technical"
 
 
 class AlarmKind(StrEnum):
@@ -33,6 +25,8 @@ class AlarmKind(StrEnum):
     LEAD_OFF = "lead off"
     NO_SIGNAL = "no signal"
     ARRHYTHMIA_OFF = "arrhythmia off"
+    NO_DATA = "no data"
+    ALARMS_OFF = "alarms off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +64,13 @@ TRAITS: Mapping[AlarmKind, Traits] = MappingProxyType(
         AlarmKind.LEAD_OFF: Traits("LEAD OFF", AlarmSeverity.TECHNICAL, MessagePriority.HIGH, False),
         AlarmKind.NO_SIGNAL: Traits("NO ECG SIGNAL", *_OUT_OF_ORDER),
         AlarmKind.ARRHYTHMIA_OFF: Traits("ARRHYTHMIA OFF", *_OUT_OF_ORDER),
+        AlarmKind.NO_DATA: Traits("NO DATA", *_OUT_OF_ORDER),
+        AlarmKind.ALARMS_OFF: Traits("ALARMS OFF", AlarmSeverity.LOW, MessagePriority.HIGH, latching=False),
     }
 )
+
+
+_WITHOUT_VALUE = frozenset({AlarmKind.NO_DATA, AlarmKind.ALARMS_OFF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +100,10 @@ class Condition:
     def text(self) -> str:
         """What people read: the value and the limit that it passed, as in "HR 134 > 120"."""
         title, seen = TRAITS[self.kind].title, self.evidence
-        if self.kind is AlarmKind.ARRHYTHMIA_OFF:
+        if self.kind in _WITHOUT_VALUE:
             return title
+        if self.kind is AlarmKind.ARRHYTHMIA_OFF:  # without a limit the analysis has failed, else the signal
+            return f"{title} {seen.value:.1f} < {seen.limit:g} s UNBROKEN" if seen.limit else title
         if self.kind is AlarmKind.LEAD_OFF:
             return f"{title} {seen.lead}"
         if seen.unit == "bpm":
@@ -115,13 +116,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm of an epoch, from when it is raised until its condition ends; `number` counts from 1.
+    """One alarm of an epoch, from when it is raised until its condition ends.
 
     After IEC 60601-1-8: the condition delay runs from the event in the patient until the system knows of it,
     the signal delay from then until it is told; what transport and display add to the latter comes on top.
     """
 
-    number: int
+    id: str
     condition: Condition
     raised_at: int
     """The sample index at which it was raised."""

@@ -30,16 +30,24 @@ class Model:
     weights: FloatArray
     constant: float
 
-    def log_odds(self, wave: FloatArray) -> float | None:
-        """Of a `wave_of`, natural logarithm; above 0 it is more likely than not. None where it is flat."""
-        if np.ptp(wave) < LIVE_UV:
-            return None
-        return self.of(features(wave))
+    def log_odds(self, waves: FloatArray) -> list[float | None]:
+        """Of waves as of `wave_of`, (n, samples), natural logarithms; above 0 it is more likely than not.
 
-    def of(self, values: FloatArray) -> float:
-        """Of features, (15,)."""
+        None where a wave is flat.
+        """
+        odds: list[float | None] = [None] * len(waves)
+        live = np.flatnonzero(np.ptp(waves, axis=1) >= LIVE_UV)
+        if len(live):
+            values = features(waves if len(live) == len(waves) else waves[live])
+            for at, each in zip(live.tolist(), self.of(values), strict=True):
+                odds[at] = each
+        return odds
+
+    def of(self, values: FloatArray) -> list[float]:
+        """Of features, (n, 15)."""
         standard = (values - self.mean) / self.deviation
-        return float((standard * self.weights).sum() + self.constant)
+        odds: list[float] = ((standard * self.weights).sum(axis=1) + self.constant).tolist()
+        return odds
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ INPUT_LIMIT_UV = 131_072.0
 KERNEL_SCALE = 2.0**18
 """Microvolts are taken in steps of 1/8, up to 131 mV, kernels in steps of 2^-18.
 
-So all sums are of integers: at most 2^20 * 2^18 * the kernel's absolute sum (below 4) = 2^40, and 2^50 after
-a moving sum over a thousand values. Below 2^53 every order of adding gives the same float64 everywhere.
+So all sums are of integers: at most 2^20 * 2^18 * the kernel's absolute sum (below 4) = 2^40, and 2^52 in
+the sums of four thousand values. Below 2^53 every order of adding gives the same float64 everywhere.
 """
+MOST_AT_ONCE = 2000
 
 
 def band_pass(low_hz: float, high_hz: float, rate_hz: float, length_s: float) -> FloatArray:
@@ -59,11 +60,35 @@ class MovingSum:
 
     def __init__(self, rows: int, width: int) -> None:
         self.width = width
-        self._ones = np.ones(width)
         self._past = np.zeros((rows, width - 1))
 
     def push(self, values: FloatArray) -> FloatArray:
         """As many sums as values came in, (rows, n), late by `delay`."""
+        if values.shape[1] > MOST_AT_ONCE:
+            parts = range(0, values.shape[1], MOST_AT_ONCE)
+            return np.concatenate([self.push(values[:, at : at + MOST_AT_ONCE]) for at in parts], axis=1)
         stretch = np.concatenate((self._past, values), axis=1)
         self._past = stretch[:, values.shape[1] :]
-        return np.array([np.correlate(row, self._ones, "valid") for row in stretch])
+        until = np.add.accumulate(stretch, axis=1)
+        sums: FloatArray = until[:, self.width - 1 :]
+        sums[:, 1:] -= until[:, : -self.width]
+        return sums
+
+
+class MovingMedian:
+    """The medians of the last `width` values, an odd number; before its first value a signal always was."""
+
+    def __init__(self, width: int) -> None:
+        self.delay = width // 2
+        self._width = width
+        self._past: FloatArray | None = None
+
+    def push(self, values: FloatArray) -> FloatArray:
+        """As many medians as values came in, (n,), late by `delay`."""
+        if self._past is None:
+            self._past = np.full(self._width - 1, values[0])
+        stretch = np.concatenate((self._past, values))
+        self._past = stretch[len(values) :]
+        windows = np.lib.stride_tricks.sliding_window_view(stretch, self._width)
+        medians: FloatArray = np.sort(windows, axis=1)[:, self.delay]
+        return medians

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from streaming.ecg.filters import FloatArray
 from streaming.ecg.window_features import WAVE_HZ
@@ -30,62 +31,79 @@ Ventricular beats have at most 0.3 on all leads, narrow ones more on one lead at
 _REACH = round(REACH_S * WAVE_HZ)
 _SHIFT = round(SHIFT_S * WAVE_HZ)
 _AT = np.arange(-_REACH - _SHIFT, _REACH + _SHIFT + 1)
+_SHIFTED = np.arange(2 * _SHIFT + 1)[:, np.newaxis] + np.arange(2 * _REACH + 1)
 _CENTRE = slice(_SHIFT, _SHIFT + 2 * _REACH + 1)
-_SHIFTED = [slice(at, at + 2 * _REACH + 1) for at in range(2 * _SHIFT + 1)]
-ROOM_S = REACH_S + SHIFT_S + 1.0 / WAVE_HZ
+_SMALL = 1e-9
+ROOM_S = REACH_S + SHIFT_S + 2.0 / WAVE_HZ
 """What a shape needs to both sides of its beat."""
 
 
-def shape_of(wave: FloatArray, at_s: float) -> FloatArray:
-    """The surroundings of a beat `at_s` after the start of a `wave_of`, with room to be shifted."""
-    shape: FloatArray = np.interp(at_s * WAVE_HZ + _AT, np.arange(len(wave)), wave)
-    return shape
+def shapes_of(wave: FloatArray, at_s: Sequence[float]) -> FloatArray:
+    """The surroundings of beats so long after the start of a `wave_of`, with room to be shifted: (n, 41)."""
+    at = np.asarray(at_s) * WAVE_HZ
+    before = np.floor(at)
+    index = before.astype(np.intp)[:, np.newaxis] + _AT
+    part = (at - before)[:, np.newaxis]
+    shapes: FloatArray = wave[index] * (1.0 - part) + wave[index + 1] * part
+    return shapes
 
 
-def is_sharp(shape: FloatArray) -> bool:
-    """Whether a beat is too quick to have begun in a ventricle."""
-    slope = np.diff(shape)
-    level = shape - shape.mean()
-    return bool((slope * slope).mean() > SHARP**2 * (level * level).mean())
+def are_sharp(shapes: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which of the beats, (n, 41), are too quick to have begun in a ventricle: (n,)."""
+    slopes = np.diff(shapes)
+    levels = shapes - shapes.mean(axis=1, keepdims=True)
+    sharp: npt.NDArray[np.bool_] = (slopes * slopes).mean(axis=1) > SHARP**2 * (levels * levels).mean(axis=1)
+    return sharp
 
 
-def likeness(shape: FloatArray, other: FloatArray) -> float:
-    """The largest correlation of two shapes, -1 to 1, as one is shifted against the other."""
-    return float(_correlations(shape, _centre_of(other)[np.newaxis]).max())
+def likenesses(shapes: FloatArray, others: FloatArray) -> list[float]:
+    """The largest correlations of shapes, (n, 41), with others, one by one, as one of both is shifted."""
+    centres = _centres_of(others)
+    moved, sizes = _moved(shapes)
+    products = (moved * centres[:, np.newaxis]).sum(axis=2)
+    norms = np.sqrt((centres * centres).sum(axis=1))
+    largest: list[float] = (products / np.maximum(sizes * norms[:, np.newaxis], _SMALL)).max(axis=1).tolist()
+    return largest
 
 
 class OwnBeats:
     """The shapes of a lead's last beats outside of ventricular runs."""
 
     def __init__(self) -> None:
-        self._known: deque[FloatArray] = deque(maxlen=REMEMBERED)
+        self._centres = np.zeros((REMEMBERED, 2 * _REACH + 1))
+        self._sizes = np.zeros(REMEMBERED)
+        self._count = 0
 
     def remember(self, shape: FloatArray) -> None:
-        """The shape of a beat outside of a run."""
-        self._known.append(_centre_of(shape))
+        """The shape of a beat, (41,), outside of a run."""
+        at = self._count % REMEMBERED
+        self._centres[at] = _centres_of(shape)
+        self._sizes[at] = np.sqrt((self._centres[at] ** 2).sum())
+        self._count += 1
 
-    def has(self, shape: FloatArray) -> bool:
-        """Whether it resembles enough of the remembered ones."""
-        if len(self._known) < LEAST:
-            return False
-        known = np.array(self._known)
-        sizes = known.std(axis=1)
-        size = _centre_of(shape).std()
-        alike = _correlations(shape, known).max(axis=0) > ALIKE
+    def have(self, shapes: FloatArray) -> list[bool]:
+        """Which of the beats, (n, 41), are sharp, and resemble enough of the remembered ones."""
+        if self._count < LEAST:
+            return [False] * len(shapes)
+        return [sharp and self._has(shape) for sharp, shape in zip(are_sharp(shapes), shapes, strict=True)]
+
+    def _has(self, shape: FloatArray) -> bool:
+        known, sizes = self._centres[: self._count], self._sizes[: self._count]
+        moved, moved_sizes = _moved(shape)
+        products = (moved[:, np.newaxis] * known).sum(axis=2)
+        alike = (products > ALIKE * np.maximum(moved_sizes[:, np.newaxis] * sizes, _SMALL)).any(axis=0)
+        size = moved_sizes[_SHIFT]
         return bool((alike & (size < SIZE * sizes) & (sizes < SIZE * size)).mean() >= OWN_SHARE)
 
 
-def _centre_of(shape: FloatArray) -> FloatArray:
-    centre = shape[_CENTRE]
-    level: FloatArray = centre - centre.mean()
-    return level
+def _centres_of(shapes: FloatArray) -> FloatArray:
+    centres = shapes[..., _CENTRE]
+    levels: FloatArray = centres - centres.mean(axis=-1, keepdims=True)
+    return levels
 
 
-def _correlations(shape: FloatArray, centres: FloatArray) -> FloatArray:
-    """Of each shift of `shape`, (shifts,), with each of `centres`, (n, samples): (shifts, n)."""
-    moved = np.array([shape[part] for part in _SHIFTED])
-    moved -= moved.mean(axis=1, keepdims=True)
-    products = (moved[:, np.newaxis] * centres).sum(axis=2)
-    sizes = np.sqrt((moved * moved).sum(axis=1)[:, np.newaxis] * (centres * centres).sum(axis=1))
-    correlations: FloatArray = products / np.maximum(sizes, 1e-9)
-    return correlations
+def _moved(shapes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Shapes by each shift, level: (..., shifts, samples), and the size of each: (..., shifts)."""
+    windows = shapes[..., _SHIFTED]
+    moved: FloatArray = windows - windows.mean(axis=-1, keepdims=True)
+    return moved, np.sqrt((moved * moved).sum(axis=-1))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from streaming.core.patterns import DataPattern
 
 MIN_SAMPLES = 64
 """Fewer say nothing: at 250 Hz that is a quarter of a second."""
@@ -21,16 +22,6 @@ MIN_RAIL = 127
 NOISE_SHARE = 0.045
 """Of the signal's height, the noise from sample to sample: 0.3-3.3 % in MIT-BIH and vfdb as they are; with
 white noise of a tenth of the height added, more than 6 %."""
-
-
-class DataPattern(StrEnum):
-    """What the samples of a message, or of the last seconds, are."""
-
-    NORMAL = "normal"
-    NOISY = "noisy"
-    ARRHYTHMIA = "arrhythmia"
-    FLAT = "flat"
-    LEAD_OFF = "lead-off"
 
 
 def pattern_of(

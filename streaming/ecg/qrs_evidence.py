@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,8 @@ class Peak:
     `heights` are the three bands' largest strengths within NEAR_S; the others are, for each band, the largest
     strength after and before it, and how strong the fifth, half and four fifths of its surroundings are at
     most. `sample` is where the QRS band is largest, `amplitude_uv` its absolute value there, `shape`, (2,
-    n), both bands around it, `energy` their sums of squares, and `wave`, (m,), the lead at 3-40 Hz around it.
+    n), both bands around it, `energy` their sums of squares, and `bands`, (3, m), all of them in a wider
+    stretch.
     """
 
     at: int
@@ -88,7 +90,13 @@ class Peak:
     amplitude_uv: float
     shape: FloatArray
     energy: tuple[float, float]
-    wave: FloatArray
+    bands: FloatArray
+
+    @property
+    def wave(self) -> FloatArray:
+        """The lead at 3-40 Hz, (m,)."""
+        wave: FloatArray = self.bands.sum(axis=0)
+        return wave
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,8 @@ class Surroundings:
         before = offsets(-BEFORE_S, -ASIDE_S, BEFORE_STEP_S)
         after = offsets(ASIDE_S, AFTER_S, AFTER_STEP_S)
         self.needs_after = max(after)
-        self._near, self._aside = len(near), len(before) + len(after)
+        self._near, aside = len(near), len(before) + len(after)
+        self._ranks = np.array([aside // 5, aside // 2, 4 * aside // 5])
         self._left = sum(at >= -round(LEFT_S * rate_hz) for at in before)
         self._after = len(after)
         self._offsets = np.array(near + before + after)
@@ -124,27 +133,29 @@ class Surroundings:
         """What is seen there; None where neither band is at its highest there."""
         seen = bands.strengths[:, self._offsets + (at - bands.strengths_from)]
         near, aside = seen[:, : self._near], seen[:, self._near :]
-        heights = near.max(axis=1)
-        if not (heights[:SLOW] <= near[:SLOW, self._near // 2]).any():
+        heights: list[float] = np.maximum.reduce(near, axis=1).tolist()
+        qrs, fast, _ = near[:, self._near // 2].tolist()
+        if heights[QRS] > qrs and heights[FAST] > fast:
             return None
         ordered = np.sort(aside, axis=1)
+        quiet, usual, loud = ordered[:, self._ranks].T.tolist()
         first = at - bands.waves_from - self._reach
         largest = first + int(np.abs(bands.waves[QRS, first : first + 2 * self._reach + 1]).argmax())
         shape = bands.waves[:SLOW, largest - self._alike : largest + self._alike + 1].copy()
         energy = np.add.reduce(shape * shape, axis=1).tolist()
         return Peak(
             at,
-            heights.tolist(),
-            aside[:, -self._after :].max(axis=1).tolist(),
-            aside[:, -self._after - self._left : -self._after].max(axis=1).tolist(),
-            ordered[:, self._aside // 5].tolist(),
-            ordered[:, self._aside // 2].tolist(),
-            ordered[:, 4 * self._aside // 5].tolist(),
+            heights,
+            np.maximum.reduce(aside[:, -self._after :], axis=1).tolist(),
+            np.maximum.reduce(aside[:, -self._after - self._left : -self._after], axis=1).tolist(),
+            quiet,
+            usual,
+            loud,
             bands.waves_from + largest,
             abs(float(bands.waves[QRS, largest])),
             shape,
             (energy[0], energy[1]),
-            bands.waves[:, largest - self._complex_before : largest + self._complex_after + 1].sum(axis=0),
+            bands.waves[:, largest - self._complex_before : largest + self._complex_after + 1].copy(),
         )
 
 
@@ -207,24 +218,15 @@ class Learned:
         alike, alike_fast = self._likeness(peak)
         own, own_fast = self._template_energy
         similar = alike / (math.sqrt(peak.energy[0] * own) + SMALLEST_UV)
+        both = height[:SLOW]
         values = [
-            _log(height[QRS], level[QRS]),
-            _log(height[FAST], level[FAST]),
-            _log(height[SLOW], level[SLOW]),
-            _log(height[QRS], peak.quiet[QRS]),
-            _log(height[FAST], peak.quiet[FAST]),
-            _log(height[SLOW], peak.quiet[SLOW]),
-            _log(height[QRS], peak.usual[QRS]),
-            _log(height[FAST], peak.usual[FAST]),
-            _log(height[QRS], peak.after[QRS]),
-            _log(height[FAST], peak.after[FAST]),
-            _log(height[QRS], peak.before[QRS]),
-            _log(height[FAST], peak.before[FAST]),
-            _log(peak.usual[QRS], level[QRS]),
-            _log(peak.usual[FAST], level[FAST]),
-            _log(peak.loud[QRS], level[QRS]),
-            _log(peak.loud[FAST], level[FAST]),
-            _log(level[QRS], level[FAST]),
+            *_logs(
+                (*height, *height, *both, *both, *both, *peak.usual[:SLOW], *peak.loud[:SLOW], level[QRS]),
+                (
+                    *(*level, *peak.quiet, *peak.usual[:SLOW], *peak.after[:SLOW], *peak.before[:SLOW]),
+                    *(*level[:SLOW], *level[:SLOW], level[FAST]),
+                ),
+            ),
             min(3.0, since / self.interval) if self.interval else 1.0,
             min(2.0, since_s),
             float(since_s < T_WAVE_S),
@@ -243,7 +245,16 @@ class Learned:
 
 def _log(value: float, to: float) -> float:
     """The logarithm of a ratio, within bounds."""
-    return min(LOG_MOST, max(LOG_LEAST, math.log((value + SMALLEST_UV) / (to + SMALLEST_UV))))
+    return _logs((value,), (to,))[0]
+
+
+def _logs(values: Sequence[float], to: Sequence[float]) -> list[float]:
+    """The logarithms of ratios, within bounds."""
+    small, log = SMALLEST_UV, math.log
+    logarithms = [log((value + small) / (other + small)) for value, other in zip(values, to, strict=True)]
+    if min(logarithms) < LOG_LEAST or max(logarithms) > LOG_MOST:
+        return [min(LOG_MOST, max(LOG_LEAST, each)) for each in logarithms]
+    return logarithms
 
 
 def _median(values: deque[float] | deque[int]) -> float:

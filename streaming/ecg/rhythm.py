@@ -41,6 +41,24 @@ class Ectopy(StrEnum):
     RUN = "run"
 
 
+class RhythmName(StrEnum):
+    """What is said of a rhythm, as information."""
+
+    ATRIAL_FIBRILLATION = "af"
+    SINGLE = "pvc"
+    BIGEMINY = "bigeminy"
+    COUPLET = "couplet"
+    RUN = "run"
+
+
+_NAMES = {
+    Ectopy.SINGLE: RhythmName.SINGLE,
+    Ectopy.BIGEMINY: RhythmName.BIGEMINY,
+    Ectopy.COUPLET: RhythmName.COUPLET,
+    Ectopy.RUN: RhythmName.RUN,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class IntervalStatistics:
     """Of the last RR intervals between beats that are not ventricular, in milliseconds."""
@@ -67,6 +85,13 @@ class Rhythm:
     ventricular_per_minute: int
     run_length: int
 
+    @property
+    def name(self) -> RhythmName | None:
+        """What stands out; None for what is regular, or not known."""
+        if self.atrial_fibrillation:
+            return RhythmName.ATRIAL_FIBRILLATION
+        return _NAMES.get(self.ectopy)
+
 
 class RhythmMonitor:
     """Follows the beats of one epoch; they come with rising sample indices."""
@@ -75,8 +100,8 @@ class RhythmMonitor:
         self._rate_hz = rate_hz
         self._intervals: deque[tuple[float, bool]] = deque(maxlen=STATISTICS_OF)
         """In seconds, and whether it follows the one before it without a beat between them."""
-        self._recent: deque[Beat] = deque()
-        """The beats of the last minute, since the last gap."""
+        self._recent: deque[tuple[Beat, bool]] = deque()
+        """The beats of the last minute, since the last gap, and which of them come behind a hole."""
         self._joined = False
 
     def reset(self) -> None:
@@ -85,16 +110,16 @@ class RhythmMonitor:
         self._intervals.clear()
         self._joined = False
 
-    def beat(self, beat: Beat) -> None:
-        """The next beat."""
+    def beat(self, beat: Beat, *, apart: bool = False) -> None:
+        """The next beat; `apart` where it is behind a hole: no interval, and no pattern, reaches across."""
         if self._recent:
-            last = self._recent[-1]
-            if last.ventricular or beat.ventricular:
+            last, _ = self._recent[-1]
+            if apart or last.ventricular or beat.ventricular:
                 self._joined = False
             else:
                 self._intervals.append(((beat.sample - last.sample) / self._rate_hz, self._joined))
                 self._joined = True
-        self._recent.append(beat)
+        self._recent.append((beat, apart))
         self._forget(beat.sample)
 
     def value(self, now_sample: int) -> Rhythm:
@@ -106,13 +131,23 @@ class RhythmMonitor:
             and statistics.rmssd_ms > AF_RMSSD * statistics.mean_ms
             and statistics.entropy > AF_ENTROPY
         )
-        ventricular = [beat.ventricular for beat in self._recent]
-        run_length = _longest_run(ventricular)
-        return Rhythm(statistics, fibrillates, _ectopy(ventricular, run_length), sum(ventricular), run_length)
+        stretches = self._stretches()
+        run_length = max((_longest_run(stretch) for stretch in stretches), default=0)
+        count = sum(sum(stretch) for stretch in stretches)
+        return Rhythm(statistics, fibrillates, _ectopy(stretches, run_length), count, run_length)
+
+    def _stretches(self) -> list[list[bool]]:
+        """Which beats are ventricular, of each stretch without a hole."""
+        stretches: list[list[bool]] = []
+        for beat, apart in self._recent:
+            if apart or not stretches:
+                stretches.append([])
+            stretches[-1].append(beat.ventricular)
+        return stretches
 
     def _forget(self, now_sample: int) -> None:
         first = now_sample - PVC_WINDOW_S * self._rate_hz
-        while len(self._recent) > 1 and self._recent[0].sample < first:
+        while len(self._recent) > 1 and self._recent[0][0].sample < first:
             self._recent.popleft()
 
     def _statistics(self) -> IntervalStatistics | None:
@@ -157,12 +192,12 @@ def _longest_run(ventricular: list[bool]) -> int:
     return longest
 
 
-def _ectopy(ventricular: list[bool], run_length: int) -> Ectopy:
+def _ectopy(stretches: list[list[bool]], run_length: int) -> Ectopy:
     if run_length >= RUN:
         return Ectopy.RUN
     if run_length == 2:
         return Ectopy.COUPLET
-    if _is_bigeminal(ventricular):
+    if any(_is_bigeminal(stretch) for stretch in stretches):
         return Ectopy.BIGEMINY
     return Ectopy.SINGLE if run_length else Ectopy.NONE
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from streaming.ecg.beat_finder import BeatFinder
-from streaming.ecg.heart_rate import HeartRate
+from streaming.ecg.beats import Beat
+from streaming.ecg.heart_rate import MEAN_OF, HeartRate
+from streaming.ecg.holes import Holes
+from streaming.ecg.quality import LeadQuality
+from streaming.ecg.rhythm import Rhythm, RhythmMonitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,45 +22,60 @@ class Vitals:
     source: str | None
 
 
-class VitalsMonitor:
-    """Follows one epoch, chunk by chunk; `source` is the lead that is in use.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A valid heart rate, the lead in use, and the samples `first` to `stop` (exclusive) of its beats."""
 
-    A gap, or a change of lead, starts the count anew: no interval is measured across either.
+    rate: int
+    lead: str
+    first: int
+    stop: int
+
+
+class VitalsMonitor:
+    """Counts the beats of one epoch, tick by tick, from `first_sample` on.
+
+    A change of lead starts the count anew: no interval is measured across it, nor across one of the `holes`.
     """
 
-    def __init__(self, rate_hz: float, leads: Sequence[str]) -> None:
+    def __init__(
+        self, rate_hz: float, leads: Sequence[str], first_sample: int = 0, holes: Holes | None = None
+    ) -> None:
+        self.counted: Counted | None = None
+        """As of the last tick."""
         self._leads = leads
-        self._finder = BeatFinder(rate_hz, len(leads))
+        self._holes = holes or Holes(rate_hz)
+        self._finder = BeatFinder(rate_hz, len(leads), first_sample)
         self._rate = HeartRate(rate_hz)
+        self._rhythm = RhythmMonitor(rate_hz)
+        self._now = first_sample
+        self._beats: deque[int] = deque(maxlen=MEAN_OF + 1)
         self._lead = self._finder.lead
-        self._next_sample = 0
 
-    def push(self, first: int, microvolts: npt.NDArray[np.float64]) -> None:
-        """Take samples in uV, shape (leads, n), from sample index `first` on; a jump is a gap."""
-        if first != self._next_sample:
-            self.reset(first)
-        self._next_sample = first + microvolts.shape[1]
-        for beat in self._finder.push(first, microvolts):
-            self._rate.beat(beat.sample)
-        self._count_on(self._finder.lead)
-
-    def reset(self, at_sample: int) -> None:
-        """Samples before `at_sample` are missing."""
-        self._next_sample = at_sample
-        self._finder.reset(at_sample)
-        self._rate.reset()
-
-    def set_leads_off(self, names: Collection[str]) -> None:
-        """These leads carry no signal now."""
-        self._finder.set_leads_off([n for n, name in enumerate(self._leads) if name in names])
-        self._count_on(self._finder.lead)
-
+    @property
     def value(self) -> Vitals:
-        """As of the newest sample."""
-        hr = None if self._lead is None else self._rate.value(self._next_sample)
-        return Vitals(hr, None if hr is None or self._lead is None else self._leads[self._lead])
+        """As of the last tick."""
+        counted = self.counted
+        return Vitals(None, None) if counted is None else Vitals(counted.rate, counted.lead)
 
-    def _count_on(self, lead: int | None) -> None:
-        if lead != self._lead:
+    def rhythm(self) -> Rhythm | None:
+        """What the beats of the last minute say of the rhythm; None while there is no heart rate."""
+        return None if self.counted is None else self._rhythm.value(self._now)
+
+    def push(self, now: int, found: Iterable[Beat], quality: Sequence[LeadQuality]) -> None:
+        """Take the beats that the leads have found before `now`, and what their signals are like."""
+        for beat in self._finder.push(now, found, quality):
+            apart = bool(self._beats) and self._holes.between(self._beats[-1], beat.sample)
+            self._rate.beat(beat.sample, apart=apart)
+            self._rhythm.beat(beat, apart=apart)
+            self._beats.append(beat.sample)
+        if (lead := self._finder.lead) != self._lead:
             self._lead = lead
             self._rate.reset()
+            self._rhythm.reset()
+            self._beats.clear()
+        self._now = now
+        rate = self._rate.value(now)
+        self.counted = None
+        if rate is not None and lead is not None:
+            self.counted = Counted(rate, self._leads[lead], self._beats[0], self._beats[-1] + 1)

@@ -11,6 +11,7 @@ from streaming.ecg.alarm_rules import FIBRILLATION_ODDS, AlarmRules
 from streaming.ecg.alarms import AlarmKind, Condition
 from streaming.ecg.lead_watch import LeadView, SeenBeat
 from streaming.ecg.quality import LeadState
+from streaming.ecg.vitals import Counted
 
 RATE_HZ = 100
 NOW = 6000
@@ -27,7 +28,6 @@ QUIET = LeadView(
     is_flat=False,
     fibrillation=-6.0,
     run=-6.0,
-    heart_rate=None,
 )
 
 
@@ -42,8 +42,10 @@ def other(view: LeadView, **changes: object) -> LeadView:
     return replace(view, lead=1, **changes)  # type: ignore[arg-type]  # a test's keyword soup
 
 
-def found(*views: LeadView, on: frozenset[AlarmKind] = frozenset()) -> list[Condition]:
-    return RULES.conditions(views, AlarmLimits(), on)
+def found(
+    *views: LeadView, on: frozenset[AlarmKind] = frozenset(), counted: Counted | None = None
+) -> list[Condition]:
+    return RULES.conditions(views, counted, AlarmLimits(), on)
 
 
 def kinds(*views: LeadView) -> list[AlarmKind]:
@@ -81,12 +83,58 @@ def test_what_a_run_needs(changes: dict[str, object]) -> None:
     assert kinds(replace(RUN, **changes)) == []  # type: ignore[arg-type]  # a test's keyword soup
 
 
+NARROW = tuple(replace(beat, sample=beat.sample - 330) for beat in beats(8, 0.8))
+QUICK = tuple(replace(beat, sample=beat.sample - 330) for beat in beats(8, 0.58))
+SLOW_RUN = replace(QUIET, beats=NARROW + beats(6, 0.5, own=False), run=-3.5)
+
+
+def test_a_slow_steady_run_that_follows_a_narrow_rhythm_at_once_is_one() -> None:
+    assert kinds(SLOW_RUN, other(SLOW_RUN, run=-6.0)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": -4.1},
+        {"beats": NARROW[1:] + beats(6, 0.5, own=False)},
+        {"beats": NARROW + beats(6, 0.5, own=False, alike=0.89)},
+        {
+            "beats": NARROW
+            + tuple(
+                replace(b, sample=b.sample + 25 * (n == 3)) for n, b in enumerate(beats(6, 0.5, own=False))
+            )
+        },
+        {"beats": NARROW + beats(6, 0.61, own=False)},
+        {"beats": QUICK + beats(6, 0.5, own=False)},
+    ],
+    ids=["unlike", "unknown before", "various", "unsteady", "slow", "by and by"],
+)
+def test_what_a_slow_run_needs(changes: dict[str, object]) -> None:
+    view = replace(SLOW_RUN, **changes)  # type: ignore[arg-type]  # as above
+    assert AlarmKind.VENTRICULAR_TACHYCARDIA not in kinds(view)
+
+
+def test_a_slow_run_goes_on_when_what_was_before_it_is_forgotten() -> None:
+    view = replace(SLOW_RUN, beats=beats(6, 0.5, own=False))
+    assert kinds(view) == []
+    on = frozenset({AlarmKind.VENTRICULAR_TACHYCARDIA})
+    assert [condition.kind for condition in found(view, on=on)] == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+
+
 def test_the_patients_own_beats_on_another_lead_speak_against_a_run() -> None:
     assert kinds(RUN, other(RUN, beats=beats(5, 0.8))) == []
-    assert kinds(RUN, other(RUN, run=-2.1)) == []
+    assert kinds(RUN, other(RUN, beats=beats(1, 0.8))) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+    assert kinds(RUN, other(QUIET)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+    assert kinds(RUN, other(QUIET, beats=beats(1, 0.8))) == []
     assert kinds(RUN, other(RUN, run=None)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
     off = other(RUN, beats=beats(5, 0.8), state=LeadState.RAIL)
     assert kinds(RUN, off) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+
+
+def test_beats_that_are_unlike_are_a_run_if_every_lead_looks_like_one() -> None:
+    unlike = replace(RUN, beats=beats(6, 0.4, own=False, alike=0.6))
+    assert kinds(unlike, other(unlike, run=0.1)) == [AlarmKind.VENTRICULAR_TACHYCARDIA]
+    assert kinds(unlike, other(unlike, run=-0.1)) == []
 
 
 def test_tall_waves_that_are_alike_will_do_where_beats_are_overlooked() -> None:
@@ -179,6 +227,40 @@ def test_what_a_tachycardia_needs(changes: dict[str, object]) -> None:
     assert fast == []
 
 
+def test_a_hole_in_one_interval_does_not_slow_a_tachycardia() -> None:
+    holed = list(FAST.beats[:5] + FAST.beats[6:])
+    assert kinds(replace(FAST, beats=(FAST.beats[0], *holed))) == []
+    holed[5] = replace(holed[5], apart=True)
+    first = replace(FAST.beats[0], sample=FAST.beats[0].sample - 40)
+    seen = found(replace(FAST, beats=(first, *holed)))
+    assert [condition.kind for condition in seen] == [AlarmKind.EXTREME_TACHYCARDIA]
+    assert seen[0].evidence.value == pytest.approx(150.0)
+
+
+def test_a_hole_that_may_hide_a_beat_makes_no_bradycardia() -> None:
+    usual = beats(6, 1.4)
+    holed = list(usual[:3] + usual[4:])
+    assert kinds(replace(QUIET, beats=tuple(holed))) == [AlarmKind.EXTREME_BRADYCARDIA]
+    holed[3] = replace(holed[3], apart=True)
+    assert kinds(replace(QUIET, beats=tuple(holed))) == []
+    slow = tuple(replace(beat, apart=True) for beat in beats(6, 2.0))
+    assert kinds(replace(QUIET, beats=slow)) == [AlarmKind.EXTREME_BRADYCARDIA]
+
+
+def test_what_touches_a_hole_may_be_a_beat_and_ends_a_bradycardia() -> None:
+    slow = beats(6, 1.6)
+    maybe = tuple(SeenBeat(beat.sample - 80, False, 0.0, apart=True) for beat in slow)
+    assert kinds(replace(QUIET, beats=slow)) == [AlarmKind.EXTREME_BRADYCARDIA]
+    assert kinds(replace(QUIET, beats=slow, doubtful=maybe)) == []
+
+
+def test_the_clock_of_a_standstill_stands_in_a_hole() -> None:
+    silent = replace(QUIET, active_at=NOW - 420)
+    assert kinds(replace(silent, missing=20)) == [AlarmKind.ASYSTOLE]
+    assert found(replace(silent, missing=20))[0].evidence.value == pytest.approx(4.0)
+    assert kinds(replace(silent, missing=21)) == []
+
+
 def test_tachycardia_is_counted_on_a_disturbed_lead_too() -> None:
     assert kinds(replace(FAST, state=LeadState.RAIL)) == [AlarmKind.EXTREME_TACHYCARDIA]
 
@@ -199,7 +281,29 @@ def test_tachycardia_is_counted_on_a_disturbed_lead_too() -> None:
 def test_a_limit_has_hysteresis(rate: int, on: bool, expected: bool | None) -> None:
     """`expected`: whether the condition is only held; None where there is none."""
     kind = AlarmKind.HR_HIGH if rate > 80 else AlarmKind.HR_LOW
-    view = replace(QUIET, beats=beats(10, 60 / rate), heart_rate=rate)
+    counted = Counted(rate, "V1", 100, 900)
+    seen = found(QUIET, on=frozenset({kind}) if on else frozenset(), counted=counted)
+    assert [condition.is_held for condition in seen] == ([] if expected is None else [expected])
+    assert all(condition.kind is kind for condition in seen)
+
+
+@pytest.mark.parametrize(
+    ("rr_s", "on", "expected"),
+    [
+        (0.43, False, None),
+        (0.42, False, False),
+        (0.43, True, True),
+        (0.44, True, None),
+        (1.5, False, None),
+        (1.51, False, False),
+        (1.4, True, True),
+        (1.39, True, None),
+    ],
+)
+def test_a_lethal_limit_has_hysteresis(rr_s: float, on: bool, expected: bool | None) -> None:
+    """`expected`: whether the condition is only held; None where there is none."""
+    kind = AlarmKind.EXTREME_TACHYCARDIA if rr_s < 1 else AlarmKind.EXTREME_BRADYCARDIA
+    view = replace(QUIET, beats=beats(14, rr_s))
     seen = found(view, on=frozenset({kind}) if on else frozenset())
     assert [condition.is_held for condition in seen] == ([] if expected is None else [expected])
     assert all(condition.kind is kind for condition in seen)

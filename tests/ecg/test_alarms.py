@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from streaming.core.alarm_record import AlarmSeverity
 from streaming.core.priority import MessagePriority
 from streaming.ecg.alarm_limits import AlarmLimits
-from streaming.ecg.alarms import TRAITS, Alarm, AlarmKind, AlarmSeverity, Condition, Evidence
+from streaming.ecg.alarms import TRAITS, Alarm, AlarmKind, Condition, Evidence
 
 LETHAL = {
     AlarmKind.ASYSTOLE,
@@ -34,6 +35,10 @@ def condition(kind: AlarmKind, value: float, limit: float, unit: str = "bpm", le
         (condition(AlarmKind.LEAD_OFF, 0.0, 0.0, "", "V1"), "LEAD OFF V1"),
         (condition(AlarmKind.NO_SIGNAL, 4.1, 4.0, "s"), "NO ECG SIGNAL 4.1 >= 4 s"),
         (condition(AlarmKind.ARRHYTHMIA_OFF, 0.0, 0.0, "s", ""), "ARRHYTHMIA OFF"),
+        (
+            condition(AlarmKind.ARRHYTHMIA_OFF, 1.94, 6.0, "s", ""),
+            "ARRHYTHMIA OFF 1.9 < 6 s UNBROKEN",
+        ),
     ],
 )
 def test_the_text_says_value_and_limit(seen: Condition, text: str) -> None:
@@ -55,8 +60,8 @@ def test_nothing_covers_a_graver_or_a_technical_alarm() -> None:
 
 
 def test_severity_and_priority_are_two_things() -> None:
-    off = Alarm(1, condition(AlarmKind.ARRHYTHMIA_OFF, 0.0, 0.0), 900, 0.0, 0.0)
-    lethal = Alarm(2, condition(AlarmKind.ASYSTOLE, 4.0, 4.0, "s"), 900, 4.0, 0.0)
+    off = Alarm("1", condition(AlarmKind.ARRHYTHMIA_OFF, 0.0, 0.0), 900, 0.0, 0.0)
+    lethal = Alarm("2", condition(AlarmKind.ASYSTOLE, 4.0, 4.0, "s"), 900, 4.0, 0.0)
     assert off.priority is lethal.priority is MessagePriority.CRITICAL
     assert (off.severity, lethal.severity) == (AlarmSeverity.TECHNICAL, AlarmSeverity.HIGH)
     assert lethal.latching

@@ -15,22 +15,22 @@ from tests.ecg.hearts import RATE_HZ, fibrillation, rhythm, standstill
 SPAN = round(FIBRILLATION_S * RATE_HZ)
 
 
-def windows(lead: FloatArray, seconds: float) -> list[FloatArray]:
+def windows(lead: FloatArray, seconds: float) -> FloatArray:
     size = round(seconds * RATE_HZ)
-    return [wave_of(lead[at : at + size], RATE_HZ) for at in range(0, len(lead) - size, size)]
+    return wave_of(np.array([lead[at : at + size] for at in range(0, len(lead) - size, size)]), RATE_HZ)
 
 
 @pytest.mark.parametrize("size_uv", [200.0, 1000.0])
 def test_made_fibrillation_is_called(size_uv: float) -> None:
     for lead in fibrillation(40, size_uv):
-        odds = [TRAINED.fibrillation.log_odds(wave) for wave in windows(lead, FIBRILLATION_S)]
+        odds = TRAINED.fibrillation.log_odds(windows(lead, FIBRILLATION_S))
         assert min(odd for odd in odds if odd is not None) > FIBRILLATION_ODDS
 
 
 @pytest.mark.parametrize("name", ["sinus", "af", "pvc", "bradycardia", "tachycardia"])
 def test_hearts_that_beat_are_not(name: str) -> None:
     for lead in rhythm(name, 60):
-        odds = [TRAINED.fibrillation.log_odds(wave) for wave in windows(lead, FIBRILLATION_S)]
+        odds = TRAINED.fibrillation.log_odds(windows(lead, FIBRILLATION_S))
         assert max(odd for odd in odds if odd is not None) < FIBRILLATION_ODDS - 1.0
 
 
@@ -39,23 +39,27 @@ def test_a_ventricular_run_is_told_from_what_is_around_it() -> None:
     lead = simulator.read(round(60 * RATE_HZ))[0] * 5.0
     ventricular = [beat.sample for beat in simulator.beats if beat.ventricular]
     size = round(RUN_S * RATE_HZ)
-    inside = TRAINED.run.log_odds(wave_of(lead[ventricular[0] :][:size], RATE_HZ))
-    before = TRAINED.run.log_odds(wave_of(lead[ventricular[0] - size - 50 :][:size], RATE_HZ))
+    first = ventricular[0]
+    both = np.array([lead[first:][:size], lead[first - size - 50 :][:size]])
+    inside, before = TRAINED.run.log_odds(wave_of(both, RATE_HZ))
     assert inside is not None
     assert before is not None
     assert before < UNLIKE_RUN_ODDS - 2.0 < UNLIKE_RUN_ODDS < inside
 
 
 def test_a_flat_line_is_not_judged() -> None:
-    wave = wave_of(standstill(4)[0], RATE_HZ)
-    assert np.ptp(wave) < LIVE_UV
-    assert TRAINED.fibrillation.log_odds(wave) is None
+    waves = wave_of(np.concatenate([standstill(4), fibrillation(4)]), RATE_HZ)
+    assert np.ptp(waves, axis=1).tolist()[0] < LIVE_UV
+    flat, quiet, *live = TRAINED.fibrillation.log_odds(waves)
+    assert (flat, quiet) == (None, None)
+    assert live == TRAINED.fibrillation.log_odds(waves[2:])
 
 
 def test_log_odds_are_the_weighted_sum_of_standardised_features() -> None:
     zeros, ones = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
     model = Model(ones, 2.0 * ones, zeros + np.arange(len(FEATURES)), -0.5)
-    assert model.of(3.0 * ones) == pytest.approx(np.arange(len(FEATURES)).sum() - 0.5)
+    total = np.arange(len(FEATURES)).sum()
+    assert model.of(np.array([3.0 * ones, ones])) == pytest.approx([total - 0.5, -0.5])
 
 
 def test_there_is_a_weight_for_each_feature() -> None:

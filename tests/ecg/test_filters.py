@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streaming.ecg.filters import INPUT_SCALE, KERNEL_SCALE, ExactFir, MovingSum, band_pass
+from streaming.ecg.filters import INPUT_SCALE, KERNEL_SCALE, ExactFir, MovingMedian, MovingSum, band_pass
 
 chunk_lengths = st.lists(st.integers(1, 400), min_size=1, max_size=20)
 
@@ -73,3 +73,17 @@ def test_rail_beyond_131_millivolts_is_clipped() -> None:
 def test_moving_sum_in_numbers() -> None:
     values = np.array([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 5.0, 0.0]])
     assert MovingSum(2, 3).push(values).tolist() == [[1.0, 3.0, 6.0, 9.0], [0.0, 0.0, 5.0, 5.0]]
+
+
+def test_moving_median_takes_away_what_is_shorter_than_half_of_it_and_keeps_steps() -> None:
+    values = np.array([1.0, 1.0, 9.0, 9.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0])
+    assert MovingMedian(5).push(values).tolist() == [1.0] * 10 + [5.0]
+
+
+@settings(max_examples=30)
+@given(chunk_lengths, st.sampled_from([1, 3, 19]))
+def test_chunking_changes_no_median(lengths: list[int], width: int) -> None:
+    samples = signal(sum(lengths))
+    whole, parts = MovingMedian(width).push(samples), MovingMedian(width)
+    pieces = [parts.push(piece) for piece in np.split(samples, np.cumsum(lengths)[:-1])]
+    assert np.concatenate(pieces).tobytes() == whole.tobytes()

@@ -82,6 +82,33 @@ def test_no_interval_spans_a_gap() -> None:
     assert rate.value(last + 2600) == 120
 
 
+def test_no_interval_is_measured_across_a_hole_and_the_others_stay() -> None:
+    rate, last = after([800] * 12)
+    rate.beat(last + 1600, apart=True)
+    assert rate.value(last + 1600) == 75
+    rate.beat(last + 2000)
+    assert rate.value(last + 2000) == round(60_000 * 12 / (11 * 800 + 400))
+
+
+def test_a_rate_is_unknown_eight_seconds_after_its_last_interval() -> None:
+    rate, last = after([800] * 12)
+    for _ in range(4):
+        last += 2000
+        assert rate.value(last) == 75
+        rate.beat(last, apart=True)
+    assert rate.value(last) == 75
+    assert rate.value(last + 1) is None
+
+
+def test_intervals_of_half_a_minute_ago_do_not_count() -> None:
+    rate, last = after([800] * 12)
+    for n in range(1, 15):
+        last += 2000
+        rate.beat(last, apart=n % 3 != 0)
+    rate.beat(last + 2000)
+    assert rate.value(last + 2000) == 30
+
+
 @pytest.mark.parametrize("rate_hz", [130.06, 500.0])
 def test_sampling_rate_scales_the_result(rate_hz: float) -> None:
     rate, now = after([750] * 12, rate_hz=rate_hz)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.client.recordings import open_recording
-from streaming.ecg.pattern import MIN_SAMPLES, DataPattern, pattern_of
+from streaming.core.patterns import DataPattern
+from streaming.ecg.pattern import MIN_SAMPLES, pattern_of
 
 DRAW = np.random.default_rng(5)
 

@@ -40,6 +40,20 @@ def test_statistics_in_numbers() -> None:
     assert intervals.rmssd_ms == pytest.approx(100)
 
 
+def test_neither_an_interval_nor_a_pattern_reaches_across_a_hole() -> None:
+    monitor, now = after([800] * 16)
+    for mark in (True, True, False):
+        now += 800
+        monitor.beat(Beat(now, 500.0, ventricular=mark), apart=mark)
+    rhythm = monitor.value(now)
+    assert (rhythm.ectopy, rhythm.run_length, rhythm.ventricular_per_minute) == (Ectopy.SINGLE, 1, 2)
+    now += 3000
+    monitor.beat(Beat(now, 500.0), apart=True)
+    intervals = monitor.value(now).intervals
+    assert intervals is not None
+    assert intervals.mean_ms == pytest.approx(800)
+
+
 def test_fifteen_intervals_are_too_few() -> None:
     monitor, now = after([800] * 15)
     assert monitor.value(now).intervals is None

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streaming.ecg import simulator
+from streaming.ecg.labels import SimulatedBeat
 from streaming.ecg.leads import TWELVE_LEADS
-from streaming.ecg.simulator import RHYTHMS, Simulator
+from streaming.ecg.rhythms import RHYTHMS
+from streaming.ecg.simulator import Simulator
 
 RATE_HZ = 250
-BEATING = [rhythm for rhythm in RHYTHMS if rhythm != "pulse"]
+BEATING = [name for name, rhythm in RHYTHMS.items() if rhythm.beats is not None]
+OF_A_BODY = [name for name in RHYTHMS if name != "pulse"]
 
 
 def play(rhythm: str, seconds: float, **arguments: object) -> tuple[Simulator, NDArray[np.int16]]:
@@ -80,8 +83,29 @@ def test_labels_lie_on_the_peaks(rhythm: str, rate_hz: float) -> None:
         if np.ptp(around) < 40:  # the lead is off there
             off += 1
             continue
-        assert abs(int(np.argmax(around)) - reach) <= max(2, 0.012 * rate_hz)
+        assert abs(int(np.argmax(around)) - reach) <= 1.5 + peak_error_s(patient, beat) * rate_hz
     assert off == 0 or rhythm == "lead_off"
+
+
+def peak_error_s(patient: Simulator, beat: SimulatedBeat) -> float:
+    """How far from the top of R noise may have its highest sample.
+
+    There the Gaussian has lost as much as noise varies by: 40 microvolts, five times the muscle's RMS or
+    more, with a step of the digits. Q and S add a millisecond at most (tests/ecg/test_rhythms.py).
+    """
+    rr = np.diff([other.sample for other in patient.beats]).max() / patient.rate_hz
+    sigma_s = 0.030 if beat.ventricular else 0.1 * np.sqrt(rr) / (2 * np.pi)
+    return float(sigma_s * np.sqrt(2 * 40 / 1000)) + 0.001
+
+
+@pytest.mark.parametrize("rhythm", sorted(set(BEATING) - {"lead_off"}))
+def test_the_mean_of_all_beats_peaks_at_the_sample_of_their_labels(rhythm: str) -> None:
+    patient, samples = play(rhythm, 120, rate_hz=500)
+    beats = patient.beats[1:-1]
+    for ventricular in {beat.ventricular for beat in beats}:
+        of_kind = [beat.sample for beat in beats if beat.ventricular is ventricular]
+        mean = np.mean([samples[0, sample - 25 : sample + 26] for sample in of_kind], axis=0)
+        assert abs(int(np.argmax(mean)) - 25) <= 1
 
 
 def test_labels_never_run_ahead_of_the_samples() -> None:
@@ -91,25 +115,9 @@ def test_labels_never_run_ahead_of_the_samples() -> None:
         assert all(beat.sample < patient.position for beat in patient.beats)
 
 
-@pytest.mark.parametrize(
-    ("rhythm", "bpm"), [("sinus", 72), ("bradycardia", 42), ("tachycardia", 128), ("af", 92)]
-)
-def test_heart_rate_is_the_rhythm_s_own(rhythm: str, bpm: float) -> None:
-    patient, _ = play(rhythm, 300)
-    assert 60 / intervals_s(patient).mean() == pytest.approx(bpm, rel=0.04)
-
-
 def test_heart_rate_can_be_chosen() -> None:
     patient, _ = play("sinus", 120, heart_rate=95)
     assert 60 / intervals_s(patient).mean() == pytest.approx(95, rel=0.02)
-
-
-def test_sinus_breathes_a_little_and_fibrillation_is_irregular() -> None:
-    sinus, _ = play("sinus", 300)
-    af, _ = play("af", 300)
-    rr, irregular = intervals_s(sinus), intervals_s(af)
-    assert 0.02 < rr.std() / rr.mean() < 0.07
-    assert 0.18 < irregular.std() / irregular.mean() < 0.27
 
 
 def test_fibrillation_has_no_p_wave_but_f_waves() -> None:
@@ -147,48 +155,6 @@ def test_no_wave_is_cut_where_blocks_meet(rate_hz: int) -> None:
         p_peak = beat.sample - round(70 / 360 * rr_s * (60 / rr_s / 60) ** 0.25 * rate_hz)
         height_uv = 5.0 * float(samples[0, p_peak] - samples[0, p_peak - round(0.16 * rate_hz)])
         assert 60 < height_uv < 250
-
-
-def test_premature_beats_are_early_broad_and_followed_by_a_pause() -> None:
-    patient, _ = play("pvc", 300)
-    beats = patient.beats
-    premature = [i for i, beat in enumerate(beats[:-1]) if beat.ventricular and i >= 2]
-    assert 20 < len(premature) < 130
-    for i in premature:
-        before = beats[i - 1].sample - beats[i - 2].sample
-        coupling = beats[i].sample - beats[i - 1].sample
-        around = beats[i + 1].sample - beats[i - 1].sample
-        assert not beats[i - 1].ventricular
-        assert 0.4 < coupling / before < 0.8
-        assert around / before == pytest.approx(2.0, abs=0.3)
-
-
-def test_ventricular_beats_are_broad() -> None:
-    def width_s(rhythm: str, ventricular: bool) -> float:
-        patient, samples = play(rhythm, 60, rate_hz=500)
-        beat = next(b for b in patient.beats[2:] if b.ventricular is ventricular)
-        wave = samples[0, beat.sample - 60 : beat.sample + 60]
-        return float(np.count_nonzero(wave > wave.max() / 2)) / 500
-
-    assert width_s("sinus", ventricular=False) < 0.05
-    assert width_s("pvc", ventricular=True) > 0.06
-
-
-def test_vt_comes_in_runs_at_its_own_rate() -> None:
-    patient, _ = play("vt", 300)
-    runs = [
-        list(run)
-        for ventricular, run in itertools.groupby(patient.beats, lambda b: b.ventricular)
-        if ventricular
-    ]
-    assert len(runs) >= 8
-    for run in runs[:-1]:
-        assert 6 <= len(run) <= 20
-        rr = np.diff([beat.sample for beat in run]) / RATE_HZ
-        assert 60 / 195 < rr.mean() < 60 / 135
-        assert rr.std() / rr.mean() < 0.035
-    assert intervals_s(patient, ventricular=False).mean() > 60 / 100
-    assert intervals_s(patient).min() > 0.28
 
 
 def test_lead_off_reads_rail_or_nothing_and_says_so() -> None:
@@ -244,7 +210,7 @@ def test_pulse_is_one_millivolt_for_200_ms_every_second(gain_uv: float) -> None:
     assert patient.beats == []
 
 
-@pytest.mark.parametrize("rhythm", BEATING)
+@pytest.mark.parametrize("rhythm", OF_A_BODY)
 def test_twelve_leads_obey_einthoven(rhythm: str) -> None:
     _, samples = play(rhythm, 20, leads=TWELVE_LEADS, rate_hz=500)
     one, two, three = samples[:3].astype(int)
