@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from streaming.core.frames import FrameKind
 from streaming.core.messages import GapReason
+from streaming.core.patterns import DataPattern
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import StreamInfo
 
@@ -56,12 +57,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Gaps come before the frames behind them. Each bundle describes its stream: losing one loses no more."""
+    """Gaps come before the frames behind them. Each bundle describes its stream: losing one loses no more.
+
+    `pattern` is that of the stream as of its last frame, None where nothing new is said: it comes once a
+    second, and when it changes.
+    """
 
     info: StreamInfo
     frames: tuple[WaveFrame, ...] = ()
     gaps: tuple[Gap, ...] = ()
     events: tuple[Event, ...] = ()
+    pattern: DataPattern | None = None
 
     def to_message(self, origin: str) -> dict[str, Any]:
         """As a channel-layer message; `origin` is the process that publishes."""
@@ -72,14 +78,17 @@ class Bundle:
             "frames": [[int(f.kind), f.first, f.count, f.payload] for f in self.frames],
             "gaps": [[g.first, g.stop, g.reason.value] for g in self.gaps],
             "events": [[e.text, int(e.priority), e.key] for e in self.events],
+            "pattern": None if self.pattern is None else self.pattern.value,
         }
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Bundle:
-        """The inverse of `to_message`."""
+        """The inverse of `to_message`; a version that says nothing of patterns is read as well."""
+        pattern = message.get("pattern")
         return cls(
             StreamInfo.from_dict(message["info"]),
             tuple(WaveFrame(FrameKind(kind), *rest) for kind, *rest in message["frames"]),
             tuple(Gap(first, stop, GapReason(reason)) for first, stop, reason in message["gaps"]),
             tuple(Event(text, MessagePriority(priority), key) for text, priority, key in message["events"]),
+            None if pattern is None else DataPattern(pattern),
         )

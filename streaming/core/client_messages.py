@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from streaming.core.alarm_messages import DeviceAlarm
 from streaming.core.frames import SUBPROTOCOL
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES, parse_any_json, to_json
@@ -13,7 +14,12 @@ from streaming.exceptions import ProtocolError
 __all__ = [
     "MAX_SERVER_TEXT_BYTES",
     "ack",
+    "alarm_ack",
+    "alarm_displayed",
+    "alarms_off",
+    "audio_pause",
     "client_bye",
+    "device_alarm",
     "device_hello",
     "device_quality",
     "parse_server_messages",
@@ -45,6 +51,26 @@ def ack(n: int, *, decoded_ms: float, backlog: int, held_ms: float = 0.0) -> str
 def resume(stream: str, *, epoch: int, next_sample: int, stop: int | None = None) -> str:
     """All of the epoch before `next_sample` has come; with `stop`, ask for what lies up to that index."""
     return _message("resume", stream=stream, epoch=epoch, next_sample=next_sample, to=stop)
+
+
+def alarm_displayed(alarms: Iterable[str], *, hidden: bool = False) -> str:
+    """These alarms are shown to people; `hidden`: on a page that nobody sees now."""
+    return _message("alarm_displayed", alarms=list(alarms), hidden=hidden)
+
+
+def alarm_ack(alarm: str) -> str:
+    """The user has seen to an alarm."""
+    return _message("alarm_ack", alarm=alarm)
+
+
+def audio_pause(seconds: int) -> str:
+    """Make no sound for so long; 0 ends the pause."""
+    return _message("audio_pause", seconds=seconds)
+
+
+def alarms_off(stream: str, *, off: bool) -> str:
+    """Switch the alarms of a stream's patient off, or on again."""
+    return _message("alarms_off", stream=stream, off=off)
 
 
 def time_request(t0: float) -> str:
@@ -91,6 +117,24 @@ def device_hello(
 def device_quality(*, sample: int, leads_off: Iterable[str]) -> str:
     """The leads that are off from sample index `sample` on."""
     return _message("quality", sample=sample, leads_off=list(leads_off))
+
+
+def device_alarm(alarm: DeviceAlarm) -> str:
+    """A device's own alarm, or its end."""
+    place = {"alarm": alarm.alarm, "state": "on" if alarm.on else "off", "sample": alarm.sample}
+    if not alarm.on:
+        return _message("alarm", **place)
+    return _message(
+        "alarm",
+        **place,
+        kind=alarm.kind,
+        severity=alarm.severity,
+        text=alarm.text,
+        value=alarm.value,
+        limit=alarm.limit,
+        unit=alarm.unit or None,
+        lead=alarm.lead or None,
+    )
 
 
 def parse_server_messages(text: str, *, max_bytes: int = MAX_SERVER_TEXT_BYTES) -> list[dict[str, Any]]:

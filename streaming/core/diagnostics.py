@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streaming.core.items import DropReason
-from streaming.core.ladder import Reason
+from streaming.core.ladder import Readings, Reason, Want
 from streaming.core.network import NetworkCondition
 from streaming.core.overload import OverloadState
 from streaming.core.priority import MessagePriority
-from streaming.core.renditions import Quality
+from streaming.core.renditions import Quality, Rendition
 from streaming.core.stages import Percentiles
 
 
@@ -34,6 +34,43 @@ class ViewerStats:
     streams: Mapping[Quality, int]
     rendition: Quality
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose connection a viewer's is, by ids alone: as the log, and as the audit trail, name them."""
+
+    connection: str
+    actor: str
+    user_id: int | None
+    peer: str
+    """The address, of IPv6 its network, for which the server counts what it does."""
+    since: float
+    """When it was let in, by the clock of its process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewerReading:
+    """All that one look at a viewer tells: what explains how it fares."""
+
+    stats: ViewerStats
+    readings: Readings
+    wants: tuple[Want, ...]
+    sent_as: Mapping[str, Rendition]
+    """By stream."""
+    need: float
+    """Bytes a second that all of that is expected to take."""
+    unheard_s: float | None
+    """How long ago it acknowledged anything."""
+    backlog: int
+    """Messages that waited in the client when it last acknowledged one."""
+    decoded_ms: float
+    """How long the client took to decode what it last acknowledged."""
+    lost_s: float | None
+    """How long ago something was last dropped or expired; None while nothing was."""
+    is_paused: bool
+    is_under_pressure: bool
+    is_in_emergency: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

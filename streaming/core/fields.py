@@ -27,6 +27,10 @@ class Fields:
         """Whether the field is there and not null."""
         return self._values.get(name) is not None
 
+    def is_empty(self, name: str) -> bool:
+        """Whether the field is the empty string."""
+        return bool(self._values.get(name) == "")
+
     def text(self, name: str, *, longest: int, pattern: re.Pattern[str] | None = None) -> str:
         """A printable string of 1 to `longest` characters that matches all of `pattern`."""
         return self._checked_text(self._get(name), name, longest, pattern)

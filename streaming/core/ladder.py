@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate
 
@@ -72,7 +73,7 @@ class Reason(StrEnum):
     """Why a decision is what it is."""
 
     STREAMS = "streams"
-    """The viewer watches other streams, focuses on another, or one became suspect."""
+    """The viewer watches other streams, focuses on another, one became suspect, or has another best."""
     STEADY = "steady"
     """Nothing speaks against it, and it is not yet time for more."""
     QUIET = "quiet"
@@ -100,8 +101,10 @@ class Want:
     stream: str
     needs: tuple[float, ...]
     focused: bool = False
+    best: Rendition = LADDER[0]
+    """It is sent as nothing better, unless it is suspected."""
     suspected: bool = False
-    """Of an arrhythmia: it is sent lossless whatever the network."""
+    """Of an arrhythmia: it is sent lossless whatever the network, and first of all in the shortest frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ class Ladder:
     the focused one first; then the focused one to the top, then the others together, one rendition at a time.
     No step counts as less than the one before: of one lead, `display` may cost less than `overview`. Where
     the viewer stands is kept as bytes a second, so that it outlives a change of streams. A suspected stream
-    begins at lossless, at the expense of the others.
+    is lossless on every step, and in the shortest frames before any other is more than numbers.
 
     Going up is by trial, one step after `TRIAL_AFTER_S`; one that fails doubles that time for its step, to
     `MAX_TRIAL_AFTER_S`, and one that held for `TRIAL_S` clears it. Where the ack of a frame comes later than
@@ -209,6 +212,9 @@ class Ladder:
         self._sample: _Sample | None = None
         self._most = _TOP
         self._news = Reason.STREAMS
+        self._without: Ladder | None = None
+        """While a stream is suspected: the same without the suspicion."""
+        self._lifted: Mapping[str, Rendition] = {}
 
     def limit(self, best: Quality) -> None:
         """Send nothing as better than `best` from the next decision on, but streams that are suspected.
@@ -216,12 +222,47 @@ class Ladder:
         What the path is known to carry is kept: a viewer is back there when the limit is lifted.
         """
         most = _TOP - _BEST_FIRST.index(best)
+        if self._without is not None:
+            self._without.limit(best)
         if most != self._most:
             self._news = Reason.OVERLOAD if most < self._most else Reason.KNOWN
             self._most, self._wants = most, None
 
     def decide(self, wants: Sequence[Want], readings: Readings, now: float) -> Decision:
-        """Say what is to be sent from now on; call it every `CHOOSE_S`, and when `wants` change."""
+        """Say what is to be sent from now on; call it every `CHOOSE_S`, and when `wants` change.
+
+        What would be decided without any suspicion is followed beside it: trials fall at other times there,
+        and no stream is sent as worse for being suspected.
+        """
+        if not any(want.suspected for want in wants):
+            self._without = None
+            return self._decide(wants, readings, now)
+        if self._without is None:
+            self._without = self._copy()
+        plain = [replace(want, suspected=False) for want in wants]
+        without = self._without.decide(plain, readings, now)
+        return self._lift(wants, self._decide(wants, readings, now), without)
+
+    def _copy(self) -> Ladder:
+        other = copy(self)
+        other._waits_s = dict(self._waits_s)
+        other._sample = None if self._sample is None else replace(self._sample)
+        return other
+
+    def _lift(self, wants: Sequence[Want], decision: Decision, without: Decision) -> Decision:
+        """Suspected streams are sent as the better of both."""
+        renditions = dict(decision.renditions)
+        for want in wants:
+            both = renditions[want.stream], without.renditions[want.stream]
+            if want.suspected:
+                renditions[want.stream] = min(both, key=LADDER.index)
+        if renditions == decision.renditions:
+            return decision
+        self._lifted = self._lifted if renditions == self._lifted else renditions
+        need = sum(want.needs[LADDER.index(renditions[want.stream])] for want in wants)
+        return Decision(self._lifted, decision.reason, need)
+
+    def _decide(self, wants: Sequence[Want], readings: Readings, now: float) -> Decision:
         if (wanted := tuple(wants)) != self._wants:
             self._wants = wanted
             self._stair = list(_stair(wanted, self._most))
@@ -242,6 +283,7 @@ class Ladder:
         """Whether `decide` would change nothing, where nothing waits and acks are prompt, as mostly."""
         if (
             wants is not self._wants
+            or self._without is not None
             or self._step < len(self._needs) - 1
             or lost != self._lost
             or self._quiet
@@ -255,6 +297,8 @@ class Ladder:
 
     def overlook(self, readings: Readings, now: float) -> None:
         """Judge nothing by what is seen now, nor by what is on its way: it was this process that was late."""
+        if self._without is not None:
+            self._without.overlook(readings, now)
         self._lost = readings.lost
         self._drained_at = now
         self._settle(readings, now)
@@ -418,14 +462,16 @@ class Ladder:
 def _stair(wants: Sequence[Want], most: int) -> Iterator[tuple[int, ...]]:
     """Rungs of each stream (0 is the lowest of LADDER), from the least step to the greatest, `most`."""
     rungs = [_SUSPECTED_RUNG if want.suspected else 0 for want in wants]
+    most_of = [_TOP if want.suspected else min(most, _TOP - LADDER.index(want.best)) for want in wants]
     yield tuple(rungs)
     order = sorted(range(len(wants)), key=lambda place: not wants[place].focused)
-    turns = [(rung, place) for rung in range(1, _BASE_RUNG + 1) for place in order]
     better = range(_BASE_RUNG + 1, _TOP + 1)
+    turns = [(rung, place) for rung in better for place in order if wants[place].suspected]
+    turns += [(rung, place) for rung in range(1, _BASE_RUNG + 1) for place in order]
     turns += [(rung, place) for place in order if wants[place].focused for rung in better]
     turns += [(rung, place) for rung in better for place in order]
     for rung, place in turns:
-        if rungs[place] < rung <= most:
+        if rungs[place] < rung <= most_of[place]:
             rungs[place] = rung
             yield tuple(rungs)
 

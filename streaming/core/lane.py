@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from streaming.core.items import Item, Span
 from streaming.core.priority import MessagePriority
@@ -14,7 +15,7 @@ from streaming.core.profiles import BackpressureProfile
 
 @dataclass(slots=True)
 class ClassCounts:
-    """What became of the logical messages of one priority, or of several together.
+    """What became of the logical messages of one priority, in all lanes of a connection.
 
     offered = taken + queued + coalesced + expired + dropped + quota + emergency + overload + abandoned
     """
@@ -29,13 +30,9 @@ class ClassCounts:
     overload: int = 0
     abandoned: int = 0
 
-    def __add__(self, other: ClassCounts) -> ClassCounts:
-        return ClassCounts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-
-@dataclass(frozen=True, slots=True)
-class LaneState:
-    """One reading of a lane; `counts` is of all its priorities."""
+class LaneState(NamedTuple):
+    """One reading of a lane: a tuple, as one is made for every viewer of every stream."""
 
     size: int
     size_bytes: int
@@ -44,7 +41,6 @@ class LaneState:
     high_watermark: float
     backpressure_active: bool
     emergency: bool
-    counts: ClassCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +62,18 @@ class HoldLimits:
 
 @dataclass(slots=True)
 class Totals:
-    """What all lanes of a connection hold together; `protected_bytes` is CRITICAL and control."""
+    """What all lanes of a connection hold together; `protected_bytes` is CRITICAL and control.
+
+    `counts` is of all that was ever offered, by priority less 1.
+    """
 
     max_bytes: int
     messages: int = 0
     size_bytes: int = 0
     protected_bytes: int = 0
+    counts: tuple[ClassCounts, ...] = field(
+        default_factory=lambda: tuple(ClassCounts() for _ in MessagePriority)
+    )
 
 
 class ClassQueue:
@@ -112,7 +114,7 @@ class ClassQueue:
         self.size_bytes = 0
         self.in_ring = False
         self.credit_bytes = 0.0
-        self.counts = ClassCounts()
+        self.counts = totals.counts[priority - 1]
         self.govern(lane.profile)
 
     def govern(self, profile: BackpressureProfile) -> None:
@@ -357,16 +359,16 @@ class Lane:
     def state(self, now: float, held: Sequence[Item] = ()) -> LaneState:
         """Read everything now; `held` are those of its HIGH that wait elsewhere."""
         size = self.count + len(held)
+        # Most are empty, and this is read for every viewer of every stream.
+        filled = [queue.items for queue in self.queues if queue.items]
         return LaneState(
-            size=size,
-            size_bytes=sum(item.size_bytes for queue in self.queues for item in queue.items)
-            + sum(item.size_bytes for item in held),
-            utilization=size / self.max_count,
-            pressure=self.pressure(now),
-            high_watermark=self.profile.high_watermark,
-            backpressure_active=self.active,
-            emergency=self.emergency,
-            counts=sum((queue.counts for queue in self.queues), ClassCounts(offered=len(held))),
+            size,
+            sum(item.size_bytes for items in (*filled, held) for item in items) if filled or held else 0,
+            size / self.max_count,
+            self.pressure(now),
+            self.profile.high_watermark,
+            self.active,
+            self.emergency,
         )
 
     def govern(self, profile: BackpressureProfile) -> None:
@@ -378,7 +380,7 @@ class Lane:
     def pressure(self, now: float) -> float:
         """Count, bytes, fullest class or oldest age, as shares of their bounds, whichever is most."""
         pressure = max(self.count / self.max_count, self.totals.size_bytes / self.totals.max_bytes)
-        for queue in self.queues:
+        for queue in self.queues if self.count else ():
             if queue.count:
                 pressure = max(pressure, queue.fullness(), (now - queue.oldest_at()) / queue.max_age_s)
         return pressure

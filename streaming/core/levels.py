@@ -23,10 +23,6 @@ from streaming.core.profiles import CompressionProfile
 from streaming.core.token_bucket import TokenBucket
 
 STATE_VERSION = 1
-HYSTERESIS = 0.01
-"""What another method has to save before it is taken."""
-EXPLORE_SHARE = 0.01
-"""Of all delivery time and CPU, what comparing methods may take."""
 EXPLORE_CHANCE = 0.2
 CPU_S_PER_S = 0.05
 CPU_BURST_S = 1.0
@@ -67,7 +63,7 @@ class DataKind(StrEnum):
 
 
 def methods_for(kind: DataKind, profile: CompressionProfile) -> tuple[Method, ...]:
-    """What there is to choose from, the fixed choice first.
+    """What there is to choose from within the profile's levels, the fixed choice first.
 
     Beside its levels there are methods with a window of 32 KiB: no connection keeps it, for every message
     stands alone. On long JSON they save 3-5 % more than level 9; on int16, level 4 saves 9 % more in a
@@ -76,8 +72,15 @@ def methods_for(kind: DataKind, profile: CompressionProfile) -> tuple[Method, ..
     0-25 % more time, the more of both the higher the level. With a window of 8 KiB they are as short as
     with 32, and it is copied in 3 us.
     """
+    bounds = range(profile.min_level, profile.max_level + 1)
+    others = (method for method in _methods_for(kind, profile) if method.level in bounds)
+    return tuple(dict.fromkeys((fixed_method(kind, profile), *others)))
+
+
+def _methods_for(kind: DataKind, profile: CompressionProfile) -> tuple[Method, ...]:
+    """All there are beside the fixed choice, whatever their levels."""
     window, memory = profile.window_bits, profile.mem_level
-    methods = {fixed_method(kind, profile): None}
+    methods: dict[Method, None] = {}
     if kind is DataKind.SAMPLES:
         methods |= {Method(level, window, memory): None for level in (1, 4)}
         methods[Method(4, window, memory, Strategy.FILTERED)] = None
@@ -155,6 +158,8 @@ class LevelController:
     def plan(self, kind: DataKind, plain: bytes, now: float) -> Plan:
         """How to send `plain`, which is not empty."""
         track = self._track(kind)
+        if not self._profile.adaptive:
+            return Plan(kind, track.methods[track.fixed])
         octave = len(plain).bit_length()
         held = track.held.get(octave)
         if held is not None and held.reuses and len(plain) < _SMALL_BYTES and held.holds(self.path):
@@ -163,7 +168,7 @@ class LevelController:
         chunk = glance(plain)
         track.probe_ratio = chunk.probe_ratio
         forecast = track.predictor.predict(chunk)
-        costs = forecast.cpu_s + forecast.size_bytes * self.path.s_per_byte
+        costs = self._profile.cpu_weight * forecast.cpu_s + forecast.size_bytes * self.path.s_per_byte
         allowed = forecast.cpu_s <= max(self._budget.left(now), float(forecast.cpu_s.min()))
         index = self._cheapest(track, held, costs, allowed)
         if (held is not None and held.index != index) or (held is None and index != track.fixed):
@@ -176,7 +181,7 @@ class LevelController:
         """What was planned became so many bytes and took so long; and what the rival made of it."""
         size_bytes, cpu_s = one
         self._spend(cpu_s, now)
-        cost_s = cpu_s + size_bytes * self.path.s_per_byte
+        cost_s = self._profile.cpu_weight * cpu_s + size_bytes * self.path.s_per_byte
         self.spent_s += cost_s
         if plan.chunk is None:
             return
@@ -270,7 +275,7 @@ class LevelController:
             return track.fixed
         best = int(np.where(allowed, costs, np.inf).argmin())
         current = track.fixed if held is None else held.index
-        stays = allowed[current] and costs[best] >= (1 - HYSTERESIS) * costs[current]
+        stays = allowed[current] and costs[best] >= (1 - self._profile.hysteresis) * costs[current]
         return current if stays else best
 
     def _rival(
@@ -279,7 +284,7 @@ class LevelController:
         """A method that may well be cheaper than the chosen one, if its CPU time may be spent to find out."""
         if self._chance() >= EXPLORE_CHANCE:
             return None
-        left_s = min(EXPLORE_SHARE * self.spent_s - self.explored_s, self._budget.left(now))
+        left_s = min(self._profile.explore_share * self.spent_s - self.explored_s, self._budget.left(now))
         hopeful = costs * np.exp(-2 * track.doubt(forecast.spread))
         hopeful[forecast.cpu_s > left_s] = np.inf
         hopeful[index] = np.inf

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from streaming.core import alarm_messages as alarms
+from streaming.core.alarm_messages import AlarmAck, AlarmsDisplayed, AlarmsOff, AudioPause, DeviceAlarm
 from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
@@ -157,7 +159,19 @@ class RosterEntry:
     online: bool
 
 
-ViewerMessage = ViewerHello | Subscribe | Ack | Resume | TimeRequest | Bye
+ViewerMessage = (
+    ViewerHello
+    | Subscribe
+    | Ack
+    | Resume
+    | AlarmsDisplayed
+    | AlarmAck
+    | AudioPause
+    | AlarmsOff
+    | TimeRequest
+    | Bye
+)
+DeviceMessage = DeviceHello | DeviceQuality | DeviceAlarm | TimeRequest | Bye
 
 
 def parse_viewer_message(text: str) -> ViewerMessage | None:
@@ -184,7 +198,7 @@ def parse_plain_ack(text: str) -> Ack | None:
     return Ack(int(n), float(decoded_ms), int(backlog), float(held_ms or 0))
 
 
-def parse_device_message(text: str) -> DeviceHello | DeviceQuality | TimeRequest | Bye | None:
+def parse_device_message(text: str) -> DeviceMessage | None:
     """What a device says in one text message; None for an unknown type, which is skipped."""
     return _parse(text, _DEVICE_MESSAGES)
 
@@ -286,12 +300,17 @@ _VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerMessage]] = {
     "subscribe": _subscribe,
     "ack": _ack,
     "resume": _resume,
+    "alarm_displayed": alarms.read_displayed,
+    "alarm_ack": alarms.read_ack,
+    "audio_pause": alarms.read_audio_pause,
+    "alarms_off": lambda fields: alarms.read_alarms_off(fields, STREAM_ID),
     "time": _time_request,
     "bye": lambda _: Bye(),
 }
-_DEVICE_MESSAGES: Mapping[str, Callable[[Fields], DeviceHello | DeviceQuality | TimeRequest | Bye]] = {
+_DEVICE_MESSAGES: Mapping[str, Callable[[Fields], DeviceMessage]] = {
     "hello": _device_hello,
     "quality": _device_quality,
+    "alarm": alarms.read_device_alarm,
     "time": _time_request,
     "bye": lambda _: Bye(),
 }
@@ -375,9 +394,23 @@ def stream(
     )
 
 
-def vitals(stream: str, *, epoch: int, sample: int, hr: float | None, hr_source: str | None) -> str:
-    """Heart rate in beats a minute at `sample`, and the lead that it was counted on."""
-    return _message("vitals", stream=stream, epoch=epoch, sample=sample, hr=hr, hr_source=hr_source)
+def vitals(
+    stream: str,
+    *,
+    epoch: int,
+    sample: int,
+    hr: float | None,
+    hr_source: str | None,
+    rhythm: str | None = None,
+    pvc_per_min: int | None = None,
+) -> str:
+    """Heart rate in beats a minute at `sample`, the lead that it was counted on, and what the beats form.
+
+    `rhythm` names what stands out, as information and not as alarm; what is None of that is left out.
+    """
+    information = {"rhythm": rhythm, "pvc_per_min": pvc_per_min}
+    known = {name: value for name, value in information.items() if value is not None}
+    return _message("vitals", stream=stream, epoch=epoch, sample=sample, hr=hr, hr_source=hr_source, **known)
 
 
 def quality(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,6 @@ class Outbox:
         """The pressure of what waits elsewhere: no lane relaxes before it has fallen as well."""
         self._overdue_credit = 0.0
         self._sheds_from: float = math.inf
-        # Of lanes that are gone, and of what never queued.
-        self._past = [ClassCounts() for _ in MessagePriority]
 
     def __len__(self) -> int:
         return self._totals.messages
@@ -103,10 +102,9 @@ class Outbox:
         self._pressed.discard(lane)
         self._hold_limits = None
         drops: list[Drop] = []
-        for index, queue in enumerate(lane.queues):
+        for queue in lane.queues:
             drops += _dropped(queue, queue.take_all(), DropReason.ABANDONED)
             self._leave_ring_if_empty(queue)
-            self._past[index] += queue.counts
         return drops
 
     def abandon(self) -> list[Drop]:
@@ -115,7 +113,9 @@ class Outbox:
 
     def refuse(self, item: Item) -> Drop:
         """Count an item that came after the end."""
-        self._past[item.priority - 1] += ClassCounts(offered=1, abandoned=1)
+        counts = self._totals.counts[item.priority - 1]
+        counts.offered += 1
+        counts.abandoned += 1
         return Drop(item, DropReason.ABANDONED)
 
     @property
@@ -157,9 +157,9 @@ class Outbox:
 
     def drop_held(self, held: Sequence[tuple[Item, str]], reason: DropReason) -> list[Drop]:
         """Count HIGH that waited elsewhere and will not leave; where it expired, its lanes are pressed."""
-        counts = ClassCounts(offered=len(held))
-        setattr(counts, reason.value, len(held))
-        self._past[_HIGH] += counts
+        counts = self._totals.counts[_HIGH]
+        counts.offered += len(held)
+        _count(counts, reason, len(held))
         if reason is DropReason.EXPIRED:
             for group in {group for _, group in held}:
                 self._press(self._lanes[group])
@@ -167,7 +167,7 @@ class Outbox:
 
     def pass_by(self, classes: tuple[int, ...]) -> None:
         """Count messages (by priority less 1) that leave without having queued here."""
-        for counts, number in zip(self._past, classes, strict=True):
+        for counts, number in zip(self._totals.counts, classes, strict=True):
             counts.offered += number
             counts.taken += number
 
@@ -299,6 +299,8 @@ class Outbox:
 
     def pressure(self, now: float) -> float:
         """The pressure of the lane that has most of it; 1 is full."""
+        if not self._totals.messages:
+            return 0.0
         return max((lane.pressure(now) for lane in self._lanes.values()), default=0.0)
 
     def lane_state(self, group: str, now: float, held: Sequence[Item] = ()) -> LaneState | None:
@@ -307,16 +309,8 @@ class Outbox:
         return None if lane is None else lane.state(now, held)
 
     def counts(self) -> tuple[ClassCounts, ...]:
-        """What became of all that was ever offered, by priority less 1."""
-        lanes = self._lanes.values()
-        return tuple(
-            sum(
-                # Most classes of most lanes were never used, and this is read for every viewer.
-                (counts for lane in lanes if (counts := lane.queues[index].counts).offered),
-                past,
-            )
-            for index, past in enumerate(self._past)
-        )
+        """What became of all that was ever offered, by priority less 1, as of now."""
+        return tuple(map(replace, self._totals.counts))
 
     def queued(self) -> tuple[int, ...]:
         """Messages queued, by priority less 1."""
@@ -337,6 +331,8 @@ class Outbox:
 
         `held` is how many more wait elsewhere, by group.
         """
+        if not (self._totals.messages or held):
+            return 0.0
         return max(
             ((lane.count + held.get(group, 0)) / lane.max_count for group, lane in self._lanes.items()),
             default=0.0,
@@ -461,8 +457,12 @@ class Outbox:
 def _dropped(queue: ClassQueue, items: Iterable[Item], reason: DropReason) -> list[Drop]:
     """Count what was dropped by the counter that has the reason's name."""
     drops = [Drop(item, reason) for item in items]
-    setattr(queue.counts, reason.value, getattr(queue.counts, reason.value) + len(drops))
+    _count(queue.counts, reason, len(drops))
     return drops
+
+
+def _count(counts: ClassCounts, reason: DropReason, number: int) -> None:
+    setattr(counts, reason.value, getattr(counts, reason.value) + number)
 
 
 def _is_overdue(queue: ClassQueue, now: float) -> bool:

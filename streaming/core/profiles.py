@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from streaming.core.priority import PRIORITY_QUOTAS, MessagePriority
+from streaming.core.renditions import LADDER, Rendition
 from streaming.exceptions import ProfileError
 
 KIB = 1024
@@ -18,6 +19,11 @@ def _within(name: str, value: int, low: int, high: int) -> None:
         raise ProfileError(f"{name} must be an integer from {low} to {high}, not {value!r}")
 
 
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ProfileError(f"{name} must be from {low:g} to {high:g}, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class CompressionProfile:
     """Deflate settings of one group; the defaults suit ECG (window 4 KiB, memory level 5)."""
@@ -26,12 +32,30 @@ class CompressionProfile:
     mem_level: int = 5
     level: int = 6
     threshold_bytes: int = 1024
+    adaptive: bool = True
+    """Whether level and method of what is no shared waveform follow network and data; else they are fixed."""
+    min_level: int = 1
+    max_level: int = 9
+    hysteresis: float = 0.01
+    """The share that another method has to save before it is taken."""
+    explore_share: float = 0.01
+    """Of all delivery time and CPU, what comparing methods may take."""
+    cpu_weight: float = 1.0
+    """How many seconds of delivery a second of CPU counts as."""
 
     def __post_init__(self) -> None:
         _within("window_bits", self.window_bits, 9, 15)
         _within("mem_level", self.mem_level, 1, 9)
         _within("level", self.level, 1, 9)
         _within("threshold_bytes", self.threshold_bytes, 0, 1024 * KIB)
+        _between("hysteresis", self.hysteresis, 0, 0.5)
+        _between("explore_share", self.explore_share, 0, 0.1)
+        _between("cpu_weight", self.cpu_weight, 0.1, 10)
+        if not 1 <= self.min_level <= self.level <= self.max_level <= 9:
+            raise ProfileError(
+                "levels must be in order: 1 <= min <= level <= max <= 9, not "
+                f"{self.min_level}, {self.level}, {self.max_level}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +134,34 @@ class GroupProfile:
     compression: CompressionProfile = field(default_factory=CompressionProfile)
     backpressure: BackpressureProfile = field(default_factory=BackpressureProfile)
     connection: ConnectionProfile = field(default_factory=ConnectionProfile)
+    best_rendition: Rendition = LADDER[0]
+    """Nothing better is sent of a stream, whatever the network carries, unless an arrhythmia is suspected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileSet:
-    """One version of all settings: a default, and overrides by exact group name."""
+    """One version of all settings, resolved: to look up a group's profile asks nobody and decides nothing.
+
+    `core.precedence` makes it. A group is governed by the override of its name, else by what is `shared` by
+    the groups of its ward and of the longest of the `prefixes` that it begins with, else by the default.
+    """
 
     version: int = 0
     default: GroupProfile = field(default_factory=GroupProfile)
     overrides: Mapping[str, GroupProfile] = field(default_factory=dict)
+    shared: Mapping[tuple[str | None, str], GroupProfile] = field(default_factory=dict)
+    """By ward, or None, and prefix, or nothing."""
+    prefixes: tuple[str, ...] = ()
+    """Of all patterns, the longest first."""
+    wards: frozenset[str] = frozenset()
+    """Those that have settings of their own."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """The ward of each group that lies in one of these."""
 
     def for_group(self, group: str) -> GroupProfile:
-        """The override of `group`, else the default."""
-        return self.overrides.get(group, self.default)
+        """What governs `group`; the default itself where nothing else does."""
+        own = self.overrides.get(group)
+        if own is not None:
+            return own
+        prefix = next((prefix for prefix in self.prefixes if group.startswith(prefix)), "")
+        return self.shared.get((self.places.get(group), prefix), self.default)

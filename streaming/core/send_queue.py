@@ -130,9 +130,8 @@ class SendQueue:
 
     def counts(self) -> Sequence[ClassCounts]:
         """What became of all that was ever offered, by priority less 1."""
-        counts = list(self.outbox.counts())
-        if self.backlog:
-            counts[_HIGH] += ClassCounts(offered=len(self.backlog))
+        counts = self.outbox.counts()
+        counts[_HIGH].offered += len(self.backlog)
         return counts
 
     def queued(self) -> ClassMessages:
@@ -157,7 +156,7 @@ class SendQueue:
 
     def lane_state(self, group: str, now: float) -> LaneState | None:
         """One lane by itself, with what is held for it; None when the group has none."""
-        held = [item for item, whose in self.backlog.waiting() if whose == group]
+        held = [item for item, whose in self.backlog.waiting() if whose == group] if self.backlog else ()
         return self.outbox.lane_state(group, now, held)
 
     def _may_pass(self, item: Item, *, was_first: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -92,7 +92,7 @@ class StageTimes:
     """The journeys of the last minutes."""
 
     def __init__(self) -> None:
-        self._taken: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=_MOST_KEPT)
+        self._taken: deque[tuple[float, tuple[int, ...], str]] = deque(maxlen=_MOST_KEPT)
         self.lost = 0
         """Messages that were dropped on the way, or not acked in time to be followed further."""
 
@@ -101,7 +101,7 @@ class StageTimes:
         if journey.is_lost:
             self.lost += 1
         else:
-            self._taken.append((journey.acked, journey.durations_us()))
+            self._taken.append((journey.acked, journey.durations_us(), journey.stream))
 
     def last(self) -> Mapping[Stage, int]:
         """The stages of the newest journey in microseconds; empty when there is none."""
@@ -109,16 +109,30 @@ class StageTimes:
 
     def summary(self, now: float) -> Mapping[str, Percentiles]:
         """By stage, and of the whole way as `total`; empty when nothing was followed lately."""
+        self._forget(now)
+        return _summary([durations for _, durations, _ in self._taken])
+
+    def by_stream(self, now: float) -> Mapping[str, tuple[Mapping[str, Percentiles], int]]:
+        """The summary of each stream of which something was followed lately, and of how many messages."""
+        self._forget(now)
+        rows: dict[str, list[tuple[int, ...]]] = {}
+        for _, durations, stream in self._taken:
+            rows.setdefault(stream, []).append(durations)
+        return {stream: (_summary(taken), len(taken)) for stream, taken in rows.items()}
+
+    def _forget(self, now: float) -> None:
         while self._taken and now - self._taken[0][0] > SPAN_S:
             self._taken.popleft()
-        if not self._taken:
-            return {}
-        rows = [durations for _, durations in self._taken]
-        columns = dict(zip(tuple(Stage)[1:], zip(*rows, strict=True), strict=True))
-        return {
-            **{stage.value: _percentiles(column) for stage, column in columns.items()},
-            "total": _percentiles([sum(row) for row in rows]),
-        }
+
+
+def _summary(rows: Sequence[tuple[int, ...]]) -> Mapping[str, Percentiles]:
+    if not rows:
+        return {}
+    columns = dict(zip(tuple(Stage)[1:], zip(*rows, strict=True), strict=True))
+    return {
+        **{stage.value: _percentiles(column) for stage, column in columns.items()},
+        "total": _percentiles([sum(row) for row in rows]),
+    }
 
 
 def _percentiles(values_us: Iterable[int]) -> Percentiles:

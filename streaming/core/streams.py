@@ -59,6 +59,14 @@ class StreamInfo:
         return cls(**fields)
 
 
+_PREFIX = "ecg."
+
+
 def group_of(stream: str) -> str:
     """The channel-layer group of a stream's waveforms, vitals and gaps."""
-    return f"ecg.{stream}"
+    return f"{_PREFIX}{stream}"
+
+
+def stream_of(group: str) -> str | None:
+    """The inverse of `group_of`; None for a group of no stream."""
+    return group.removeprefix(_PREFIX) if group.startswith(_PREFIX) else None

@@ -38,6 +38,15 @@ class GroupTally:
         if not drop.item.control:
             self.by_reason[drop.reason] += 1
 
+    def absorb(self, other: GroupTally) -> None:
+        """Count what `other` has counted as well, but for its present rate."""
+        self.offered += other.offered
+        self.sent += other.sent
+        self.sent_bytes += other.sent_bytes
+        self.gaps += other.gaps
+        for reason, count in other.by_reason.items():
+            self.by_reason[reason] += count
+
     def _count_sent(self, item: Item, times: int, now: float) -> None:
         self.sent_bytes += times * item.size_bytes
         if not item.control:

@@ -240,6 +240,10 @@ class SendWindow:
         """For how long there has been something to ack and no ack came; 0 when nothing is in flight."""
         return now - max(self._heard_at, self._flight[0].sent_at) if self._flight else 0.0
 
+    def unheard_s(self, now: float) -> float | None:
+        """How long ago the last ack came, or the hello; None before anything was sent."""
+        return now - self._heard_at if self.sent else None
+
     def stalled(self, now: float) -> bool:
         """Whether the client has to be cut with 4008."""
         return self.oldest_age(now) >= self.stall_s

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streaming.core.bundle import MESSAGE_TYPE, Bundle, Event, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.messages import GapReason
+from streaming.core.patterns import DataPattern
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 
@@ -29,15 +30,29 @@ EVENTS = st.builds(Event, st.text(max_size=20), st.sampled_from(MessagePriority)
 
 
 @settings(max_examples=50)
-@given(st.lists(FRAMES, max_size=3), st.lists(GAPS, max_size=3), st.lists(EVENTS, max_size=3))
-def test_it_comes_out_as_it_went_in(frames: list[WaveFrame], gaps: list[Gap], events: list[Event]) -> None:
-    bundle = Bundle(INFO, tuple(frames), tuple(gaps), tuple(events))
+@given(
+    st.lists(FRAMES, max_size=3),
+    st.lists(GAPS, max_size=3),
+    st.lists(EVENTS, max_size=3),
+    st.none() | st.sampled_from(DataPattern),
+)
+def test_it_comes_out_as_it_went_in(
+    frames: list[WaveFrame], gaps: list[Gap], events: list[Event], pattern: DataPattern | None
+) -> None:
+    bundle = Bundle(INFO, tuple(frames), tuple(gaps), tuple(events), pattern)
     # msgpack is what the Redis layers speak: no enum, no tuple survives it.
     message = msgpack.unpackb(msgpack.packb(bundle.to_message("here")))
     came = Bundle.from_message(message)
     assert came == bundle
     assert [type(frame.kind) for frame in came.frames] == [FrameKind] * len(frames)
     assert [type(event.priority) for event in came.events] == [MessagePriority] * len(events)
+    assert came.pattern is pattern
+
+
+def test_a_process_that_says_nothing_of_patterns_is_understood() -> None:
+    message = Bundle(INFO).to_message("here")
+    del message["pattern"]
+    assert Bundle.from_message(message) == Bundle(INFO)
 
 
 def test_the_message_says_what_it_is_and_whose() -> None:
@@ -61,6 +76,7 @@ def test_stream_and_leads_are_whole_on_the_other_side() -> None:
         ("gaps", [[0, 1, "lost in thought"]]),
         ("gaps", [[0, 1]]),
         ("events", [["{}", 9, "k"]]),
+        ("pattern", "mysterious"),
     ],
 )
 def test_what_another_version_writes_is_refused(field: str, value: object) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 from streaming.core.deflate import Method, Strategy
 from streaming.core.levels import (
-    EXPLORE_SHARE,
     FRAMES_S,
     DataKind,
     LevelController,
@@ -148,7 +147,7 @@ def test_comparing_costs_no_more_than_its_share() -> None:
         world = World(s_per_byte)
         world.send_many(300)
         controller = world.controller
-        assert 0 < controller.explored_s <= 1.5 * EXPLORE_SHARE * controller.spent_s
+        assert 0 < controller.explored_s <= 1.5 * PROFILE.explore_share * controller.spent_s
 
 
 def test_without_luck_nothing_is_compared() -> None:
@@ -221,6 +220,53 @@ def test_other_settings_bring_other_methods_and_keep_what_is_known() -> None:
     plan = world.send(samples_as_json(1))
     assert plan.method in methods_for(DataKind.TEXT, CompressionProfile(level=2, window_bits=10))
     assert world.controller.profile.level == 2
+
+
+def test_level_that_is_not_adaptive_is_the_profiles_and_nothing_is_compared() -> None:
+    world = World(FAST, chance=lambda: 0.0)
+    world.controller.profile = CompressionProfile(level=9, adaptive=False)
+    plans = world.send_many(60)
+    assert {plan.method for plan in plans} == {Method(9, 12, 5)}
+    assert world.controller.explored_s == 0
+    world.controller.profile = CompressionProfile(level=9)
+    assert level_at_the_end(world.send_many(100)) < 9
+
+
+@pytest.mark.parametrize("kind", DataKind)
+def test_levels_stay_within_the_profiles_bounds(kind: DataKind) -> None:
+    profile = CompressionProfile(min_level=4, max_level=6)
+    assert {method.level for method in methods_for(kind, profile)} <= {4, 5, 6}
+    for s_per_byte, level in ((SLOW, 6), (FAST, 4)):
+        world = World(s_per_byte)
+        world.controller.profile = profile
+        assert level_at_the_end(world.send_many(150)) == pytest.approx(level, abs=0.5)
+
+
+def test_without_exploration_nothing_is_compared() -> None:
+    world = World(SLOW, chance=lambda: 0.0)
+    world.controller.profile = CompressionProfile(explore_share=0.0)
+    assert all(plan.rival is None for plan in world.send_many(100))
+
+
+def test_cpu_that_weighs_more_is_spent_less() -> None:
+    levels = []
+    for weight in (0.1, 10.0):
+        world = World(1 / 200_000)
+        world.controller.profile = CompressionProfile(cpu_weight=weight)
+        levels.append(level_at_the_end(world.send_many(150)))
+    assert levels[0] > levels[1]
+
+
+def test_greater_hysteresis_holds_on_to_the_choice() -> None:
+    def changes(hysteresis: float) -> int:
+        world = World(SLOW)
+        world.controller.profile = CompressionProfile(hysteresis=hysteresis)
+        for s_per_byte in (SLOW, FAST) * 3:
+            world.s_per_byte = s_per_byte
+            world.send_many(40)
+        return world.controller.adaptations
+
+    assert changes(0.5) < changes(0.01)
 
 
 def test_what_was_planned_under_former_settings_teaches_nothing() -> None:

@@ -101,11 +101,11 @@ def test_other_device_messages_become_values() -> None:
 
 @pytest.mark.parametrize("parse", [parse_viewer_message, parse_device_message])
 def test_unknown_types_are_skipped_unless_they_must_be_understood(parse: Any) -> None:
-    assert parse('{"type":"alarm_ack","must_understand":false}') is None
+    assert parse('{"type":"fanfare","must_understand":false}') is None
     with pytest.raises(ProtocolError, match="must be understood"):
-        parse('{"type":"alarm_ack","must_understand":true}')
+        parse('{"type":"fanfare","must_understand":true}')
     with pytest.raises(ProtocolError, match="must_understand"):
-        parse('{"type":"alarm_ack","must_understand":1}')
+        parse('{"type":"fanfare","must_understand":1}')
 
 
 def test_each_side_knows_its_own_messages_only() -> None:

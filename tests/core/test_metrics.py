@@ -43,6 +43,7 @@ def test_what_acks_tell_is_in_milliseconds_and_words() -> None:
 
 def test_a_group_has_what_is_documented_and_its_detail_beside_it() -> None:
     metrics = GroupStats(group="ecg.a", viewers=1, detail={"adaptive": {"current_level": 6}}).metrics
-    assert set(metrics) == {"compression", "backpressure", "adaptive"}
+    documented = {"compression", "backpressure", "adaptive"}
+    assert set(metrics) == documented | {"viewers", "network", "latency", "process"}
     assert set(metrics["backpressure"]) == {"buffer", "performance", "state"}
     assert metrics["compression"]["average_latency_ms"] is None

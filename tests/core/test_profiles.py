@@ -86,7 +86,20 @@ def test_backpressure_out_of_bounds_is_refused(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"window_bits": 8}, {"window_bits": 16}, {"mem_level": 10}, {"level": 0}, {"threshold_bytes": -1}],
+    [
+        {"window_bits": 8},
+        {"window_bits": 16},
+        {"mem_level": 10},
+        {"level": 0},
+        {"threshold_bytes": -1},
+        {"min_level": 7},
+        {"max_level": 5},
+        {"min_level": 0},
+        {"max_level": 10},
+        {"hysteresis": 0.6},
+        {"explore_share": -0.1},
+        {"cpu_weight": math.nan},
+    ],
 )
 def test_compression_out_of_bounds_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ProfileError):

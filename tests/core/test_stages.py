@@ -10,10 +10,10 @@ from streaming.core.priority import MessagePriority
 from streaming.core.stages import SPAN_S, Journey, Stage, StageTimes
 
 
-def journey(*marks: float, sample: int = 99) -> Journey:
+def journey(*marks: float, sample: int = 99, stream: str = "a") -> Journey:
     """One that is over, if it has all six marks."""
     ingest, encoded, published, *rest = marks
-    made = Journey("a", 1, sample, object(), ingest, encoded, published)
+    made = Journey(stream, 1, sample, object(), ingest, encoded, published)
     for name, mark in zip(("queued", "written", "acked"), rest, strict=False):
         setattr(made, name, mark)
     return made
@@ -61,6 +61,19 @@ def test_percentiles_are_of_the_last_minutes() -> None:
     assert summary["total"] == encoded
     assert summary["acked"].max_s == 0.0
     assert times.last()[Stage.ENCODED] == 100_000
+
+
+def test_each_stream_has_percentiles_of_its_own_messages() -> None:
+    times = StageTimes()
+    times.add(journey(0.0, 1.0, 1.0, 1.0, 1.0, 1.0, stream="old"))
+    at = SPAN_S + 2
+    for stream, seconds in (("a", 0.1), ("b", 0.3), ("a", 0.2)):
+        times.add(journey(at - seconds, at, at, at, at, at, stream=stream))
+    by_stream = times.by_stream(at)
+    assert {stream: (stages["total"].max_s, n) for stream, (stages, n) in by_stream.items()} == {
+        "a": (0.2, 2),
+        "b": (0.3, 1),
+    }
 
 
 def test_what_is_lost_is_counted_and_not_timed() -> None:

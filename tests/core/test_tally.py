@@ -63,3 +63,15 @@ def test_a_gap_that_joins_another_is_no_drop() -> None:
     tally.count_drop(Drop(item(span=SPAN), DropReason.EXPIRED))
     assert tally.by_reason[DropReason.COALESCED] == 0
     assert tally.dropped == 1
+
+
+def test_what_another_tally_counted_is_added_but_for_its_rate() -> None:
+    total, one = GroupTally(), GroupTally()
+    one.count_shared(item(100, span=SPAN), 3, 2, 0.0)
+    one.count_sent(item(10, span=SPAN, control=True), 0.0)
+    one.count_drop(Drop(item(), DropReason.QUOTA))
+    for _ in range(2):
+        total.absorb(one)
+    assert (total.offered, total.sent, total.sent_bytes, total.gaps) == (10, 6, 620, 2)
+    assert total.by_reason == {reason: 2 * (reason is DropReason.QUOTA) for reason in DropReason}
+    assert total.rate.per_second(1.0) == 0.0

@@ -329,6 +329,14 @@ class TestEnd:
         window.on_sent(10, 9.0)
         assert window.quiet_s(9.5) == 0.5
 
+    def test_knows_how_long_ago_it_was_heard(self) -> None:
+        window = SendWindow()
+        assert window.unheard_s(5.0) is None
+        window.on_sent(10, 6.0)
+        assert window.unheard_s(7.0) == 1
+        window.on_ack(1, 8.0)
+        assert window.unheard_s(8.5) == 0.5
+
     def test_never_stalls_with_nothing_in_flight(self) -> None:
         window = SendWindow()
         window.on_sent(10, 0.0)
