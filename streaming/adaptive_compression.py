@@ -16,9 +16,10 @@ import numpy.typing as npt
 from streaming.compression import CompressionHandler
 from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S, DataKind, LevelController, Plan
 from streaming.core.network import NetworkCondition, NetworkEstimator, SlidingRate
+from streaming.core.patterns import DataPattern
 from streaming.core.predictor import Outcome
 from streaming.core.token_bucket import TokenBucket
-from streaming.ecg.pattern import TYPICAL_GAIN_UV, DataPattern, pattern_of
+from streaming.ecg.pattern import TYPICAL_GAIN_UV, pattern_of
 
 SAMPLE_S = 1.0
 _FRAMES_SEEN = 20
@@ -138,10 +139,15 @@ class AdaptiveCompression:
             "performance": {
                 "latency_ms": compression["average_latency_ms"],
                 "compression_ratio": compression["average_compression_ratio"],
-                "throughput_mbps": 8e-6 * self._flow.per_second(self._clock()),
+                "throughput_mbps": self.throughput_mbps,
             },
             "predictor": self._controller.stats(),
         }
+
+    @property
+    def throughput_mbps(self) -> float:
+        """10^6 uncompressed bits a second over the last ten seconds of monitoring."""
+        return 8e-6 * self._flow.per_second(self._clock())
 
     @property
     def network_condition(self) -> NetworkCondition:

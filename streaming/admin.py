@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import (
     Count,
@@ -26,18 +25,22 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from streaming import admin_profiles  # noqa: F401  # registers the profiles' pages
+from streaming import admin_journal, admin_profile_versions, admin_profiles  # noqa: F401  # they register their pages
 from streaming.admin_audit import Audited, actor_of
 from streaming.admin_history import WithHistory
+from streaming.admin_wards import user_of, wards_of
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Token, Ward
+from streaming.models_alarms import PatientAlarms
 from streaming.store import feeds, tokens
 from streaming.store.tokens import IssuedToken
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
+    _StackedInline = admin.StackedInline[Any, Any]
     _TabularInline = admin.TabularInline[Any, Any]
 else:
     _ModelAdmin = admin.ModelAdmin  # generic in the stubs alone
+    _StackedInline = admin.StackedInline
     _TabularInline = admin.TabularInline
 
 admin.site.site_header = "VITAL"
@@ -54,7 +57,7 @@ class WardScopedAdmin(Audited, _ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The objects of the user's wards."""
         objects: QuerySet[Any] = super().get_queryset(request)
-        wards = _wards_of(_user(request))
+        wards = wards_of(user_of(request))
         return objects if wards is None else self.of_wards(objects, wards)
 
     def of_wards(self, objects: QuerySet[Any], wards: QuerySet[Ward]) -> QuerySet[Any]:
@@ -128,6 +131,28 @@ class WardAdmin(WardScopedAdmin):
         return int(ward.patients)
 
 
+class PatientAlarmsInline(_StackedInline):
+    """What is set about a patient's alarms, by who may; without it, the default limits hold."""
+
+    model = PatientAlarms
+    extra = 0
+    can_delete = True
+    fieldsets = (
+        (None, {"fields": ("is_off",)}),
+        ("Heart rate", {"fields": (("hr_low", "hr_high"), "hr_signal_delay_s")}),
+        (
+            "Lethal",
+            {
+                "fields": (
+                    ("extreme_bradycardia", "extreme_tachycardia"),
+                    "asystole_s",
+                    ("run_beats", "run_rate"),
+                )
+            },
+        ),
+    )
+
+
 @admin.register(Patient)
 class PatientAdmin(AdmittedAdmin):
     """Patients; the pseudonym is given once and stays."""
@@ -137,6 +162,7 @@ class PatientAdmin(AdmittedAdmin):
     search_fields = ("pseudonym",)
     search_help_text = "By pseudonym alone: what is searched for stands in the address, and so in logs."
     readonly_fields = ("pseudonym",)
+    inlines = (PatientAlarmsInline,)
 
 
 class DeviceTokenInline(_TabularInline):
@@ -185,7 +211,7 @@ class DeviceAdmin(AdmittedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """A superuser alone changes the mark of a device that exists: nothing becomes LIVE in passing."""
-        return () if obj is None or _user(request).is_superuser else ("source",)
+        return () if obj is None or user_of(request).is_superuser else ("source",)
 
     def audit_detail(self, obj: Device) -> dict[str, Any]:
         """Its mark."""
@@ -313,14 +339,14 @@ class ApiTokenAdmin(_ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         """One's own."""
         objects = super().get_queryset(request)
-        return objects if _user(request).is_superuser else objects.filter(user=request.user)
+        return objects if user_of(request).is_superuser else objects.filter(user=request.user)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """A new one: what it is for. One that exists: what is known of it."""
         if obj is not None:
             return ("prefix", "name", "user", "wards", "created", "expires", "revoked", "last_used", "state")
         fields = ("name", "wards", "expires")
-        return ("user", *fields) if _user(request).is_superuser else fields
+        return ("user", *fields) if user_of(request).is_superuser else fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """A token that was handed out never comes to mean something else."""
@@ -338,7 +364,7 @@ class ApiTokenAdmin(_ModelAdmin):
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         """Offer, and accept, the wards that the user sees."""
-        wards = _wards_of(_user(request))
+        wards = wards_of(user_of(request))
         kwargs["queryset"] = Ward.objects.all() if wards is None else wards
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
@@ -346,7 +372,7 @@ class ApiTokenAdmin(_ModelAdmin):
         """Issue it; the token itself goes to this request's answer and nowhere else."""
         asked = form.cleaned_data
         request.issued_token = issued = tokens.issue_api_token(
-            asked.get("user") or _user(request),
+            asked.get("user") or user_of(request),
             asked["name"],
             asked["wards"],
             actor=actor_of(request),
@@ -371,16 +397,6 @@ class ApiTokenAdmin(_ModelAdmin):
         for token in chosen:
             tokens.revoke(token, actor=actor_of(request))
         messages.success(request, "The selected tokens are revoked.")
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User), "the admin lets nobody else in"
-    return request.user
-
-
-def _wards_of(user: User) -> QuerySet[Ward] | None:
-    """The wards that a user's groups see; None for a superuser, who sees all."""
-    return None if user.is_superuser else Ward.objects.filter(groups__user=user).distinct()
 
 
 def _state(token: Token) -> str:

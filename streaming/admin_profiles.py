@@ -2,86 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.db import transaction
 from django.db.models import QuerySet
-from django.forms.widgets import NullBooleanSelect
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from streaming.admin_audit import Audited
-from streaming.core.streams import group_of
-from streaming.models import Stream
-from streaming.models_profiles import AGES, BYTES, CONNECTION, QUOTAS, SETTINGS, WATERMARKS, Profile
-from streaming.store import profiles
-from streaming.subscriber import CONTROL_GROUP
+from streaming.admin_profile_effective import WithEffective
+from streaming.admin_profile_exchange import WithExchange
+from streaming.admin_profile_form import CONNECTION_FIELDSET, FIELDSETS, GroupInput, ProfileForm, plain
+from streaming.admin_profile_groups import doubt_of, known_names
+from streaming.admin_profile_plans import APPLIES
+from streaming.admin_wards import user_of
+from streaming.core.precedence import faults, wards_of
+from streaming.models_profiles import Profile, places_of
+from streaming.store import processes, profile_changes, profiles
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Profile]
-    _ModelForm = forms.ModelForm[Profile]
+    _ModelForm = ModelForm[Profile]
 else:
-    _ModelAdmin, _ModelForm = admin.ModelAdmin, forms.ModelForm  # generic in the stubs alone
-
-APPLIES = "Version {} applies to running streams within 2 s."
-
-
-class GroupInput(forms.TextInput):
-    """A text field that proposes groups, each with a word on who it is."""
-
-    def __init__(self, proposals: Iterable[tuple[str, str]]) -> None:
-        super().__init__(attrs={"list": "group-proposals", "size": 40})
-        self.proposals = list(proposals)
-
-    def render(
-        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
-    ) -> SafeString:
-        """The input, and the list that it takes its proposals from."""
-        text = super().render(name, value, attrs, renderer)
-        options = format_html_join("", '<option value="{}">{}</option>', self.proposals)
-        return format_html('{}<datalist id="group-proposals">{}</datalist>', text, options)
-
-
-class ProfileForm(_ModelForm):
-    """An override shows what it inherits as placeholders; the default has none, and needs every value."""
-
-    class Meta:
-        model = Profile
-        fields = ("group", *SETTINGS)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in (name for name in SETTINGS if name in self.fields):
-            inherited = None if self.instance.is_default else getattr(self.instance.default, name)
-            widget = self.fields[name].widget
-            if isinstance(widget, NullBooleanSelect):
-                empty = [("unknown", f"inherits: {_plain(inherited)}")] if inherited is not None else []
-                widget.choices = [*empty, ("true", "on"), ("false", "off")]
-            elif inherited is None:
-                self.fields[name].required = True
-            else:
-                widget.attrs["placeholder"] = _plain(inherited)
+    _ModelAdmin, _ModelForm = admin.ModelAdmin, ModelForm  # generic in the stubs alone
 
 
 class ProfileChangeList(ChangeList):
-    """The page's rows, all with the one default that they inherit from."""
+    """The page's rows, each with the others, from which it inherits; and where they are in force."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """One more query for the page, in place of one for each row."""
+        """Some more queries for the page, in place of some for each row."""
         super().get_results(request)
-        default = profiles.ensure_default()
+        profiles.ensure_default()
+        rows = Profile.objects.all().as_rows()
+        places = places_of(wards_of(rows))
+        self.profile_version = profiles.current_version()
+        self.profile_faults = faults(rows, places)
+        self.processes = processes.known()
+        self.processes_current = sum(
+            process.version == self.profile_version and not process.is_gone for process in self.processes
+        )
         for row in self.result_list:
-            row.default = default
+            row.others = {name: values for name, values in rows.items() if name != row.group}
+            row.places = places
 
 
 @admin.register(Profile)
-class ProfileAdmin(Audited, _ModelAdmin):
+class ProfileAdmin(WithEffective, WithExchange, Audited, _ModelAdmin):
     """The default, and overrides by group; every change is a new version for all processes."""
 
     form = ProfileForm
@@ -95,12 +66,14 @@ class ProfileAdmin(Audited, _ModelAdmin):
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("streaming/profiles.css",)}
 
-    def get_fieldsets(self, _request: HttpRequest, obj: Profile | None = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Profile | None = None) -> Any:
         """All numbers by what they govern; the connection's where they apply, in the default."""
+        may_save = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         return [
             (None, {"fields": ("group", "last_change") if obj else ("group",)}),
-            *_FIELDSETS,
-            *(_CONNECTION_FIELDSET if obj and obj.is_default else ()),
+            *FIELDSETS,
+            *(CONNECTION_FIELDSET if obj and obj.is_default else ()),
+            *([("This change", {"fields": ("change_comment",)})] if may_save else []),
         ]
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Profile | None = None) -> tuple[str, ...]:
@@ -110,14 +83,14 @@ class ProfileAdmin(Audited, _ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Profile | None = None, change: bool = False, **kwargs: Any
     ) -> type[_ModelForm]:
-        """A new profile's form proposes the groups that the user may know of."""
+        """A new profile's form proposes what the user may know of."""
         form = super().get_form(request, obj, change, **kwargs)
         if "group" in form.base_fields:
-            form.base_fields["group"].widget = GroupInput(self._known_groups(request))
+            form.base_fields["group"].widget = GroupInput(known_names(self.admin_site, request))
         return form
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
-        """The one that gives the rows their default."""
+        """The one that gives the rows what they inherit from."""
         return ProfileChangeList
 
     def has_delete_permission(self, request: HttpRequest, obj: Profile | None = None) -> bool:
@@ -125,42 +98,49 @@ class ProfileAdmin(Audited, _ModelAdmin):
         return super().has_delete_permission(request, obj) and not (obj and obj.is_default)
 
     def save_model(self, request: HttpRequest, obj: Profile, form: Any, change: bool) -> None:
-        """Keep who it was, and say when it applies."""
-        obj.updated_by_id = request.user.pk
+        """Keep who it was and why, and say when it applies; without a change there is no version."""
+        if change and not {*form.changed_data} - {"change_comment"}:
+            messages.info(request, "Nothing was changed.")
+            return
+        obj.updated_by = user_of(request)
+        obj.change_comment = form.cleaned_data.get("change_comment", "")
         super().save_model(request, obj, form, change)
         messages.info(request, APPLIES.format(obj.version))
-        if not obj.is_default and (doubt := self._doubt(request, obj.group)):
+        if doubt := doubt_of(self.admin_site, request, obj.group):
             messages.warning(request, doubt)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Nothing is deleted that others need to be valid: they inherit from it what fits to their own."""
+        deleted, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
+        plan = profile_changes.without([profile.group for profile in objs])
+        return deleted, counts, perms_needed, [*protected, *map(str, plan.faults)]
+
     def delete_model(self, request: HttpRequest, obj: Profile) -> None:
-        """Keep who it was, in the version; the group returns to the default."""
-        obj.updated_by_id = request.user.pk
-        super().delete_model(request, obj)
-        messages.info(request, APPLIES.format(profiles.current_version()))
+        """Keep who it was, in the version; the group returns to what it inherits."""
+        self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Profile]) -> None:
-        """All or none, and who it was; each one counts as a version."""
-        with transaction.atomic():
-            for profile in queryset:
-                profile.updated_by_id = request.user.pk
-                profile.delete()
-        messages.info(request, APPLIES.format(profiles.current_version()))
+        """All or none, as one version."""
+        self._delete(request, list(queryset))
+
+    def _delete(self, request: HttpRequest, rows: Sequence[Profile]) -> None:
+        plan = profile_changes.without([row.group for row in rows])
+        version = profile_changes.apply(plan, by=user_of(request), cause="")
+        messages.info(request, APPLIES.format(version))
 
     def audit_detail(self, obj: Profile) -> dict[str, Any]:
         """Of which group, and the version that the change made."""
         return {"group": obj.group, "version": obj.version}
 
-    @admin.display(description="profile", ordering="group")
+    @admin.display(description="governs", ordering="group")
     def name(self, profile: Profile) -> str:
-        """The group, or that it is the default."""
+        """The group, the ward, the pattern, or that it is the default."""
         return str(profile)
 
     @admin.display(description="own values")
     def own(self, profile: Profile) -> str:
         """How many settings the row does not inherit."""
-        if profile.is_default:
-            return "all"
-        return str(sum(getattr(profile, setting) is not None for setting in SETTINGS))
+        return "all" if profile.is_default else str(len(profile.own))
 
     @admin.display(description="effective (own values in bold)")
     def effective(self, profile: Profile) -> SafeString:
@@ -175,33 +155,6 @@ class ProfileAdmin(Audited, _ModelAdmin):
         who = profile.updated_by or "nobody, as shipped"
         return f"Version {profile.version}, {profile.updated_at:%Y-%m-%d %H:%M:%S} UTC, by {who}"
 
-    def _known_groups(self, request: HttpRequest) -> list[tuple[str, str]]:
-        streams = self._visible_streams(request)
-        if streams is not None:
-            streams = streams.filter(ended_at__isnull=True).select_related("patient", "ward")
-        return [
-            (CONTROL_GROUP, "everything about connections"),
-            *(
-                (group_of(stream.id), f"{stream.patient.pseudonym}, {stream.ward.name}, bed {stream.bed}")
-                for stream in streams or ()
-            ),
-        ]
-
-    def _doubt(self, request: HttpRequest, group: str) -> str | None:
-        """What speaks against a group's name; a group may still come, so that it is no fault."""
-        known = [name for name, _ in self._known_groups(request)]
-        may_be_hidden = group.startswith(group_of("")) and self._visible_streams(request) is None
-        if group in known or may_be_hidden:
-            return None
-        near = get_close_matches(group.lower(), known, n=3)
-        proposal = f" Did you mean {' or '.join(near)}?" if near else ""
-        return f"No group {group} is there now: the profile governs nothing until it comes.{proposal}"
-
-    def _visible_streams(self, request: HttpRequest) -> QuerySet[Any] | None:
-        """The rows that the user sees on the admissions' page, or None when that page is closed to them."""
-        page = self.admin_site._registry.get(Stream)
-        return page.get_queryset(request) if page and page.has_view_permission(request) else None
-
 
 _SUMMARY = {
     "compression_level": "level",
@@ -212,64 +165,12 @@ _SUMMARY = {
     "high_watermark": "high",
     "critical_watermark": "critical",
 }
-_FIELDSETS: list[tuple[str, dict[str, Any]]] = [
-    (
-        "Compression",
-        {
-            "fields": (("window_bits", "mem_level"), ("compression_level", "compression_threshold")),
-            "description": "Deflate: of waveforms in a stream's group, of JSON in the group control.",
-        },
-    ),
-    (
-        "Buffer",
-        {
-            "fields": (("max_buffer_size", "max_retries", "emergency_mode"),),
-            "description": "What waits for one viewer of the group.",
-        },
-    ),
-    (
-        "Watermarks",
-        {
-            "fields": (WATERMARKS,),
-            "description": "Shares of the buffer, in this order: 0 < low < high < critical, at most 1.",
-        },
-    ),
-    (
-        "Quotas",
-        {
-            "fields": (QUOTAS[:2], QUOTAS[2:]),
-            "description": "The share of the buffer that each priority may fill; together 1.",
-        },
-    ),
-    (
-        "Bounds",
-        {
-            "fields": (BYTES[0], *zip(BYTES[1:], AGES, strict=True)),
-            "description": "What each priority may hold for one viewer, in bytes, and for how long.",
-        },
-    ),
-]
-_CONNECTION_FIELDSET = (
-    (
-        "Connection",
-        {
-            "fields": (CONNECTION,),
-            "description": "Of a viewer's connection as a whole, whatever groups it follows; "
-            "running ones take them over within 2 s.",
-        },
-    ),
-)
 
 
 def _shown(profile: Profile, setting: str) -> SafeString:
-    value = _plain(profile.effective[setting])
+    value, owner = profile.effective[setting]
     if profile.is_default:
-        return format_html("{}", value)
-    inherited = getattr(profile, setting) is None
-    return format_html('<span class="quiet">{}</span>' if inherited else "<strong>{}</strong>", value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return format_html("{}", plain(value))
+    return format_html(
+        "<strong>{}</strong>" if owner == profile.group else '<span class="quiet">{}</span>', plain(value)
+    )

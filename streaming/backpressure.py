@@ -19,6 +19,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from streaming import log_context
 from streaming.core.backlog import Share, SharedBundle
 from streaming.core.config import BackpressureConfig
 from streaming.core.items import LOST, Drop, DropReason, Item
@@ -143,6 +144,7 @@ class BackpressureHandler:
         """A send that has to wait, for the writer to go on with, and what it sends."""
         self._task: asyncio.Task[None] | None = None
         self._context = contextvars.copy_context()
+        self._work = log_context.current()
         """In which the writer's task runs, and what is sent directly."""
         self._sleep: asyncio.Future[None] | None = None
         self._direct: asyncio.Future[bool] | None = None
@@ -311,7 +313,7 @@ class BackpressureHandler:
         queue, window = self._queue, self.window
         counts = queue.counts()
         offered = sum(c.offered for c in counts)
-        drops = {reason: sum(getattr(c, reason.value) for c in counts) for reason in LOST}
+        drops = {reason: sum([getattr(c, reason.value) for c in counts]) for reason in LOST}
         expired = drops[DropReason.EXPIRED]
         dropped = sum(drops.values()) - expired
         lost = sum(self._lost_in_flight)
@@ -668,7 +670,8 @@ class BackpressureHandler:
             return
         self.cut = reason
         self._end()
-        log.debug("connection is cut: %s", reason)
+        with log_context.working_for(self._work):  # others, and timers of others, cut it too
+            log.debug("connection is cut: %s", reason)
         if self._on_slow is not None:
             self._on_slow(reason)
 

@@ -1,11 +1,10 @@
-"""The two WebSocket endpoints: what a viewer and a device say, handed to those who act on it."""
+"""The WebSocket endpoints: what a viewer and a device say, handed to those who act on it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,10 +19,15 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import parse_cookie
 
+from streaming import log_context
+from streaming.alarm_seat import AboutAlarms, AlarmSeat
 from streaming.backfill import MAX_SPANS
-from streaming.core import messages
+from streaming.core import alarm_messages, messages
+from streaming.core.alarm_messages import DeviceAlarm
+from streaming.core.diagnostics import Holder
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
 from streaming.core.messages import CONNECTIONS_PER_PRINCIPAL
+from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import (
     RETRY_AFTER_MS,
     AuthenticationError,
@@ -32,6 +36,7 @@ from streaming.exceptions import (
     RateLimitError,
 )
 from streaming.ingest import Intake
+from streaming.log_context import Work, WorkKind
 from streaming.runtime import Runtime
 from streaming.store import access
 from streaming.store.access import Principal
@@ -47,6 +52,8 @@ DEVICE_SILENCE_S = 60.0
 from its program. One that has nothing to send shows that it lives by asking for the time."""
 FRAMES_PER_TURN = 32
 """Others run at least every 10 ms, however many chunks come in one message."""
+ALARMS_PER_S, ALARM_BURST = 50, 200
+"""Of one device: a bedside monitor has a few a minute, a flapping one a few a second."""
 MAX_ROSTER = 2000
 """By ward and bed. Deflated they fit a frame of 64 KiB; nobody watches more."""
 MAX_REASON_BYTES = 123
@@ -54,13 +61,14 @@ MAX_REASON_BYTES = 123
 
 
 class VitalConsumer(AsyncWebsocketConsumer):
-    """What both endpoints share: the subprotocol, the deadline of the first message, errors, and the end.
+    """What all endpoints share: the subprotocol, the deadline of the first message, errors, and the end.
 
     Channels' own loop starts a task and a thread hop per message (120 us against 27 us), and the hub owns the
     layer; so messages are dispatched here, one after the other.
     """
 
-    handlers: ClassVar[dict[type, str]]
+    subprotocol: ClassVar[str] = SUBPROTOCOL
+    """What the peer has to offer in its handshake."""
 
     runtime: Runtime
     principal: Principal
@@ -68,6 +76,7 @@ class VitalConsumer(AsyncWebsocketConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.work = Work.new(WorkKind.CONNECTION)
         self.greeted = False
         self._open = False
         self._ending = False
@@ -85,6 +94,10 @@ class VitalConsumer(AsyncWebsocketConsumer):
         self.base_send = send
         self.channel_layer = None
         self.runtime = scope["vital"]
+        with log_context.working_for(self.work):
+            await self._run(receive)
+
+    async def _run(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         try:
             while True:
                 await self.dispatch(await receive())
@@ -128,7 +141,8 @@ class VitalConsumer(AsyncWebsocketConsumer):
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Run `work` beside the reading of messages; its errors end the connection, its end is awaited."""
-        task = asyncio.ensure_future(self._guarded(work))
+        with log_context.working_for(self.work):  # another connection, or none, may have caused it
+            task = asyncio.ensure_future(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -147,11 +161,11 @@ class VitalConsumer(AsyncWebsocketConsumer):
         raise NotImplementedError
 
     async def _connected(self) -> None:
-        offered = SUBPROTOCOL in self.scope["subprotocols"]
-        await self.accept(SUBPROTOCOL if offered else None)
+        offered = self.subprotocol in self.scope["subprotocols"]
+        await self.accept(self.subprotocol if offered else None)
         self._open = True
         if not offered:
-            await self._end(CloseCode.PROTOCOL, f"subprotocol {SUBPROTOCOL} is required")
+            await self._end(CloseCode.PROTOCOL, f"subprotocol {self.subprotocol} is required")
         elif self.runtime.stopping:
             await self._end(CloseCode.GOING_AWAY, "server is going away")
         else:
@@ -168,6 +182,13 @@ class VitalConsumer(AsyncWebsocketConsumer):
             await self.said(text)
         else:
             await self.sent(message.get("bytes") or b"")
+
+    async def principal_of_session(self, advice: str) -> Principal:
+        """Of a browser that is signed in; AuthenticationError with `advice` without a session's cookie."""
+        key = _cookies(self.scope).get(settings.SESSION_COOKIE_NAME)
+        if not key:
+            raise AuthenticationError(advice)
+        return access.principal_from_session(key, await get_user({"session": SessionStore(key)}))
 
     def hello_has_come(self) -> None:
         """The first message was a good one."""
@@ -232,6 +253,8 @@ class ViewerConsumer(VitalConsumer):
         self._resumes: list[messages.Resume] = []
         self._following = False
         self._visible: frozenset[str] = frozenset()
+        self._alarms: AlarmSeat | None = None
+        self._telling_roster = asyncio.Lock()
         self._roster = ""
 
     async def said(self, text: str) -> None:
@@ -253,6 +276,9 @@ class ViewerConsumer(VitalConsumer):
                 raise RateLimitError(f"more than {MAX_SPANS} spans are being resumed")
             self._resumes.append(message)
             self._follow_soon(subscriber)
+        elif isinstance(message, AboutAlarms):
+            if self._alarms is not None:
+                self._alarms.hear(message)
         elif isinstance(message, messages.TimeRequest):
             subscriber.tell(messages.time(time.time() * 1000, t0=message.t0), key="time")
         elif isinstance(message, messages.Bye):
@@ -284,6 +310,9 @@ class ViewerConsumer(VitalConsumer):
     async def closed(self) -> None:
         """Out of the hub; what was queued is abandoned."""
         subscriber, self._subscriber = self._subscriber, None
+        alarms, self._alarms = self._alarms, None
+        if alarms is not None:
+            alarms.leave()
         if subscriber is not None:
             self.runtime.hub.remove(subscriber)
             await subscriber.aclose()
@@ -300,8 +329,7 @@ class ViewerConsumer(VitalConsumer):
             raise RateLimitError(f"more than {CONNECTIONS_PER_PRINCIPAL} connections")
         self.hello_has_come()
         self.runtime.add(self)
-        connection = secrets.token_hex(8)
-        await self.send_text(messages.welcome(connection=connection, server_ms=time.time() * 1000))
+        await self.send_text(messages.welcome(connection=self.work.id, server_ms=time.time() * 1000))
         hub = self.runtime.hub
         self._subscriber = Subscriber(
             self,
@@ -309,7 +337,11 @@ class ViewerConsumer(VitalConsumer):
             compression=self.runtime.compression_for(CONTROL_GROUP),
             on_cut=self.cut,
         )
+        self._subscriber.holder = Holder(
+            self.work.id, self.principal.actor, self.principal.user_id, peer, time.monotonic()
+        )
         hub.add(self._subscriber)
+        self._alarms = AlarmSeat(self.runtime.alarms, self.principal, self._subscriber, self.spawn)
         self.scope["vital.listen"](self._took_ack)
         await self._send_roster(self._subscriber)
 
@@ -328,21 +360,22 @@ class ViewerConsumer(VitalConsumer):
         if hello.token is not None:
             principal: Principal = await database_sync_to_async(access.authenticate_viewer_token)(hello.token)
             return principal
-        key = _cookies(self.scope).get(settings.SESSION_COOKIE_NAME)
-        if not key:
-            raise AuthenticationError("sign in, or say hello with a token")
-        return access.principal_from_session(key, await get_user({"session": SessionStore(key)}))
+        return await self.principal_of_session("sign in, or say hello with a token")
 
     async def _send_roster(self, subscriber: Subscriber) -> None:
-        visible = await database_sync_to_async(access.visible_streams)(self.principal)
-        self._visible = frozenset(entry.stream for entry in visible)
-        online = await self.runtime.writers.online(self._visible)
-        roster = messages.roster(
-            replace(entry, online=entry.stream in online) for entry in visible[:MAX_ROSTER]
-        )
-        if roster != self._roster:
-            self._roster = roster
-            subscriber.tell(roster, key="roster")
+        """Alarms first: nothing that comes later is as urgent. What is read last is told last."""
+        async with self._telling_roster:
+            visible = await database_sync_to_async(access.visible_streams)(self.principal)
+            self._visible = frozenset(entry.stream for entry in visible)
+            if self._alarms is not None:
+                await self._alarms.watch(self._visible, {entry.ward for entry in visible})
+            online = await self.runtime.writers.online(self._visible)
+            roster = messages.roster(
+                replace(entry, online=entry.stream in online) for entry in visible[:MAX_ROSTER]
+            )
+            if roster != self._roster:
+                self._roster = roster
+                subscriber.tell(roster, key="roster")
 
     def _follow_soon(self, subscriber: Subscriber) -> None:
         if not self._following:
@@ -397,6 +430,7 @@ class DeviceConsumer(VitalConsumer):
         self._ack: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
         self._silence: asyncio.TimerHandle | None = None
+        self._alarm_budget = TokenBucket(ALARMS_PER_S, ALARM_BURST, asyncio.get_running_loop().time())
 
     async def said(self, text: str) -> None:
         """The hello, the leads that are off, the time, and the end of the session."""
@@ -408,6 +442,8 @@ class DeviceConsumer(VitalConsumer):
         intake = self._require_intake()
         if isinstance(message, messages.DeviceQuality):
             intake.report_quality(message)
+        elif isinstance(message, DeviceAlarm):
+            await self._alarm(intake, message)
         elif isinstance(message, messages.TimeRequest):
             await self.send_text(messages.time(time.time() * 1000, t0=message.t0))
         elif isinstance(message, messages.Bye):
@@ -446,6 +482,20 @@ class DeviceConsumer(VitalConsumer):
             if self._session_ended:
                 self.runtime.writers.due.set()
 
+    async def _alarm(self, intake: Intake, alarm: DeviceAlarm) -> None:
+        """An alarm that the device has found itself: confirmed once it is on disk."""
+        now = asyncio.get_running_loop().time()
+        if not self._alarm_budget.take(1, now):
+            raise RateLimitError(f"more than {ALARMS_PER_S} alarms a second")
+        await self.runtime.alarms.devices.take(
+            intake.info,
+            alarm,
+            actor=self.principal.actor,
+            on_durable=lambda: self.spawn(
+                self.send_text(alarm_messages.alarm_stored(alarm.alarm, on=alarm.on))
+            ),
+        )
+
     def _require_intake(self) -> Intake:
         if self._intake is None:
             raise AuthenticationError("the first message must be a hello")
@@ -461,6 +511,7 @@ class DeviceConsumer(VitalConsumer):
             raise
         stream = await database_sync_to_async(access.admitted_stream)(device.device_id)
         replaced = partial(self.cut, CloseCode.STREAM_BUSY, "the session has connected again")
+        await self.runtime.care.refresh()
         self._intake = await self.runtime.writers.open(device.device_id, stream, hello, replaced)
         self.principal = device.principal
         self.watched = frozenset({stream})

@@ -8,6 +8,7 @@ VitalError
 |   |-- BusyError              more viewers come than are taken in       4013
 |   `-- RateLimitError         more than the limit in force              4029
 |-- ProfileError               a setting outside its bounds
+|-- ScenarioError              a scenario that cannot be played
 |-- HistoryAwayError           the history database takes nothing now
 `-- RecordingError             a recording that cannot be read
 """
@@ -29,6 +30,7 @@ class CloseCode(IntEnum):
     STREAM_BUSY = 4009
     GOING_AWAY = 4012
     BUSY = 4013
+    CUT = 4014
     RATE_LIMIT = 4029
     INTERNAL = 4100
     SILENT = 4101
@@ -41,6 +43,7 @@ RETRY_AFTER_MS = {
     CloseCode.SLOW: 2000,
     CloseCode.STREAM_BUSY: 2000,
     CloseCode.GOING_AWAY: 1000,
+    CloseCode.CUT: 30_000,
     CloseCode.RATE_LIMIT: 5000,
 }
 """The time that the `bye` before a close names; for all other codes the client's own jitter does."""
@@ -103,8 +106,25 @@ class ProfileError(VitalError, ValueError):
     """A profile value lies outside its bounds, or contradicts another."""
 
 
+class ScenarioError(VitalError, ValueError):
+    """What a scenario says cannot be played: which table, counted from 1, and key, and what it may say.
+
+    `table` is empty for a key outside of any; `key` is empty where the file is no TOML.
+    """
+
+    def __init__(self, table: str, key: str, what: str) -> None:
+        super().__init__(": ".join(part for part in (table, key, what) if part))
+        self.table = table
+        self.key = key
+        self.what = what
+
+
 class HistoryAwayError(VitalError):
     """The history database is away, locked or full; what was to be written may be tried again."""
+
+
+class JournalAwayError(VitalError):
+    """The journal of alarms cannot be read now."""
 
 
 class RecordingError(VitalError):

@@ -12,6 +12,7 @@ from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
 from streaming.core.stages import Journey
 from streaming.exceptions import CloseCode
+from streaming.log_context import NOBODY
 from streaming.subscriber import Announcement, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,8 @@ class FanOut:
 
     def _tick_at(self, due: float, now: float) -> None:
         self._due = due
-        self._timer = asyncio.get_running_loop().call_later(due - now, self._tick_if_all_has_come)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(due - now, self._tick_if_all_has_come, context=NOBODY)
 
     def _tick_if_all_has_come(self) -> None:
         now = self._clock()
@@ -152,7 +154,7 @@ class FanOut:
         if self._hand_out(tick, until=self._clock() + SLICE_S):
             self._end(tick)
         else:
-            asyncio.get_running_loop().call_soon(self._go_on)
+            asyncio.get_running_loop().call_soon(self._go_on, context=NOBODY)
 
     def _finish(self) -> None:
         """All that is left of the tick that is under way, now."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from streaming import log_context
 from streaming.core import messages
 from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import RETRY_AFTER_MS, CloseCode
+from streaming.log_context import Work, WorkKind
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -49,6 +51,8 @@ class Guard:
     - Headers that name the client's address or scheme are dropped unless the connection comes from a trusted
       proxy; proxies append to what the client wrote. Behind one, the client's address is the rightmost one in
       `X-Forwarded-For` that is not ours. `Daphne-Root-Path` is dropped always.
+    - `scope["vital.relayed"]` is whether such headers were dropped: then the client's address is that of a
+      proxy for which nobody vouches, and says nothing about who asks.
     - A WebSocket whose `Origin` is present but not ours is refused (on an https site an http origin, which
       anybody on the way may forge, is not); without one its cookies are ignored, so that it has to
       authenticate by its first message.
@@ -84,7 +88,8 @@ class Guard:
             return
         scope = self._believable(scope)
         if scope["type"] == "http":
-            await self._app(scope, receive, send)
+            with log_context.working_for(Work.new(WorkKind.REQUEST)):
+                await self._app(scope, receive, send)
             return
         origin = _header(scope, b"origin")
         if origin is None:
@@ -98,11 +103,12 @@ class Guard:
     def _believable(self, scope: Scope) -> Scope:
         """The scope without what this peer has no say in."""
         if self._is_proxy(_address_of(scope)):
-            client, headers = self._forwarded_client(scope), scope["headers"]
+            client, headers, relayed = self._forwarded_client(scope), scope["headers"], False
         else:
-            client, headers = scope.get("client"), _without_forwarded(scope["headers"])
+            client, headers = scope.get("client"), list(_without_forwarded(scope["headers"]))
+            relayed = len(headers) < len(scope["headers"])
         kept = [(name, value) for name, value in headers if name != ROOT_PATH]
-        return {**scope, "client": client, "root_path": "", "headers": kept}
+        return {**scope, "client": client, "root_path": "", "headers": kept, "vital.relayed": relayed}
 
     async def _run_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         inbound = _Inbound(self._limits, self._clock)

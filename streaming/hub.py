@@ -25,6 +25,7 @@ from streaming.exceptions import CloseCode
 from streaming.fanout import TICK_S, FanOut
 from streaming.lag import LoopLag
 from streaming.layer_link import LayerLink, LayerMessage
+from streaming.log_context import NOBODY
 from streaming.overload import OverloadWatch
 from streaming.probe import Probe
 from streaming.recovery import Recovery
@@ -87,6 +88,10 @@ class Hub:
         self._subscribers: dict[Subscriber, dict[str, Room]] = {}
         """The rooms that each viewer is in, by stream."""
         self._tallies: dict[str, GroupTally] = {}
+        self._forgotten = GroupTally()
+        """What the counters of groups that were forgotten had come to."""
+        self._former_messages = 0
+        """WebSocket messages to viewers that are gone."""
         self._aliases = Aliases(self._evict)
         self._overload = OverloadWatch()
         self._probe = Probe()
@@ -125,6 +130,8 @@ class Hub:
     def apply_profiles(self, profiles: ProfileSet) -> None:
         """Swap the snapshot; running viewers are governed by it from now on."""
         self._profiles = profiles
+        for room in self._rooms.values():
+            room.cap(profiles.for_group(room.group).best_rendition)
         for subscriber in self._subscribers:
             subscriber.apply_profiles(profiles)
 
@@ -137,6 +144,11 @@ class Hub:
         """How long each stage of a message's way took in the last minutes, by its name, and `total`."""
         self._probe.settle(now := self._clock())
         return self._probe.times.summary(now)
+
+    def stages_by_stream(self) -> Mapping[str, tuple[Mapping[str, Percentiles], int]]:
+        """The same of each stream of which a message was followed, and of how many."""
+        self._probe.settle(now := self._clock())
+        return self._probe.times.by_stream(now)
 
     def stats(self) -> HubStats:
         """How the process and each of its viewers fare now; never waits."""
@@ -160,7 +172,19 @@ class Hub:
     def forget_tallies(self, kept: Set[str]) -> None:
         """Drop the counters of groups that nobody here watches and that are not `kept`."""
         for group in self._tallies.keys() - kept - self.viewers_by_group().keys():
-            del self._tallies[group]
+            self._forgotten.absorb(self._tallies.pop(group))
+
+    def totals(self) -> GroupTally:
+        """The counters of all groups together, those that were forgotten too: they never go down."""
+        totals = GroupTally()
+        for tally in (self._forgotten, *self._tallies.values()):
+            totals.absorb(tally)
+        return totals
+
+    @property
+    def websocket_messages(self) -> int:
+        """How many were written to viewers since the process began; several logical messages share one."""
+        return self._former_messages + sum(subscriber.window.sent for subscriber in self._subscribers)
 
     def subscribers(self) -> list[Subscriber]:
         """Every viewer of this process."""
@@ -173,6 +197,8 @@ class Hub:
 
     def remove(self, subscriber: Subscriber) -> None:
         """A viewer is gone: out of every room, and its aliases may be used again."""
+        if subscriber in self._subscribers:
+            self._former_messages += subscriber.window.sent
         for room in self._subscribers.pop(subscriber, {}).values():
             room.leave(subscriber, self._clock())
         self.recovery.remove(subscriber)
@@ -200,6 +226,7 @@ class Hub:
                 on_news=self._choose_soon,
                 on_missing=self.recovery.fill,
             )
+            room.cap(self._profiles.for_group(room.group).best_rendition)
         rooms[stream] = room
         subscriber.watches = len(rooms)
         room.enter(subscriber)
@@ -286,7 +313,7 @@ class Hub:
     def _choose_soon(self, subscribers: Iterable[Subscriber]) -> None:
         """Choose anew for these viewers, once, when all that happens now has happened."""
         if not self._restless:
-            asyncio.get_running_loop().call_soon(self._choose_for_restless)
+            asyncio.get_running_loop().call_soon(self._choose_for_restless, context=NOBODY)
         self._restless.update(dict.fromkeys(subscribers))
 
     def _choose_for_restless(self) -> None:
@@ -305,7 +332,7 @@ class Hub:
                 subscriber.choose()
                 self._switch(subscriber)
         if self._restless:  # those that are left, or became so meanwhile
-            asyncio.get_running_loop().call_soon(self._choose_for_restless)
+            asyncio.get_running_loop().call_soon(self._choose_for_restless, context=NOBODY)
 
     def _switch(self, subscriber: Subscriber) -> None:
         """Send its streams as it has chosen."""

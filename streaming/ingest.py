@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
@@ -14,21 +13,23 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
+from streaming.alarm_sink import AlarmSink, NoAlarms
 from streaming.compression import CompressionHandler
 from streaming.core import messages
 from streaming.core.bundle import Bundle, Event, Gap, WaveFrame
 from streaming.core.frames import Frame, FrameKind
 from streaming.core.messages import MAX_CHUNK_S, GapReason, SignalState
+from streaming.core.patterns import DataPattern
 from streaming.core.position import SampleRange, StreamPosition
 from streaming.core.priority import MessagePriority
 from streaming.core.rate import RateEstimator
 from streaming.core.streams import StreamInfo
 from streaming.core.token_bucket import TokenBucket
 from streaming.ecg import codec
-from streaming.ecg.vitals import Vitals, VitalsMonitor
+from streaming.ecg.alarm_board import NewId, counted_ids
+from streaming.ecg.alarms import Alarm
 from streaming.exceptions import ProtocolError, RateLimitError, StreamBusyError
-
-logger = logging.getLogger(__name__)
+from streaming.guarded_analysis import GuardedAnalysis, OnGrave
 
 FRAME_S = 0.1
 """The canonical live frame. Shorter chunks are joined up to it; longer ones travel as they came."""
@@ -60,6 +61,15 @@ class Place:
     confirmed_elsewhere: bool = False
 
 
+@dataclass(slots=True)
+class Taken:
+    """What devices have sent since the process began."""
+
+    chunks: int = 0
+    lead_samples: int = 0
+    """Samples, each lead's by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenure:
     """What this process knows of a session whose epoch it has; `published` is where its frames end."""
@@ -73,7 +83,8 @@ class Tenure:
 class Ingest:
     """The streams whose devices are connected to this process, one epoch and one writer each.
 
-    That no other process writes them is `writers`' part.
+    That no other process writes them is `writers`' part. `alarms` is told what becomes of alarms, each named
+    by `new_id`; `on_grave` of what should be kept of the signal. The owner calls `tend` once a second.
     """
 
     def __init__(
@@ -81,11 +92,18 @@ class Ingest:
         publish: Callable[[Bundle], None],
         compression: Callable[[str], CompressionHandler],
         *,
+        alarms: AlarmSink | None = None,
+        new_id: NewId | None = None,
+        on_grave: OnGrave = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
+        self.taken = Taken()
         self._publish = publish
         self._compression = compression
+        self._alarms = alarms or NoAlarms()
+        self._new_id = new_id or counted_ids()
+        self._on_grave = on_grave
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._epochs: dict[str, _Epoch] = {}
@@ -126,20 +144,54 @@ class Ingest:
         if epoch is not None and epoch.writer is not None:
             epoch.writer.replaced()
         if epoch is None or epoch.session != session or epoch.info != info:
-            if epoch is not None:
-                epoch.supersede()
-            epoch = self._epochs[info.stream] = _Epoch(
-                info, session, place, self._publish, self._compression(info.group), self._clock
-            )
+            epoch = self._epochs[info.stream] = self._begin(info, session, place, epoch)
         epoch.heard_at = now
         epoch.ended = False
         epoch.set_silent(False)
         budget = self._budgets.setdefault(info.stream, TokenBucket(CPU_S_PER_S, CPU_BURST_S, now))
         return Intake(epoch, budget, self._clock, self._cpu_clock, on_replaced)
 
+    def _begin(self, info: StreamInfo, session: str, place: Place, before: _Epoch | None) -> _Epoch:
+        """An epoch after the one that was here; where only facts about it have changed, alarms go on."""
+        if before is not None:
+            before.supersede()
+        if before is not None and before.info.epoch == info.epoch:
+            standing: Sequence[Alarm] = before.analysis.standing
+        else:
+            if before is not None:
+                before.analysis.end()
+            standing = self._alarms.standing(info)
+        analysis = GuardedAnalysis(
+            info,
+            place.next_sample,
+            self._alarms,
+            self._new_id,
+            standing=standing,
+            on_grave=self._on_grave,
+            continuity=None if before is None else before.analysis.continuity,
+        )
+        handler = self._compression(info.group)
+        return _Epoch(info, session, place, self._publish, handler, analysis, self._clock, self.taken)
+
+    def tend(self, now: float) -> None:
+        """Call it about once a second: a stream from which nothing comes is an alarm."""
+        for epoch in self._epochs.values():
+            epoch.analysis.tend(now - epoch.sampled_at)
+            if epoch.writer is not None and epoch.is_alive(now):  # else another process may have the stream
+                epoch.analysis.settle()
+
+    def end(self, stream: str) -> None:
+        """The patient's admission has ended: its alarms end, and what is known of its position goes."""
+        epoch = self._epochs.pop(stream, None)
+        if epoch is not None:
+            epoch.supersede()
+            epoch.set_silent(True)
+            epoch.analysis.end()
+
     def release(self, stream: str) -> Place | None:
         """Another process has the stream: what is held is published, and who wrote it is replaced.
 
+        Its alarms go on there, or are ended there.
         Where the session stands, None when there is no epoch of the stream here.
         """
         epoch = self._epochs.pop(stream, None)
@@ -270,30 +322,32 @@ class _Epoch:
         place: Place,
         publish: Callable[[Bundle], None],
         compression: CompressionHandler,
+        analysis: GuardedAnalysis,
         clock: Callable[[], float],
+        taken: Taken,
     ) -> None:
         self.info = info
+        self.analysis = analysis
         self.session = session
         self.position = StreamPosition(info.rate_hz, start=place.next_sample, holes=place.holes)
         self._confirmed_from = place.next_sample if place.confirmed_elsewhere else None
         self.began = datetime.now(UTC)
-        self.heard_at = clock()
+        self.heard_at = self.sampled_at = clock()
         self.writer: Intake | None = None
         self.ended = False
         self._publish = publish
         self._compression = compression
         self._clock = clock
+        self._taken = taken
         self._rate = RateEstimator()
-        self._vitals: VitalsMonitor | None = VitalsMonitor(info.rate_hz, [lead.name for lead in info.leads])
         self._vitals_due = place.next_sample
+        self._pattern: DataPattern | None = None
         self._leads_off: tuple[str, ...] = ()
         self._silent: bool | None = None
         self._pending: _Pending | None = None
         self._encoder = codec.WaveformEncoder()
         self._frame_samples = max(1, round(FRAME_S * info.rate_hz))
         self._max_frame_samples = codec.max_frame_samples(len(info.leads))
-        self._baselines = np.array([[lead.baseline] for lead in info.leads])
-        self._gains_uv = np.array([[lead.gain_uv] for lead in info.leads])
         self._limits = np.array([[2.0**lead.adc_bits] for lead in info.leads])
 
     @property
@@ -317,6 +371,8 @@ class _Epoch:
             raise ProtocolError("a device sends waveform frames without flags")
         samples = codec.decode(frame.payload)
         self._check_values(samples)
+        self._taken.chunks += 1
+        self._taken.lead_samples += samples.size
         accepted = self.position.accept(frame.first, samples.shape[1])
         self.heard_at = now
         for late in accepted.backfill:
@@ -324,6 +380,7 @@ class _Epoch:
         live = accepted.live
         if live is None:
             return
+        self.sampled_at = now
         self._rate.arrived(live.stop, now)
         if accepted.hole is not None:
             self._note_hole(accepted.hole)
@@ -353,8 +410,7 @@ class _Epoch:
         if not known.issuperset(quality.leads_off):
             raise ProtocolError("leads_off names a lead that the stream does not have")
         self._leads_off = tuple(quality.leads_off)
-        if self._vitals is not None:
-            self._vitals.set_leads_off(self._leads_off)
+        self.analysis.set_leads_off(self._leads_off)
         self._publish_quality()
 
     def set_silent(self, silent: bool) -> None:
@@ -373,8 +429,6 @@ class _Epoch:
 
     def _note_hole(self, hole: SampleRange) -> None:
         self.flush()
-        if self._vitals is not None:
-            self._vitals.reset(hole.stop)
         if hole.first != self._confirmed_from:
             self._publish(Bundle(self.info, gaps=(Gap(hole.first, hole.stop, GapReason.SOURCE),)))
 
@@ -401,7 +455,7 @@ class _Epoch:
         self._compression.took_compressed(samples, frame.payload)
         stamps = (self.heard_at, self._clock())
         wave = WaveFrame(FrameKind.WAVEFORM, frame.first, samples.shape[1], frame.payload, samples, stamps)
-        self._publish(Bundle(self.info, frames=(wave,), events=self._analyse(frame.first, samples)))
+        self._publish_live(wave, samples)
 
     def _publish_frame(self, kind: FrameKind, first: int, samples: Samples, came_at: float) -> None:
         for at in range(0, samples.shape[1], self._max_frame_samples):
@@ -409,26 +463,36 @@ class _Epoch:
             payload = self._compression.compress_samples(part, self._encoder)
             stamps = (came_at, self._clock())
             frame = WaveFrame(kind, first + at, part.shape[1], payload, part, stamps)
-            events = self._analyse(first + at, part) if kind is FrameKind.WAVEFORM else ()
-            self._publish(Bundle(self.info, frames=(frame,), events=events))
+            if kind is FrameKind.WAVEFORM:
+                self._publish_live(frame, part)
+            else:
+                self._publish(Bundle(self.info, frames=(frame,)))
 
-    def _analyse(self, first: int, samples: Samples) -> tuple[Event, ...]:
-        stop = first + samples.shape[1]
-        vitals = Vitals(hr=None, source=None)
-        if self._vitals is not None:
-            try:
-                self._vitals.push(first, (samples - self._baselines) * self._gains_uv)
-                vitals = self._vitals.value()
-            except Exception:  # the detector may not stop the stream, whatever is wrong with it
-                logger.exception("beat detection of stream %s is off for this epoch", self.info.stream)
-                self._vitals, self._vitals_due = None, stop
-        if stop < self._vitals_due:
-            return ()
-        self._vitals_due = stop + round(self.info.rate_hz)
+    def _publish_live(self, frame: WaveFrame, samples: Samples) -> None:
+        """With what is seen in them: numbers once a second, the pattern also when it changes."""
+        self.analysis.push(frame.first, samples)
+        pattern, stop = self.analysis.pattern, frame.first + frame.count
+        events: tuple[Event, ...] = ()
+        if is_due := stop >= self._vitals_due:
+            self._vitals_due = stop + round(self.info.rate_hz)
+            events = (self._vitals_event(stop), self._quality_event())
+        news = pattern if is_due or pattern is not self._pattern else None
+        self._pattern = pattern
+        self._publish(Bundle(self.info, frames=(frame,), events=events, pattern=news))
+
+    def _vitals_event(self, stop: int) -> Event:
+        vitals, info = self.analysis.vitals, self.info
+        rhythm = self.analysis.rhythm()
         text = messages.vitals(
-            self.info.stream, epoch=self.info.epoch, sample=stop, hr=vitals.hr, hr_source=vitals.source
+            info.stream,
+            epoch=info.epoch,
+            sample=stop,
+            hr=vitals.hr,
+            hr_source=vitals.source,
+            rhythm=None if rhythm is None else rhythm.name,
+            pvc_per_min=None if rhythm is None else rhythm.ventricular_per_minute,
         )
-        return (Event(text, MessagePriority.HIGH, "vitals"), self._quality_event())
+        return Event(text, MessagePriority.HIGH, "vitals")
 
     def _publish_quality(self) -> None:
         self._publish(Bundle(self.info, events=(self._quality_event(),)))

@@ -141,6 +141,11 @@ class LayerLink:
         """Where `reply` of another process reaches this one."""
         return self._channel
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits for the layer, by its payloads."""
+        return self._outbound_bytes
+
     def publish(self, group: str, message: LayerMessage, size_bytes: int = 0) -> None:
         """Queue `message` for every process that joined `group`; `size_bytes` is that of its payloads."""
         self._queue(self._layer.group_send, group, message, size_bytes)

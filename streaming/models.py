@@ -8,16 +8,22 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from streaming.core.streams import Source
 from streaming.models_adaptation import AdaptationState  # noqa: F401  # Django finds models here
+from streaming.models_alarms import PatientAlarms  # noqa: F401
+from streaming.models_chain import ChainedRow, utc_text
+from streaming.models_checkpoints import AuditCheckpoint, JournalCheckpoint  # noqa: F401
 from streaming.models_history import HistoryChunk, HistoryPin  # noqa: F401
+from streaming.models_journal import JournalEntry, OpenAlarm  # noqa: F401
 from streaming.models_lease import StreamLease  # noqa: F401
-from streaming.models_profiles import Profile, ProfileVersion  # noqa: F401
+from streaming.models_processes import ServerProcess  # noqa: F401
+from streaming.models_profile_versions import ProfileRevision, ProfileVersion  # noqa: F401
+from streaming.models_profiles import Profile  # noqa: F401
 
 _PSEUDONYM_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """No 0/O and no 1/I: a pseudonym is read out over the telephone."""
@@ -195,22 +201,14 @@ class StreamEpoch(models.Model):
         return f"{self.stream_id}/{self.number}"
 
 
-class AuditEntry(models.Model):
-    """One line of the audit trail, chained by hash to the line that its process wrote before it.
+class AuditEntry(ChainedRow):
+    """One line of the audit trail."""
 
-    Append-only: rows refuse to be changed or deleted here, and triggers refuse it in the database.
-    """
-
-    writer = models.CharField(max_length=32)
-    seq = models.PositiveBigIntegerField()
-    at = models.DateTimeField()
     actor = models.CharField(max_length=40)
     action = models.CharField(max_length=40)
     object = models.CharField(max_length=80)
     outcome = models.CharField(max_length=20)
     detail = models.JSONField(default=dict)
-    prev_hash = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64)
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-at", "-seq"]
@@ -220,15 +218,16 @@ class AuditEntry(models.Model):
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["at"], name="audit_by_time")]
         verbose_name_plural = "audit entries"
 
-    def __str__(self) -> str:
-        return f"{self.writer[:8]}/{self.seq}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; an entry that exists stays as it is."""
-        if not self._state.adding:
-            raise PermissionDenied("the audit trail is append-only")
-        super().save(*args, **(kwargs | {"force_insert": True}))
-
-    def delete(self, *_args: Any, **_kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Refused."""
-        raise PermissionDenied("the audit trail is append-only")
+    def hashed_values(self) -> list[Any]:
+        """All of it."""
+        return [
+            self.writer,
+            self.seq,
+            utc_text(self.at),
+            self.actor,
+            self.action,
+            self.object,
+            self.outcome,
+            self.detail,
+            self.prev_hash,
+        ]

@@ -1,90 +1,51 @@
-"""The rows that hold the profiles: one default, overrides by group, and the version of them all."""
+"""The rows that hold the profiles: one default, and overrides by group, ward and pattern."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from django.apps import apps
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import RegexValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Abs
 from django.db.models.lookups import LessThan
-from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from streaming.core.priority import MessagePriority
-from streaming.core.profiles import (
-    KIB,
-    BackpressureProfile,
-    ClassBounds,
-    CompressionProfile,
-    ConnectionProfile,
-    GroupProfile,
+from streaming.core.precedence import (
+    DEFAULT_NAME,
+    NAME,
+    Fault,
+    Rows,
+    chain_of,
+    effective,
+    faults,
+    wards_of,
 )
-from streaming.exceptions import ProfileError
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
-
-DEFAULT_GROUP = "*"
-"""The default row's group: no channel layer accepts the name, so no group can ever have it."""
-
-profiles_changed = Signal()
-"""Sent after the commit of any change, with `version`, in the thread that made the change."""
+from streaming.core.profile_columns import (
+    AGES,
+    BYTES,
+    CONNECTION,
+    NEVER_EXPIRES,
+    QUOTAS,
+    RENDITIONS,
+    SETTINGS,
+    columns_of,
+    may_never_expire,
+)
+from streaming.core.profiles import KIB, GroupProfile
+from streaming.core.renditions import Rendition
+from streaming.core.streams import group_of
+from streaming.models_profile_versions import recorded
 
 MAX_BYTES = 64 * KIB * KIB
 MIN_AGE_S, MAX_AGE_S = 0.05, 3600.0
-NEVER_EXPIRES = 0.0
-"""In a column of ages; an empty one inherits."""
-
-_CLASSES = {priority: priority.name.lower() for priority in MessagePriority}
-QUOTAS = tuple(f"quota_{name}" for name in _CLASSES.values())
-BYTES = tuple(f"bytes_{name}" for name in _CLASSES.values())
-AGES = tuple(f"age_{name}" for name in _CLASSES.values() if name != "critical")
-WATERMARKS = ("low_watermark", "high_watermark", "critical_watermark")
-_COMPRESSION = {
-    "window_bits": "window_bits",
-    "mem_level": "mem_level",
-    "compression_level": "level",
-    "compression_threshold": "threshold_bytes",
-}
-_BUFFER = ("max_buffer_size", "max_retries", "emergency_mode")
-CONNECTION = ("max_window_bytes", "max_total_bytes", "stall_s")
-"""Of a viewer's connection, whatever groups it follows: the default's hold, an override has none."""
-SETTINGS = (*_COMPRESSION, *_BUFFER, *WATERMARKS, *QUOTAS, *BYTES, *AGES, *CONNECTION)
-"""Every column that is a setting; empty in an override means that the default's value holds."""
-
-
-class ProfileVersion(models.Model):
-    """The one row that counts changes; whoever polls it knows in one small read whether to load."""
-
-    number = models.PositiveBigIntegerField(default=0)
-    updated_at = models.DateTimeField(default=timezone.now)
-    updated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-
-    def __str__(self) -> str:
-        return str(self.number)
-
-    @classmethod
-    def bump(cls, by: AbstractBaseUser | None) -> int:
-        """Count one change, as part of the transaction that makes it, and announce it once committed.
-
-        The first to bump holds the row until it commits, so that changes follow one another.
-        """
-        changes = {"number": F("number") + 1, "updated_at": timezone.now(), "updated_by": by}
-        if not cls.objects.filter(pk=1).update(**changes):
-            cls.objects.get_or_create(pk=1)
-            cls.objects.filter(pk=1).update(**changes)
-        version = cls.objects.get(pk=1).number
-        transaction.on_commit(partial(profiles_changed.send_robust, sender=Profile, version=version))
-        return version
 
 
 class ProfileQuerySet(models.QuerySet["Profile"]):
@@ -92,35 +53,52 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
 
     def default(self) -> Profile:
         """The default row, made with the shipped values if it is not there."""
-        shipped = Profile.columns_of(GroupProfile())
-        row, _ = self.get_or_create(group=DEFAULT_GROUP, defaults=shipped)
+        row, _ = self.get_or_create(group=DEFAULT_NAME, defaults=columns_of(GroupProfile()))
         return row
+
+    def as_rows(self) -> Rows:
+        """Their own values, by name; one query."""
+        return {
+            values.pop("group"): {name: value for name, value in values.items() if value is not None}
+            for values in self.order_by().values("group", *SETTINGS)
+        }
 
     def update(self, **values: Any) -> int:
         """Change the rows without validation other than the database's."""
-        with transaction.atomic(using=self.db):
-            version = ProfileVersion.bump(values.get("updated_by"))
+        with recorded(_all_rows, by=values.get("updated_by"), using=self.db) as version:
             return super().update(**values, version=version, updated_at=timezone.now())
 
     def bulk_create(self, objs: Iterable[Profile], *args: Any, **kwargs: Any) -> list[Profile]:
         """Insert the rows without validation other than the database's."""
-        with transaction.atomic(using=self.db):
+        with recorded(_all_rows, by=None, using=self.db) as version:
             rows = list(objs)
-            version = ProfileVersion.bump(None)
             for row in rows:
                 row.version = version
             return super().bulk_create(rows, *args, **kwargs)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete overrides; with the default among them, none."""
-        with transaction.atomic(using=self.db):
-            if default := list(self.filter(group=DEFAULT_GROUP)):
+        with recorded(_all_rows, by=None, using=self.db):
+            if default := list(self.filter(group=DEFAULT_NAME)):
                 raise models.ProtectedError("the default profile cannot be deleted", set(default))
-            ProfileVersion.bump(None)
             return super().delete()
 
     delete.queryset_only = True  # type: ignore[attr-defined]  # as Django's own: `objects.delete()` is a slip
     delete.alters_data = True  # type: ignore[attr-defined]
+
+
+def places_of(wards: Iterable[str]) -> dict[str, str]:
+    """The ward's slug of each group whose stream lies in one of these now; no query without any."""
+    slugs = list(wards)
+    if not slugs:
+        return {}
+    streams = apps.get_model("streaming", "Stream")._default_manager  # it knows the profiles, not they it
+    placed = streams.filter(ended_at=None, ward__slug__in=slugs).order_by().values_list("pk", "ward__slug")
+    return {group_of(stream): ward for stream, ward in placed}
+
+
+def _all_rows() -> Rows:
+    return Profile.objects.all().as_rows()
 
 
 def _setting(
@@ -135,6 +113,10 @@ _bytes = partial(_setting, models.PositiveIntegerField)
 _seconds = partial(_setting, models.FloatField)
 
 
+def _spoken(rendition: Rendition) -> str:
+    return f"{rendition.quality}, frames of {rendition.frame_s:g} s"
+
+
 def _between(field: str, low: float, high: float) -> models.CheckConstraint:
     return models.CheckConstraint(
         condition=Q(**{f"{field}__gte": low, f"{field}__lte": high}),
@@ -142,30 +124,32 @@ def _between(field: str, low: float, high: float) -> models.CheckConstraint:
     )
 
 
-def _may_never_expire(age: str) -> bool:
-    # Stale ECG is worth less than none: a trace that lags without end would look alive.
-    return age != "age_high"
-
-
 def _age_allowed(age: str) -> Q:
     within = Q(**{f"{age}__gte": MIN_AGE_S, f"{age}__lte": MAX_AGE_S})
-    return within | Q(**{age: NEVER_EXPIRES}) if _may_never_expire(age) else within
+    return within | Q(**{age: NEVER_EXPIRES}) if may_never_expire(age) else within
 
 
 class Profile(models.Model):
-    """The numbers of one channel-layer group, or the default of all groups.
+    """The numbers of one channel-layer group, of a ward, of a pattern, or the default of all groups.
 
-    In an override, an empty field inherits the default's value. Every change, deletion included, bumps
-    `ProfileVersion` in its own transaction; `version` is the one with which the row last changed.
+    In an override, an empty field inherits: `core.precedence` says from whom. Every change, deletion
+    included, is a `ProfileRevision` in its own transaction; `version` is the one with which the row last
+    changed. `change_comment` is kept with the version that the next `save` or `delete` makes.
     """
 
+    change_comment: str = ""
+
     group = models.CharField(
+        "governs",
         max_length=99,
         unique=True,
         validators=[
-            RegexValidator(r"^([A-Za-z0-9_.-]+|\*)\Z", "Letters, digits, dots, dashes and underscores.")
+            RegexValidator(
+                NAME, "Letters, digits, dots, dashes and underscores; a * at the end; ward: and its slug."
+            )
         ],
-        help_text="ecg. and a stream's id; or control, for everything about connections.",
+        help_text="ecg. and a stream's id; ward: and a ward's slug; a pattern that ends in *, as ecg.*; "
+        "or control, for everything about connections.",
     )
 
     window_bits = _count("Deflate window, 9 to 15; 12 is a window of 4 KiB.", "WINDOW_BITS")
@@ -174,6 +158,30 @@ class Profile(models.Model):
     compression_threshold = _count(
         "Bytes; shorter JSON is sent as it is. For the default and control: waveforms are always compressed.",
         "COMPRESSION_THRESHOLD",
+    )
+
+    adaptive = models.BooleanField(
+        "adaptive level",
+        null=True,
+        blank=True,
+        help_text="Level and method of what is no waveform follow network and data; off: always the level.",
+    )
+    min_level = _count("Deflate effort, 1 to 9, that the adaptation does not go below.", "least level")
+    max_level = _count("Deflate effort, 1 to 9, that it does not go above.", "greatest level")
+    hysteresis = _share("Share, 0 to 0.5, that another method has to save before it is taken.")
+    explore_share = _share(
+        "Share, 0 to 0.1, of delivery time and CPU that comparing methods may take; 0: never compare.",
+        "exploration",
+    )
+    cpu_weight = _share("Seconds of delivery, 0.1 to 10, that a second of CPU counts as.", "weight of CPU")
+    best_rendition = models.CharField(  # noqa: DJ001  # null inherits, as in every column
+        "best rendition",
+        max_length=20,
+        null=True,
+        blank=True,
+        choices=[(name, _spoken(rendition)) for name, rendition in RENDITIONS.items()],
+        help_text="Quality and frames; nothing better is sent, whatever the network carries. "
+        "Where an arrhythmia is suspected, everything is sent all the same.",
     )
 
     max_buffer_size = _count("Messages that one viewer's queue may hold, 10 to 1,000,000.", "MAX_BUFFER_SIZE")
@@ -237,10 +245,30 @@ class Profile(models.Model):
     class Meta:
         ordering: ClassVar[list[str]] = ["group"]
         constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=Q(group__regex=NAME),
+                name="profile_group_is_a_name",
+                violation_error_message="No group, ward or pattern can have this name.",
+            ),
             _between("window_bits", 9, 15),
             _between("mem_level", 1, 9),
             _between("compression_level", 1, 9),
             _between("compression_threshold", 0, 1024 * 1024),
+            _between("min_level", 1, 9),
+            _between("max_level", 1, 9),
+            _between("hysteresis", 0, 0.5),
+            _between("explore_share", 0, 0.1),
+            _between("cpu_weight", 0.1, 10),
+            models.CheckConstraint(
+                # One of them may be empty, and inherited: the two others have an order of their own.
+                condition=Q(min_level__lte=F("compression_level"))
+                & Q(compression_level__lte=F("max_level"))
+                & Q(min_level__lte=F("max_level")),
+                name="profile_levels_in_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(best_rendition__in=list(RENDITIONS)), name="profile_best_rendition"
+            ),
             _between("max_buffer_size", 10, 1_000_000),
             _between("max_retries", 0, 20),
             models.CheckConstraint(
@@ -277,11 +305,11 @@ class Profile(models.Model):
             _between("max_total_bytes", 64 * KIB, 1024 * KIB * KIB),
             _between("stall_s", 1, 3600),
             models.CheckConstraint(
-                condition=Q(group=DEFAULT_GROUP) | Q(**{f"{field}__isnull": True for field in CONNECTION}),
+                condition=Q(group=DEFAULT_NAME) | Q(**{f"{field}__isnull": True for field in CONNECTION}),
                 name="profile_override_has_no_connection",
             ),
             models.CheckConstraint(
-                condition=~Q(group=DEFAULT_GROUP) | Q(**{f"{field}__isnull": False for field in SETTINGS}),
+                condition=~Q(group=DEFAULT_NAME) | Q(**{f"{field}__isnull": False for field in SETTINGS}),
                 name="profile_default_is_complete",
             ),
         ]
@@ -291,8 +319,7 @@ class Profile(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the row and count the change; `updated_by` is whoever the caller set there."""
-        with transaction.atomic(using=kwargs.get("using")):
-            self.version = ProfileVersion.bump(self.updated_by)
+        with self._recorded(kwargs.get("using")) as self.version:
             self.updated_at = timezone.now()
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "version", "updated_at", "updated_by"}
@@ -302,116 +329,73 @@ class Profile(models.Model):
         """Delete an override; the default stays."""
         if self.is_default:
             raise models.ProtectedError("the default profile cannot be deleted", {self})
-        with transaction.atomic(using=kwargs.get("using")):
-            ProfileVersion.bump(self.updated_by)
+        with self._recorded(kwargs.get("using")):
             return super().delete(*args, **kwargs)
+
+    def _recorded(self, using: str | None) -> AbstractContextManager[int]:
+        return recorded(_all_rows, by=self.updated_by, comment=self.change_comment, using=using)
 
     @property
     def is_default(self) -> bool:
         """Whether this row holds the default of all groups."""
-        return self.group == DEFAULT_GROUP
-
-    @cached_property
-    def default(self) -> Profile:
-        """The row that this one inherits from; the default inherits from itself."""
-        return self if self.is_default else Profile.objects.default()
+        return self.group == DEFAULT_NAME
 
     @property
-    def effective(self) -> dict[str, Any]:
-        """Each setting's value as it applies: the row's own, else the default's."""
-        own = {name: getattr(self, name) for name in SETTINGS}
-        return {name: getattr(self.default, name) if value is None else value for name, value in own.items()}
+    def own(self) -> dict[str, Any]:
+        """The values that the row sets itself."""
+        return {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
 
-    def to_profile(self) -> GroupProfile:
-        """The row as the frozen value that the transport works with; raises ProfileError."""
-        values = self.effective
-        if missing := [name for name, value in values.items() if value is None]:
-            raise ProfileError(f"no value for {', '.join(missing)}")
-        return GroupProfile(
-            CompressionProfile(**{attribute: values[name] for name, attribute in _COMPRESSION.items()}),
-            BackpressureProfile(
-                **{name: values[name] for name in (*_BUFFER, *WATERMARKS)},
-                quotas={priority: values[f"quota_{name}"] for priority, name in _CLASSES.items()},
-                bounds={
-                    priority: ClassBounds(values[f"bytes_{name}"], values.get(f"age_{name}") or None)
-                    for priority, name in _CLASSES.items()
-                },
-            ),
-            ConnectionProfile(**{name: values[name] for name in CONNECTION}),
-        )
+    @cached_property
+    def others(self) -> Rows:
+        """All other rows as they are stored; the default is among them, as shipped where it is not there."""
+        rows = {**_all_rows()}
+        rows.setdefault(DEFAULT_NAME, columns_of(GroupProfile()))
+        stored = Profile.objects.filter(pk=self.pk).values_list("group", flat=True).first()
+        return {name: row for name, row in rows.items() if name not in (self.group, stored)}
 
-    @staticmethod
-    def columns_of(profile: GroupProfile) -> dict[str, Any]:
-        """The inverse of `to_profile`: a value for every setting."""
-        compression, backpressure = profile.compression, profile.backpressure
-        columns: dict[str, Any] = {name: getattr(compression, of) for name, of in _COMPRESSION.items()}
-        columns |= {name: getattr(backpressure, name) for name in (*_BUFFER, *WATERMARKS)}
-        columns |= {name: getattr(profile.connection, name) for name in CONNECTION}
-        for priority, name in _CLASSES.items():
-            columns[f"quota_{name}"] = backpressure.quotas[priority]
-            columns[f"bytes_{name}"] = backpressure.bounds[priority].max_bytes
-            columns[f"age_{name}"] = backpressure.bounds[priority].max_age_s or NEVER_EXPIRES
-        return {name: columns[name] for name in SETTINGS}
+    @property
+    def rows(self) -> Rows:
+        """All rows, this one as it is here."""
+        return {**self.others, self.group: self.own}
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """The wards of the groups that lie in one which has a row."""
+        return places_of(wards_of(self.rows))
+
+    @property
+    def effective(self) -> dict[str, tuple[Any, str]]:
+        """Each setting's value as it applies, and the name of the row that it comes from."""
+        return effective(self.rows, chain_of(self.rows, self.group, self.places))
+
+    @property
+    def inherited(self) -> dict[str, tuple[Any, str]]:
+        """For an override: each setting's value if it had none of its own, and whose that is."""
+        without = {**self.others, self.group: {}}
+        return effective(without, chain_of(without, self.group, self.places))
 
     def clean(self) -> None:
         """Say at each field what is wrong with it, alone and together with what it inherits."""
-        if not self.is_default and self.default.pk == self.pk:
+        if not self.is_default and DEFAULT_NAME not in self.others:
             raise ValidationError({"group": "The default profile keeps its name."})
-        if faults := self._faults():
-            raise ValidationError(faults)
-        if self.is_default:
-            self._check_overrides()
+        found = [fault for fault in faults(self.rows, self.places) if self.group in fault.chain]
+        if mine := [fault for fault in found if fault.chain[0] == self.group]:
+            raise ValidationError(self._at_fields(mine))
+        if found:
+            # What inherits part of what must fit together can be broken by what it inherits.
+            raise ValidationError([_broken(fault) for fault in found])
 
-    def _faults(self) -> dict[str, str]:
-        own = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
-        values = self.effective
-        faults = {name: "The default profile needs a value." for name in SETTINGS if values[name] is None}
-        faults |= {name: fault for name, value in own.items() if (fault := _fault_alone(name, value))}
-        if not self.is_default:
-            faults |= {name: "Set in the default profile alone." for name in CONNECTION if name in own}
-        if faults.keys() & {*WATERMARKS, *QUOTAS}:
-            return faults
-        # These are right or wrong together: told at each one that the row sets itself.
-        if fault := _fault(BackpressureProfile, {name: values[name] for name in WATERMARKS}):
-            faults |= {name: fault for name in WATERMARKS if name in own}
-        quotas = {priority: values[f"quota_{name}"] for priority, name in _CLASSES.items()}
-        if fault := _fault(BackpressureProfile, {"quotas": quotas}):
-            faults |= {name: fault for name in QUOTAS if name in own}
-        return faults
-
-    def _check_overrides(self) -> None:
-        """An override that inherits part of what must fit together could be broken by a new default."""
-        broken = []
-        for override in Profile.objects.exclude(group=DEFAULT_GROUP):
-            override.default = self
-            if faults := override._faults():
-                reasons = " ".join(sorted(set(faults.values())))
-                broken.append(f"{override} would no longer be valid: {reasons}")
-        if broken:
-            raise ValidationError(broken)
+    def _at_fields(self, mine: Iterable[Fault]) -> dict[str, list[str]]:
+        """The faults of this row by its own fields; one of inherited values alone is told at none."""
+        told: dict[str, list[str]] = {}
+        for fault in mine:
+            is_alone = len(fault.chain) == 1
+            columns = [name for name in fault.columns if is_alone or name in self.own]
+            text = fault.text if columns else _broken(fault)
+            for column in columns or [NON_FIELD_ERRORS]:
+                told.setdefault(column, []).append(text)
+        return told
 
 
-def _fault_alone(name: str, value: Any) -> str | None:
-    """What is wrong with one setting's value, whatever the others are."""
-    if name in _COMPRESSION:
-        return _fault(CompressionProfile, {_COMPRESSION[name]: value})
-    if name in _BUFFER:
-        return _fault(BackpressureProfile, {name: value})
-    if name in CONNECTION:
-        return _fault(ConnectionProfile, {name: value})
-    if name in BYTES:
-        return _fault(ClassBounds, {"max_bytes": value})
-    if name in AGES and not (value == NEVER_EXPIRES and _may_never_expire(name)):
-        return _fault(ClassBounds, {"max_bytes": KIB, "max_age_s": value})
-    return None
-
-
-def _fault(value: Callable[..., object], settings_of_it: Mapping[str, Any]) -> str | None:
-    """What the frozen value says against these settings, all others being as shipped."""
-    try:
-        value(**settings_of_it)
-    except ProfileError as error:
-        return f"{error}."
-    except TypeError:
-        return "not a number."
-    return None
+def _broken(fault: Fault) -> str:
+    return f"{fault.chain[0]} would no longer be valid: {fault.text}"

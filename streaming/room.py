@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from streaming.core.frames import FrameKind
 from streaming.core.items import Item, Span
 from streaming.core.ladder import Want
 from streaming.core.messages import MAX_CHUNK_S, GapReason, Resume
-from streaming.core.renditions import Quality, Rendition
+from streaming.core.patterns import DataPattern
+from streaming.core.renditions import LADDER, Quality, Rendition
 from streaming.core.streams import StreamInfo, group_of
 from streaming.core.tally import GroupTally
 from streaming.ecg import codec
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 QUIET_S = MAX_CHUNK_S + 0.5
 """A stream from which nothing came for so long has stopped: what its renditions hold back is due."""
+SUSPECTED_S = 30.0
+"""An arrhythmia is suspected for so long after it was last seen: what flickers changes no rendition."""
 
 
 class Room:
@@ -76,6 +80,9 @@ class Room:
         """Whether nothing has come since all renditions were brought up to the newest sample."""
         self._needs: Needs | None = None
         self._wants: tuple[Want, Want] | None = None
+        self._best = LADDER[0]
+        self._suspected_until: float | None = None
+        """None while no arrhythmia is suspected."""
         self._outdated_told = False
         self._holes: list[Span] = []
         """What was found to be lost since the last look."""
@@ -206,9 +213,16 @@ class Room:
         if self._wants is None:
             if self._needs is None:
                 return None
-            needs = self._needs.bytes_per_s
-            self._wants = Want(self.stream, needs), Want(self.stream, needs, focused=True)
+            needs, suspected = self._needs.bytes_per_s, self._suspected_until is not None
+            unfocused = Want(self.stream, needs, best=self._best, suspected=suspected)
+            self._wants = unfocused, replace(unfocused, focused=True)
         return self._wants[focused]
+
+    def cap(self, best: Rendition) -> None:
+        """Send it to nobody as better from now on, unless an arrhythmia is suspected."""
+        if best != self._best:
+            self._best, self._wants = best, None
+            self._on_news(self._seats)
 
     def send_as(self, subscriber: Subscriber, rendition: Rendition, now: float) -> None:
         """From the next frame on, send the stream to this viewer as `rendition`; no sample is left out.
@@ -242,7 +256,9 @@ class Room:
         self._join(subscriber, channel, reached, now)
 
     def tend(self, now: float) -> None:
-        """Send what renditions hold back of a stream that has stopped."""
+        """Send what renditions hold back of a stream that has stopped, and let a suspicion rest in time."""
+        if self._suspected_until is not None and now >= self._suspected_until:
+            self._suspect(None)
         if now - self._wave_at > QUIET_S and any(channel.maker for channel in self._channels.values()):
             self._wave_at = now
             self._flush(now)
@@ -258,6 +274,8 @@ class Room:
             return
         if bundle.info != self._info:
             self._begin(bundle.info, now)
+        if bundle.pattern is DataPattern.ARRHYTHMIA:
+            self._suspect(now + SUSPECTED_S)
         for channel in self._used():
             self._announcement(channel)  # It may send viewers away, which is no matter yet.
         if not self._seats:
@@ -275,6 +293,14 @@ class Room:
         self._hand_out()
         if self._holes:
             self._fill_holes()
+
+    def _suspect(self, until: float | None) -> None:
+        """An arrhythmia is suspected until then, or no longer: who watches is sent the stream accordingly."""
+        is_news = (until is None) is not (self._suspected_until is None)
+        self._suspected_until = until
+        if is_news:
+            self._wants = None
+            self._on_news(self._seats)
 
     # -- what comes
 

@@ -8,14 +8,16 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.db import Error as DatabaseFault
 
 from streaming.adaptive_compression import SAMPLE_S, AdaptiveCompression
+from streaming.alarm_care import AlarmCare
 from streaming.compression import CompressionHandler
 from streaming.core.admission import Admission
 from streaming.core.bundle import Bundle
@@ -23,20 +25,27 @@ from streaming.core.levels import CPU_BURST_S, CPU_S_PER_S
 from streaming.core.network import NetworkEstimator
 from streaming.core.overload import OverloadState
 from streaming.core.profiles import ProfileSet
-from streaming.core.stats import GroupStats
+from streaming.core.stats import CompressionTotals, GroupStats, ProcessUsage
 from streaming.core.streams import group_of
 from streaming.core.token_bucket import TokenBucket
-from streaming.exceptions import BusyError, CloseCode, ProfileError, RateLimitError
-from streaming.group_stats import group_stats
+from streaming.exceptions import BusyError, CloseCode, RateLimitError
+from streaming.group_stats import group_pieces, group_stats
 from streaming.hub import Hub
 from streaming.ingest import Ingest
 from streaming.layer_link import CONTROL_GROUP
+from streaming.pins import Pins
 from streaming.recorder import Recorder
+from streaming.repeating import repeat
+from streaming.settings_watch import SettingsWatch
 from streaming.store import access, adaptation, audit, profiles
 from streaming.store.access import Principal, PrincipalKind
 from streaming.store.history_keeper import HistoryKeeper
 from streaming.store.history_source import HistorySource
+from streaming.store.processes import REPORT_S
+from streaming.store.trails import AUDIT
+from streaming.store.upkeep import Upkeep
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
+from streaming.usage import process_usage
 from streaming.writers import ANSWER, ASK, RENEW_S, Writers
 
 logger = logging.getLogger(__name__)
@@ -45,12 +54,14 @@ ACCESS_NOTICE = "vital.access"
 PROFILES_NOTICE = "vital.profiles"
 POLL_S = 1.5
 """How long a change that nobody announced (a shell, another process) may go unseen."""
-HEAD_LOG_S = 3600.0
 FORGET_EVERY_S = 60.0
 KEEP_EVERY_S = 60.0
 """Between writes of what adaptive compression has learned; a crash costs so much of it."""
 PRUNE_EVERY_S = 300.0
 """Between looks at what the history gives up; one that finds something is an entry in the audit trail."""
+PIN_EVERY_S = 5.0
+TEND_EVERY_S = 1.0
+"""Between looks at streams from which nothing comes."""
 DRAIN_S = 2.5
 LAST_WORDS_S = 1.0
 """For what is still to be written when a process ends."""
@@ -101,15 +112,29 @@ class Runtime:
         self.recorder = Recorder(history := HistoryKeeper(), clock=clock)
         self._history_source = HistorySource()
         self.hub.recovery.sources.append(self._history_source)
-        self.ingest = Ingest(self._publish, self.compression_for, clock=clock)
+        self._pins = Pins(history)
+        self.care = AlarmCare(self.hub.link, process_id=self.process_id, clock=clock)
+        self.alarms = self.care.desk
+        self.ingest = Ingest(
+            self._publish,
+            self.compression_for,
+            alarms=self.alarms,
+            new_id=self.alarms.new_id,
+            on_grave=self._pins.note,
+            clock=clock,
+        )
         self.writers = Writers(
             self.ingest, self.hub.link, process_id=self.process_id, shared=shared, clock=clock
         )
+        self.listeners: list[Callable[[dict[str, Any]], bool]] = []
+        """Asked in turn to take a message of another process that is none of the runtime's own."""
         self.stopping = False
         self._admission = Admission(now=clock(), rng=random.Random())  # nosec B311
         self._history = history
+        self._audit = Upkeep(AUDIT, audit.head, settings.VITAL_AUDIT_DAYS, _in_thread)
         self._clock = clock
         self._adaptive: dict[str, AdaptiveCompression] = {}
+        self._forgotten = CompressionTotals()
         self._cpu_budget = TokenBucket(CPU_S_PER_S, CPU_BURST_S, clock())
         self._learned: dict[str, Any] = {}
         """States of former processes, by group, until the group is there."""
@@ -122,47 +147,56 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access_changed = asyncio.Event()
         self._profiles_changed = asyncio.Event()
-        self._refused_version: int | None = None
+        self._settings = SettingsWatch(self.process_id, self._apply_profiles)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Load the settings, open the layer, and begin to watch for changes."""
         self._loop = asyncio.get_running_loop()
-        await self._load_profiles()
+        await self._settings.load()
         await self._load_learned()
         await self.hub.start()
         await self.hub.link.join(CONTROL_GROUP)
         self.recorder.start()
+        await self.care.start(self.writers.online)
         access.access_changed.connect(self._on_access_changed)
         profiles.profiles_changed.connect(self._on_profiles_changed)
         self._tasks = [
             asyncio.create_task(
-                _repeat(self._access_changed, POLL_S, self._recheck_access), name="vital-access"
+                repeat(self._access_changed, POLL_S, self._follow_access), name="vital-access"
             ),
             asyncio.create_task(
-                _repeat(self._profiles_changed, POLL_S, lambda _: self._load_profiles()),
+                repeat(self._profiles_changed, POLL_S, lambda _: self._settings.load()),
                 name="vital-profiles",
             ),
             asyncio.create_task(
-                _repeat(self.writers.due, RENEW_S, lambda _: self.writers.renew()), name="vital-leases"
+                repeat(self._settings.due, REPORT_S, lambda _: self._settings.report()),
+                name="vital-process",
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), HEAD_LOG_S, lambda _: self._log_audit_head()), name="vital-audit"
+                repeat(self.writers.due, RENEW_S, lambda _: self.writers.renew()), name="vital-leases"
+            ),
+            asyncio.create_task(self._audit.keep(), name="vital-audit"),
+            asyncio.create_task(
+                repeat(asyncio.Event(), FORGET_EVERY_S, lambda _: self._forget_idle()), name="vital-forget"
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), FORGET_EVERY_S, lambda _: self._forget_idle()), name="vital-forget"
+                repeat(asyncio.Event(), audit.REPEAT_S, lambda _: _record_repeats()), name="vital-repeats"
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), audit.REPEAT_S, lambda _: _record_repeats()), name="vital-repeats"
+                repeat(asyncio.Event(), SAMPLE_S, lambda _: self._read_networks()), name="vital-networks"
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), SAMPLE_S, lambda _: self._read_networks()), name="vital-networks"
+                repeat(asyncio.Event(), KEEP_EVERY_S, lambda _: self._keep_learned()), name="vital-learned"
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), KEEP_EVERY_S, lambda _: self._keep_learned()), name="vital-learned"
+                repeat(asyncio.Event(), PRUNE_EVERY_S, lambda _: self._prune_history()), name="vital-history"
             ),
             asyncio.create_task(
-                _repeat(asyncio.Event(), PRUNE_EVERY_S, lambda _: self._prune_history()), name="vital-history"
+                repeat(asyncio.Event(), PIN_EVERY_S, lambda _: self._pins.write()), name="vital-pins"
+            ),
+            asyncio.create_task(
+                repeat(asyncio.Event(), TEND_EVERY_S, lambda _: self._tend_ingest()), name="vital-silence"
             ),
         ]
 
@@ -180,11 +214,11 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(self._say_last_words(), self.recorder.aclose(LAST_WORDS_S))
+        await asyncio.gather(
+            self._say_last_words(), self.recorder.aclose(LAST_WORDS_S), self.care.aclose(LAST_WORDS_S)
+        )
         self._history.close()
         self._history_source.close()
-        if self._tasks:
-            await self._log_audit_head()
         await self.writers.aclose()
         await self.hub.aclose()
 
@@ -194,13 +228,17 @@ class Runtime:
                 await self.writers.give_up()
                 await _record_repeats(ending=True)
                 await self._keep_learned()
+                await self._pins.write()
+                if self._tasks:
+                    await self._audit.end()
+                await self._settings.leave()
 
     def admit_viewer(self, peer: str) -> None:
         """A viewer says hello from the address `peer`.
 
         Raises BusyError when too many do at once, or the process is overloaded, and what `admit_device` does.
         """
-        self._refuse_guesser(peer)
+        self.refuse_guesser(peer)
         overload = self.hub.overload.state
         retry_after_s = self._admission.retry_after_s(peer, self._clock(), overload=overload)
         if retry_after_s is not None:
@@ -213,7 +251,7 @@ class Runtime:
 
         Raises RateLimitError while too many credentials from its address are wrong.
         """
-        self._refuse_guesser(peer)
+        self.refuse_guesser(peer)
 
     def admitted_nobody(self, peer: str, *, as_viewer: bool) -> None:
         """Its credentials were wrong: it takes no viewer's place."""
@@ -221,7 +259,8 @@ class Runtime:
         if as_viewer:
             self._admission.give_back()
 
-    def _refuse_guesser(self, peer: str) -> None:
+    def refuse_guesser(self, peer: str) -> None:
+        """Raise RateLimitError while too many credentials from this address are wrong."""
         if self._admission.is_guessing(peer, self._clock()):
             raise RateLimitError("too many wrong credentials came from this address")
 
@@ -267,7 +306,23 @@ class Runtime:
 
     def stats(self) -> list[GroupStats]:
         """The present figures of every group that has viewers or devices here."""
-        return group_stats(self.hub, self._adaptive, self.recorder.by_group())
+        return list(group_stats(self.hub, self._adaptive, self.recorder.by_group()))
+
+    def stats_in_pieces(self) -> Iterator[GroupStats | None]:
+        """The same one by one, without `detail`, and None within a group of many viewers.
+
+        Others may run between any two.
+        """
+        return group_pieces(self.hub, self._adaptive, {}, detailed=False)
+
+    def usage(self) -> ProcessUsage:
+        """What the process as a whole has used and done, and holds now; never waits."""
+        return process_usage(self.hub, self.ingest)
+
+    def compression_totals(self) -> CompressionTotals:
+        """Of all groups since the process began, those that were forgotten too."""
+        handlers = (adaptive.handler for adaptive in self._adaptive.values())
+        return self._forgotten.plus(handler.get_compression_stats() for handler in handlers)
 
     def _publish(self, bundle: Bundle) -> None:
         """To viewers first: the history may be late."""
@@ -297,6 +352,13 @@ class Runtime:
             self._profiles_changed.set()
         elif message["type"] in (ASK, ANSWER):
             self.writers.hear(message)
+        elif not any(hear(message) for hear in self.listeners):
+            self.care.hear(message)
+
+    async def _follow_access(self, announced: bool) -> None:
+        await self._recheck_access(announced)
+        for stream in await database_sync_to_async(access.ended_streams)(self.ingest.streams()):
+            self.ingest.end(stream)
 
     async def _recheck_access(self, announced: bool) -> None:
         # As of now: what somebody begins to watch meanwhile was allowed later than these verdicts.
@@ -323,33 +385,21 @@ class Runtime:
         for principal, reason in newly_cut:
             await database_sync_to_async(access.note_cut)(principal, reason)
 
-    async def _load_profiles(self) -> None:
-        """Take the newest settings; a bad row costs nothing but itself: the last good ones stay in force."""
-        version = await database_sync_to_async(profiles.current_version)()
-        if version in (self.hub.profiles.version, self._refused_version):
-            return
-        try:
-            loaded = await database_sync_to_async(profiles.load)()
-        except ProfileError as error:
-            self._refused_version = version
-            logger.warning("settings version %s is not usable, the former stays in force: %s", version, error)
-            return
-        self._apply_profiles(loaded)
-
     def _apply_profiles(self, loaded: ProfileSet) -> None:
         self.hub.apply_profiles(loaded)
         for group, adaptive in self._adaptive.items():
             adaptive.handler.profile = loaded.for_group(group).compression
-        logger.info("settings version %s in force", loaded.version)
 
     async def _forget_idle(self) -> None:
         """What has neither viewers nor a device here any more takes no room, and no row of figures."""
         streams = self.ingest.streams()
         self.recorder.forget(streams)
+        self._pins.forget(streams)
         kept = {CONTROL_LANE} | {group_of(stream) for stream in streams}
         self.hub.forget_tallies(kept)
         for group in self._adaptive.keys() - kept - self.hub.viewers_by_group().keys():
-            del self._adaptive[group]
+            handler = self._adaptive.pop(group).handler
+            self._forgotten = self._forgotten.plus([handler.get_compression_stats()])
 
     def _networks_of(self, group: str) -> list[NetworkEstimator]:
         """Of everybody who is sent what the group has; `control` is for all."""
@@ -377,34 +427,16 @@ class Runtime:
             await database_sync_to_async(adaptation.save)(states)
             self._kept = learned
 
+    async def _tend_ingest(self) -> None:
+        self.ingest.tend(self._clock())
+
     async def _prune_history(self) -> None:
         await self._history.prune()
 
-    async def _log_audit_head(self) -> None:
-        writer, seq, digest = audit.head()
-        logger.info("audit head of writer %s: %s %s", writer, seq, digest)
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    return await database_sync_to_async(function)()
 
 
 async def _record_repeats(*, ending: bool = False) -> None:
     await database_sync_to_async(partial(audit.record_repeats, ending=ending))()
-
-
-async def _repeat(changed: asyncio.Event, every_s: float, act: Callable[[bool], Awaitable[None]]) -> None:
-    """Run `act` when `changed` is set, and every `every_s` in any case; what fails is tried again.
-
-    `act` is told whether something has changed since it last succeeded.
-    """
-    announced = False
-    while True:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(every_s):
-                await changed.wait()
-        announced = announced or changed.is_set()
-        changed.clear()
-        try:
-            await act(announced)
-            announced = False
-        except DatabaseFault as error:  # also InterfaceError: a connection that the server has closed
-            logger.warning("database failed, trying again: %s", type(error).__name__)
-        except Exception:  # a fault of ours; revocation and settings must go on all the same
-            logger.exception("watching for changes failed, trying again")

@@ -16,8 +16,10 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Ward
+from streaming.models_alarms import PatientAlarms
 from streaming.store import audit
 from streaming.store.access import access_changed
+from streaming.store.alarm_settings import alarm_settings_changed
 
 _User = get_user_model()
 
@@ -47,6 +49,11 @@ for _membership in (
     ApiToken.wards.through,
 ):
     _connect("membership", m2m_changed, _membership)
+
+
+@receiver((post_save, post_delete), sender=PatientAlarms)
+def _alarm_settings_saved(**_kwargs: Any) -> None:
+    transaction.on_commit(partial(alarm_settings_changed.send_robust, sender=None))
 
 
 @receiver(user_logged_in)

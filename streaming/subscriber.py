@@ -12,14 +12,16 @@ from typing import Protocol
 
 from streaming.backpressure import DEFAULT_GROUP, BackpressureHandler
 from streaming.compression import CompressionHandler
-from streaming.core import messages
+from streaming.core import alarm_messages, messages
+from streaming.core.alarm_delivery import AlarmDelivery
 from streaming.core.backlog import Share, SharedBundle
 from streaming.core.cadence import CadenceChooser
-from streaming.core.diagnostics import ViewerStats
+from streaming.core.diagnostics import Holder, ViewerReading, ViewerStats
 from streaming.core.frames import FrameKind, encode_frame, encode_json_frame, pack_json_frame
 from streaming.core.framing import encode_bundle
 from streaming.core.ladder import Decision, Ladder, Readings, Reason, Want
 from streaming.core.messages import GapReason
+from streaming.core.metrics import BackpressureMetrics
 from streaming.core.network import NetworkCondition
 from streaming.core.outbox import Drop, DropReason, Item, Span
 from streaming.core.overload import Overload, OverloadState
@@ -35,12 +37,13 @@ from streaming.exceptions import CloseCode
 QUIET_REPORTS = 5
 """How many reports are passed over while they would say nothing new."""
 CONTROL_GROUP = "control"
-"""The lane of what belongs to the connection and not to a stream; the default profile governs it."""
+"""The lane of what belongs to the connection and not to a stream; the profile of this group governs it."""
 
 _LOW, _BULK = MessagePriority.LOW - 1, MessagePriority.BULK - 1
 _GAP_BYTES = 110
 """Of a gap without the name of its stream, about."""
 _BEST_FIRST = tuple(Quality)
+_RECENTLY_S = 10.0
 _GAP_REASONS = {
     DropReason.EXPIRED: GapReason.EXPIRED,
     DropReason.DROPPED: GapReason.DROPPED,
@@ -69,6 +72,13 @@ class Socket(Protocol):
 
     async def send_text(self, data: str) -> None:
         """Write one text message."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmKey:
+    """Of a message about an alarm: a newer one of the same alarm replaces it in the queue."""
+
+    alarm: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +112,8 @@ class Subscriber:
         self.cut = on_cut
         self.watches = 0
         """How many streams it watches."""
+        self.holder: Holder | None = None
+        """Whose it is, where somebody has said so."""
         self.focus: str | None = None
         """The stream that the user looks at."""
         self.journey: Journey | None = None
@@ -110,6 +122,10 @@ class Subscriber:
         """What it watches; the same object for as long as that is the same."""
         self.layer_is_away = False
         """Whether streams of other processes do not reach this one."""
+        self.alarms = AlarmDelivery()
+        """What it was told of alarms, and which of them people see."""
+        self.on_alarms_left: Callable[[], None] | None = None
+        """Called when messages about alarms leave: there is room for more."""
         self._clock = clock
         self._profiles = profiles
         self._compression = compression
@@ -128,7 +144,7 @@ class Subscriber:
             keepalive=self._keepalive,
             max_total_bytes=connection.max_total_bytes,
         )
-        self.handler.set_profile(CONTROL_GROUP, profiles.default.backpressure)
+        self.handler.set_profile(CONTROL_GROUP, profiles.for_group(CONTROL_GROUP).backpressure)
         self._groups = {CONTROL_GROUP}
         self._announced: set[int] = set()
         self._tallies: dict[str, GroupTally] = {}
@@ -138,6 +154,8 @@ class Subscriber:
         self._changed_for = Reason.STEADY
         """Why a stream was last sent as something else: decisions go on, and reports are seldom."""
         self._losses = 0
+        self._lost_at: float | None = None
+        self._last_ack = messages.Ack(0, 0.0, 0)
         self._flowing = False
         """Whether a shared bundle left since the last look."""
         self._report_due = False
@@ -190,6 +208,21 @@ class Subscriber:
         item = Item(payload, priority, self._clock(), len(payload), key=key, control=control)
         self.handler.offer(item, CONTROL_GROUP)
 
+    def tell_alarm(self, alarm: str, frame: bytes, priority: MessagePriority) -> None:
+        """Queue what is known of an alarm, as one JSON frame that viewers share; it is never dropped."""
+        self.alarms.told(alarm, len(frame))
+        self._offer_alarm(alarm, frame, priority)
+
+    def withdraw_alarm(self, alarm: str, priority: MessagePriority) -> None:
+        """Queue that an alarm which was told is not for it now, in the place of what still waits of it."""
+        frame = pack_json_frame(alarm_messages.alarm_withdrawn(alarm))
+        self.alarms.withdrawn(alarm, len(frame))
+        self._offer_alarm(alarm, frame, priority)
+
+    def _offer_alarm(self, alarm: str, frame: bytes, priority: MessagePriority) -> None:
+        item = Item(frame, priority, self._clock(), len(frame), key=AlarmKey(alarm), control=True)
+        self.handler.offer(item, CONTROL_GROUP)
+
     def acked(self, ack: messages.Ack, *, late_s: float = 0.0) -> None:
         """The viewer has decoded all messages up to `ack.n`. Raises ProtocolError beyond what was sent.
 
@@ -197,7 +230,10 @@ class Subscriber:
         """
         if self.journey is not None:
             self._follow(self.journey, ack.n)
+        if self.alarms.undisplayed:
+            self.alarms.acked(ack.n, self._clock())
         self.handler.on_ack(ack.n, held_s=ack.held_ms / 1000, late_s=2 * late_s)
+        self._last_ack = ack
 
     def _follow(self, journey: Journey, n: int) -> None:
         """Note when what is followed was written and acked; the window knows it until the ack is taken."""
@@ -323,7 +359,9 @@ class Subscriber:
 
     def stats(self) -> ViewerStats:
         """How this viewer fares, for those who run the server: neither a name nor a token is in it."""
-        metrics = self.handler.get_metrics()
+        return self._told(self.handler.get_metrics())
+
+    def _told(self, metrics: BackpressureMetrics) -> ViewerStats:
         return ViewerStats(
             condition=metrics.condition or NetworkCondition.EXCELLENT,
             rtt_s=metrics.rtt_s,
@@ -337,6 +375,37 @@ class Subscriber:
             rendition=self._coarsest,
             reason=self._reason,
         )
+
+    def reading(self) -> ViewerReading:
+        """All that there is to say of it, for the explanation of how it fares."""
+        readings, now = self._readings()
+        metrics = self.handler.get_metrics()
+        return ViewerReading(
+            stats=self._told(metrics),
+            readings=readings,
+            wants=self.wants,
+            sent_as=self._decision.renditions,
+            need=self._decision.need,
+            unheard_s=self.window.unheard_s(now),
+            backlog=self._last_ack.backlog,
+            decoded_ms=self._last_ack.decoded_ms,
+            lost_s=None if self._lost_at is None else now - self._lost_at,
+            is_paused=metrics.paused,
+            is_under_pressure=metrics.backpressure_active,
+            is_in_emergency=metrics.emergency_mode,
+        )
+
+    def trouble_s(self) -> float:
+        """How late things are for it, in seconds, to tell who fares worst: cheap, and no figure of its own.
+
+        What waits for an ack, what waits in the queue and the round trip, and half a second for each step
+        down in quality, and for a loss in the last ten seconds.
+        """
+        now = self._clock()
+        late_s = self.window.waits_s(now) + self.handler.waveform_waits_s(now)
+        steps = _BEST_FIRST.index(self._coarsest)
+        lost = self._lost_at is not None and now - self._lost_at < _RECENTLY_S
+        return late_s + (self.window.network.rtt_s or 0.0) + 0.5 * (steps + lost)
 
     @property
     def _reason(self) -> Reason:
@@ -400,6 +469,8 @@ class Subscriber:
             span, reason = drop.item.span, _GAP_REASONS.get(drop.reason)
             # What the process itself sheds says nothing about this viewer's network.
             self._losses += reason is not None and drop.reason is not DropReason.OVERLOAD
+            if drop.reason in _GAP_REASONS:
+                self._lost_at = now
             if self.journey is not None and drop.item is self.journey.item:
                 self.journey.is_lost, self.journey = True, None
             tally = self._tally_of(drop.item)
@@ -435,10 +506,15 @@ class Subscriber:
         now = self._clock()
         if self.journey is not None and self.journey.item in items:
             self.journey.number = self.window.sent + 1
+        alarms_left = False
         for item in items:
-            tally = self._tally_of(item)
-            if tally is not None:
+            if isinstance(item.key, AlarmKey):
+                self.alarms.written(item.key.alarm, self.window.sent + 1)
+                alarms_left = True
+            elif (tally := self._tally_of(item)) is not None:
                 tally.count_sent(item, now)
+        if alarms_left and self.on_alarms_left is not None:
+            self.on_alarms_left()
         payloads = [item.payload for item in items]
         texts = [payload for payload in payloads if isinstance(payload, str)]
         if len(texts) == len(payloads):

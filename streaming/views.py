@@ -96,8 +96,10 @@ async def readyz(request: ASGIRequest) -> JsonResponse:
     if faults:
         return JsonResponse({"status": "unavailable", "reasons": faults}, status=503)
     told = _overload_of(runtime)
-    if runtime is not None and (degraded := runtime.recorder.degraded):
-        told["degraded"] = {"history": degraded}
+    if runtime is not None:
+        costs = {"history": runtime.recorder.degraded, "alarms": runtime.care.degraded}
+        if degraded := {name: fault for name, fault in costs.items() if fault}:
+            told["degraded"] = degraded
     return JsonResponse({"status": "ok"} | told)
 
 

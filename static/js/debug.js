@@ -2,8 +2,15 @@
 /** `window.vital`: what tests and benches read from the page. With `?probe=1` it also keeps what was drawn when. */
 
 const PROBED = 1 << 16;
+const DISPLAYED = 1 << 10;
 
-/** A bounded record of paintings: stream (by number), epoch, index drawn up to, and the time since 1970. */
+/**
+ * An alarm that was told as displayed, with milliseconds since 1970: raised by the server's clock, then told last, and
+ * displayed, by the page's.
+ * @typedef {{alarm: string, stream: string, kind: string, text: string, raised_ms: number, told_ms: number, displayed_ms: number}} Displayed
+ */
+
+/** A bounded record of paintings: stream (by number), epoch, index drawn up to, and the time since 1970; and of alarms. */
 class Probe {
   #streams = /** @type {string[]} */ ([]);
   #stream = new Uint16Array(PROBED);
@@ -11,6 +18,7 @@ class Probe {
   #stop = new Float64Array(PROBED);
   #ms = new Float64Array(PROBED);
   #count = 0;
+  /** Alarms as they were told as displayed, oldest first. @type {Displayed[]} */ alarms = [];
 
   /** @param {import("./ui/sweep.js").Sweep} sweep */
   record(sweep) {
@@ -22,6 +30,22 @@ class Probe {
     this.#epoch[slot] = info?.epoch ?? 0;
     this.#stop[slot] = sweep.drawn;
     this.#ms[slot] = performance.timeOrigin + performance.now();
+  }
+
+  /**
+   * @param {import("./ui/alarm-desk.js").AlarmDesk} desk
+   * @param {readonly string[]} ids
+   */
+  display(desk, ids) {
+    const displayed_ms = performance.timeOrigin + performance.now();
+    for (const id of ids) {
+      const told = desk.told(id);
+      if (!told) continue;
+      const { alarm, stream, kind, text, raised_ms } = told.alarm;
+      const told_ms = performance.timeOrigin + 1000 * told.heardAt;
+      this.alarms.push({ alarm, stream, kind, text, raised_ms, told_ms, displayed_ms });
+    }
+    this.alarms.splice(0, this.alarms.length - DISPLAYED);
   }
 
   /** All records since the last call, oldest first: [stream, epoch, stop, milliseconds since 1970]. */
@@ -39,16 +63,20 @@ class Probe {
 
 /**
  * @param {{feeds: import("./stream/feeds.js").Feeds, connection: import("./stream/connection.js").Connection,
- *   loop: import("./ui/loop.js").Loop, sweeps: () => readonly import("./ui/sweep.js").Sweep[]}} page
+ *   desk: import("./ui/alarm-desk.js").AlarmDesk, loop: import("./ui/loop.js").Loop, sweeps: () => readonly import("./ui/sweep.js").Sweep[]}} page
  */
-export function expose({ feeds, connection, loop, sweeps }) {
+export function expose({ feeds, connection, desk, loop, sweeps }) {
   const probe = new URLSearchParams(location.search).get("probe") === "1" ? new Probe() : null;
-  if (probe) loop.painted = (sweep) => probe.record(sweep);
+  if (probe) {
+    loop.painted = (sweep) => probe.record(sweep);
+    desk.displayed = (ids) => probe.display(desk, ids);
+  }
   const vital = {
     /** Streams that are known here, with what is held of each. */
     streams: () =>
       feeds.inOrder.map((feed) => ({
         stream: feed.id,
+        patient: feed.entry.patient,
         epoch: feed.info?.epoch ?? null,
         leads: feed.leads,
         rendition: feed.rendition ?? null,
@@ -58,6 +86,9 @@ export function expose({ feeds, connection, loop, sweeps }) {
         position: feed.position,
         delay: feed.playout?.delay ?? null,
       })),
+    /** All alarms that are shown, in order. */
+    alarms: () =>
+      desk.entries.map(({ key, severity, state, feed, place, text }) => ({ key, severity, state, stream: feed?.id ?? null, place, text })),
     /**
      * Microvolts [first, stop) of each lead; null where none is held, NaN where the lead was not sent.
      * @param {string} stream

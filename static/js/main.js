@@ -5,11 +5,19 @@ import { expose } from "./debug.js";
 import { Connection, SUBPROTOCOL } from "./stream/connection.js";
 import { Feeds } from "./stream/feeds.js";
 import { startHeartbeat } from "./stream/heartbeat.js";
+import { AlarmBar } from "./ui/alarm-bar.js";
+import { AlarmDesk } from "./ui/alarm-desk.js";
+import { titleText } from "./ui/alarm-words.js";
+import { Announcer } from "./ui/announcer.js";
+import { holdIcons } from "./ui/dom.js";
+import { keepFlashesInPhase } from "./ui/flash.js";
 import { Help } from "./ui/help.js";
 import { Loop } from "./ui/loop.js";
 import { readPalette } from "./ui/palette.js";
 import { recall, remember } from "./ui/preferences.js";
 import { Screen } from "./ui/screen.js";
+import { Sound } from "./ui/sound.js";
+import { Speaker } from "./ui/speaker.js";
 import { TopBar } from "./ui/topbar.js";
 
 const UPDATE_S = 0.25; // texts change at most four times a second: a rate and an age are read, not watched
@@ -24,28 +32,60 @@ const connection = new Connection(
   {
     message: (message, at) => {
       if (feeds.hear(message, at)) screen.bedsChanged();
+      // After all that came with it: a hundred alarms in one message are drawn once.
+      if (desk.hear(message, at) && !due) {
+        due = true;
+        queueMicrotask(draw);
+      }
     },
     samples: (samples, at) => feeds.write(samples, at),
-    welcomed: () => feeds.forgetConnection(),
+    welcomed: () => {
+      feeds.forgetConnection();
+      desk.forgetConnection();
+    },
     resumes: (streams) => feeds.resumes(streams),
-    changed: () => screen.connectionChanged(),
+    changed: () => {
+      desk.connectionChanged();
+      screen.connectionChanged();
+    },
   },
   { now },
 );
-const screen = new Screen({ connection, feeds, palette: readPalette(), now });
+const desk = new AlarmDesk(connection, feeds);
+const screen = new Screen({ connection, feeds, desk, palette: readPalette(), now });
 const topBar = new TopBar(connection);
-const help = new Help();
+const alarmBar = new AlarmBar(desk);
+const announcer = new Announcer();
+const sound = new Sound(new Speaker());
+const help = new Help({ test: (severity) => sound.test(severity, now()), may: (right) => desk.may(right) });
 const loop = new Loop(() => screen.sweeps, now);
 
-let updatedAt = -Infinity;
+let drawnAt = -Infinity;
+let due = false;
+
+/** Write what is known now into the document, alarms before all that could fail. */
+function draw() {
+  const at = now();
+  drawnAt = at;
+  due = false;
+  desk.arrange(screen.found(at));
+  alarmBar.update(screen.patient);
+  sound.show(desk.pausedS, { may: desk.mayPause, refusal: desk.refusal("audio_pause", "") });
+  announcer.update(desk.entries);
+  document.title = titleText(desk.entries, screen.title);
+  screen.update(at);
+  topBar.update(feeds, at);
+  desk.drawn();
+}
+
 startHeartbeat(() => {
   connection.tick();
   const at = now();
-  if (at - updatedAt < UPDATE_S) return;
-  updatedAt = at;
+  desk.tick(at);
+  sound.tick(desk.audible, desk.pausedS, at);
+  if (at - drawnAt < UPDATE_S) return;
   for (const resume of feeds.asks(connection.streams, at)) connection.resume(resume);
-  screen.update(at);
-  topBar.update({ feeds: feeds.inOrder, wards: feeds.wards, wrong: screen.technical(at) }, at);
+  draw();
 });
 
 function changeTheme() {
@@ -55,8 +95,46 @@ function changeTheme() {
   screen.palette = readPalette();
 }
 
+/** Acknowledge the foremost alarm of the bed that is selected, and of no other. */
+function acknowledge() {
+  const bed = screen.bed;
+  const entry = bed && desk.unseen(bed);
+  if (!bed) announcer.say("Select a bed first: A acknowledges its alarm");
+  else if (!entry) announcer.say("No alarm of this bed to acknowledge");
+  else {
+    desk.acknowledge(entry);
+    if (entry.alarm) announcer.say(desk.refusal("alarm_ack", entry.alarm.alarm));
+  }
+  draw();
+}
+
+function pause() {
+  desk.pause();
+  draw();
+}
+
+/** Go to the bed of the next alarm after the one that is selected. */
+function nextAlarm() {
+  const beds = [...new Set(desk.entries.flatMap(({ feed }) => feed ?? []))];
+  const bed = beds[(beds.indexOf(/** @type {any} */ (screen.bed)) + 1) % beds.length];
+  if (bed) screen.goTo(bed);
+}
+
+/** @type {Record<string, () => void>} */
+const keys = {
+  "?": () => help.open(),
+  a: acknowledge,
+  n: nextAlarm,
+  p: pause,
+  t: changeTheme,
+};
+
 /** @type {Record<string, () => void>} */
 const actions = {
+  alarms: () => alarmBar.toggle(),
+  audio: () => {
+    if (!sound.enabled) pause();
+  },
   theme: changeTheme,
   help: () => help.open(),
   retry: () => connection.connect(),
@@ -79,9 +157,12 @@ document.addEventListener("keydown", (event) => {
   if (event.target instanceof Element && event.target.closest("input, select, textarea")) return;
   const single = event.key.length === 1;
   if (single && recall("keys") === "off") return;
-  if (event.key === "?") help.open();
-  else if (event.key === "t" || event.key === "T") changeTheme();
-  else if (!screen.key(event.key)) return;
+  const key = event.key.toLowerCase();
+  if (key === "escape" && alarmBar.isOpen) alarmBar.toggle();
+  else if (Object.hasOwn(keys, key)) {
+    // A key that is held down acknowledges one alarm, not all of them.
+    if (!event.repeat) keys[key]();
+  } else if (!screen.key(event.key)) return;
   event.preventDefault();
 });
 
@@ -90,7 +171,9 @@ addEventListener("online", () => connection.connect());
 // Calibration and the phone's scale come from the stylesheet: read again when another of its rules may hold.
 matchMedia("(max-width: 600px)").addEventListener("change", () => (screen.palette = readPalette()));
 
+keepFlashesInPhase();
+holdIcons().catch(() => {}); // then each is fetched where it is first shown
 screen.route();
-expose({ feeds, connection, loop, sweeps: () => screen.sweeps });
+expose({ feeds, connection, desk, loop, sweeps: () => screen.sweeps });
 loop.start();
 connection.connect();

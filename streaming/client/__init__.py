@@ -3,13 +3,18 @@
 from streaming.client.connection import reconnect_delay
 from streaming.client.device import Device
 from streaming.client.events import (
+    Alarm,
+    AlarmWithdrawn,
+    AudioPaused,
     Denied,
     Disconnected,
     Event,
     Frame,
     Gap,
     NumbersOnly,
+    OpenAlarms,
     Quality,
+    Refused,
     RosterChanged,
     Stats,
     StreamFormat,
@@ -17,11 +22,18 @@ from streaming.client.events import (
 )
 from streaming.client.pacing import Pacer
 from streaming.client.viewer import Viewer
+from streaming.core.alarm_record import AlarmOrigin, AlarmSeverity, AlarmState
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.streams import Lead, Source
 from streaming.exceptions import AuthenticationError, ForbiddenError, ProtocolError
 
 __all__ = [
+    "Alarm",
+    "AlarmOrigin",
+    "AlarmSeverity",
+    "AlarmState",
+    "AlarmWithdrawn",
+    "AudioPaused",
     "AuthenticationError",
     "Denied",
     "Device",
@@ -33,9 +45,11 @@ __all__ = [
     "GapReason",
     "Lead",
     "NumbersOnly",
+    "OpenAlarms",
     "Pacer",
     "ProtocolError",
     "Quality",
+    "Refused",
     "RosterChanged",
     "RosterEntry",
     "SignalState",

@@ -25,6 +25,8 @@ RETRY_AFTER_DEFAULT_S = 1.0
 """The wait of a 4000-4099 close whose `bye` got lost."""
 RETRY_AFTER_LIMIT_S = 300.0
 """The longest wait that a server may ask for: a wrong number must not silence a device for a day."""
+URGENT_WAIT_S = 5.0
+"""What is urgent waits for no more than this, whatever the server has asked for."""
 STABLE_S = 5.0
 """A connection that lived this long ends a row of failures: the next wait is short again."""
 OPEN_TIMEOUT_S = 10.0
@@ -161,6 +163,8 @@ class Connector:
         self.reconnects = 0
         self.problem: str | None = None
         self.close_code: int | None = None
+        self.urgent = asyncio.Event()
+        """Set while something waits that must not wait long: the next attempt comes within URGENT_WAIT_S."""
         self._headers = dict(headers or {})
         self._rng = rng or random.SystemRandom()
         self._options: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
@@ -206,9 +210,19 @@ class Connector:
             if delay is None:
                 raise terminal_error(code, reason)
             logger.warning("%s; trying again in %.1f s", self.problem, delay)
-            await asyncio.sleep(delay)
+            await self._wait(delay)
             attempt += 1
             self.reconnects += was_connected
+
+    async def _wait(self, delay_s: float) -> None:
+        if delay_s <= URGENT_WAIT_S:
+            await asyncio.sleep(delay_s)
+            return
+        urgent_s = self._rng.uniform(URGENT_WAIT_S / 2, URGENT_WAIT_S)
+        await asyncio.sleep(urgent_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s - urgent_s):
+                await self.urgent.wait()
 
     def welcomed(self) -> None:
         """Note that the server accepted us on the present connection."""

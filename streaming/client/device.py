@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosed
 
 from streaming.client.connection import Client, Connector, Line, refuse_unknown
 from streaming.client.session import Session
+from streaming.core.alarm_messages import DeviceAlarm, check_device_alarm
+from streaming.core.alarm_record import AlarmSeverity
 from streaming.core.client_messages import device_hello
 from streaming.core.fields import Fields
 from streaming.core.messages import ADC_BITS, GAIN_UV, MAX_LEAD_NAME, MAX_LEADS, RATE_HZ, SAMPLE_LIMIT
@@ -169,8 +171,48 @@ class Device(Client):
         self._sessions[-1].report_leads_off(tuple(names))
         self._wake()
 
+    async def raise_alarm(
+        self,
+        alarm: str,
+        *,
+        kind: str,
+        text: str,
+        severity: AlarmSeverity,
+        value: float | None = None,
+        limit: float | None = None,
+        unit: str = "",
+        lead: str = "",
+    ) -> None:
+        """Tell an alarm that the device has found itself, at the next sample to be sent.
+
+        `alarm` is an id of the device's own, never used twice; `text` is what people read, with the value
+        and the limit that it passed. It is sent until the server has it on disk. ValueError for a spelling
+        that vital.v1 does not have.
+        """
+        self._check()
+        session = self._sessions[-1]
+        said = DeviceAlarm(alarm, True, session.next_sample, kind, severity, text, value, limit, unit, lead)
+        check_device_alarm(said)
+        session.alarms.add(said)
+        self._wake()
+
+    async def end_alarm(self, alarm: str) -> None:
+        """The condition of an alarm that was raised by this name has ended."""
+        self._check()
+        session = self._sessions[-1]
+        session.alarms.add(DeviceAlarm(alarm, False, session.next_sample))
+        self._wake()
+
+    @property
+    def unconfirmed_alarms(self) -> int:
+        """Beginnings and ends of alarms that the server has not confirmed to be on disk."""
+        return sum(session.alarms.unconfirmed for session in self._sessions)
+
     async def drain(self) -> None:
-        """Wait until the server has confirmed all samples, however long it takes (`asyncio.timeout`)."""
+        """Wait until the server has confirmed all samples and alarms, however long that takes.
+
+        `asyncio.timeout` bounds it.
+        """
         await self._happens(self._idle)
 
     def _check(self) -> asyncio.Task[None]:
@@ -217,8 +259,12 @@ class Device(Client):
                 return
 
     def _wake(self) -> None:
-        """Let the writer and those who drain see what there is."""
+        """Let the writer, those who drain and who waits for the next connection see what there is."""
         self._work.set()
+        if self.unconfirmed_alarms:
+            self._connector.urgent.set()
+        else:
+            self._connector.urgent.clear()
         if all(session.is_settled for session in self._sessions):
             self._idle.set()
         else:
@@ -326,6 +372,10 @@ class Device(Client):
         match item["type"]:
             case "ack":
                 session.confirm(Fields(item).integer("next_sample", 0, SAMPLE_LIMIT))
+            case "alarm_stored":
+                fields = Fields(item)
+                alarm = fields.text("alarm", longest=64)
+                session.alarms.confirm(alarm, on=fields.choice("state", ("on", "off")) == "on")
             case "time" | "bye":
                 pass  # alive; a bye has been noted by the line
             case _:

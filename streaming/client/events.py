@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streaming.client.connection import refuse_unknown
 from streaming.core import renditions
+from streaming.core.alarm_record import AlarmOrigin, AlarmSeverity, AlarmState
 from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.client_messages import parse_server_messages
 from streaming.core.fields import Fields
@@ -76,13 +77,19 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """Heart rate in beats a minute at `sample`, counted on lead `hr_source`; None while unknown."""
+    """Heart rate in beats a minute at `sample`, counted on lead `hr_source`; None while unknown.
+
+    `rhythm` is what stands out of the last minute's beats ("af", "pvc", "bigeminy", "couplet", "run"), as
+    information; None where nothing does. `pvc_per_min` counts the ventricular ones.
+    """
 
     stream: str
     epoch: int
     sample: int
     hr: float | None
     hr_source: str | None
+    rhythm: str | None = None
+    pvc_per_min: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,70 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm as it stands now; a later one of the same id says more, and a closed one is over.
+
+    `stream` is empty for an alarm of the system. `first` to `stop` are the samples that show it.
+    """
+
+    alarm: str
+    state: AlarmState
+    origin: AlarmOrigin
+    stream: str
+    epoch: int
+    patient: str
+    kind: str
+    severity: AlarmSeverity
+    latching: bool
+    text: str
+    value: float | None
+    limit: float | None
+    unit: str
+    first: int
+    stop: int
+    lead: str
+    sample: int
+    raised_ms: float
+    cleared_ms: float | None
+    acknowledged_ms: float | None
+    acknowledged_by: str
+    unstored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmWithdrawn:
+    """An alarm that was told is not for this viewer now: it may not see the patient, or alarms are off."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlarms:
+    """All that is open for this viewer was told: these, since it connected; and what its user may do."""
+
+    alarms: frozenset[str]
+    may: frozenset[str]
+    paused_until_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPaused:
+    """Until when no sound is to be made; None: it is, because of the alarm `broken_by` if one is named."""
+
+    until_ms: float | None
+    broken_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was asked for was not done; `of` is the message's type, `target` the alarm or stream."""
+
+    of: str
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NumbersOnly:
     """The network is too narrow for samples of this stream; vitals go on, and a Gap tells what is missed."""
 
@@ -167,7 +238,22 @@ class Disconnected:
     reason: str
 
 
-Event = Frame | Vitals | Gap | Quality | NumbersOnly | RosterChanged | Denied | Stats | Disconnected
+Event = (
+    Frame
+    | Vitals
+    | Gap
+    | Quality
+    | NumbersOnly
+    | RosterChanged
+    | Denied
+    | Alarm
+    | AlarmWithdrawn
+    | OpenAlarms
+    | AudioPaused
+    | Refused
+    | Stats
+    | Disconnected
+)
 
 
 class Decoder:
@@ -175,6 +261,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self._formats: dict[int, StreamFormat] = {}
+        self._open: set[str] = set()
+        """The alarms that this connection has told, and that are not over."""
         self.cadence: Cadence | None = None
         """How the server has last asked for acks, since `welcome`."""
 
@@ -204,6 +292,26 @@ class Decoder:
         live = frame.kind is FrameKind.WAVEFORM
         return Frame(info.stream, info.epoch, frame.first, samples, info, live)
 
+    def _about_alarms(self, fields: Fields, kind: str) -> Event:
+        match kind:
+            case "alarm":
+                alarm = _alarm(fields)
+                (self._open.discard if alarm.state is AlarmState.CLOSED else self._open.add)(alarm.alarm)
+                return alarm
+            case "alarm_withdrawn":
+                withdrawn = fields.text("alarm", longest=160)
+                self._open.discard(withdrawn)
+                return AlarmWithdrawn(withdrawn)
+            case "alarms":
+                may = frozenset(fields.texts("may", most=_LONGEST, longest=_LONGEST))
+                return OpenAlarms(frozenset(self._open), may, _number(fields, "paused_until_ms"))
+            case "audio":
+                broken_by = fields.optional_text("broken_by", longest=160)
+                return AudioPaused(_number(fields, "paused_until_ms"), broken_by)
+            case _:
+                of, target = fields.text("of", longest=_LONGEST), _text(fields, "target")
+                return Refused(of, target, fields.text("reason", longest=200))
+
     def _event(self, item: Mapping[str, Any]) -> Event | None:
         fields = Fields(item)
         match item["type"]:
@@ -215,6 +323,8 @@ class Decoder:
                     **_place(fields),
                     hr=_number(fields, "hr"),
                     hr_source=fields.optional_text("hr_source", longest=16),
+                    rhythm=fields.optional_text("rhythm", longest=_LONGEST),
+                    pvc_per_min=_count(fields, "pvc_per_min"),
                 )
             case "gap":
                 return _gap(fields)
@@ -229,6 +339,8 @@ class Decoder:
                 return RosterChanged(_roster(fields, item))
             case "denied":
                 return Denied(fields.text("stream", longest=_LONGEST))
+            case "alarm" | "alarm_withdrawn" | "alarms" | "audio" | "refused":
+                return self._about_alarms(fields, item["type"])
             case "stats":
                 return _stats(fields, item)
             case "cadence":
@@ -308,6 +420,39 @@ def _roster(fields: Fields, item: Mapping[str, Any]) -> tuple[RosterEntry, ...]:
     )
 
 
+def _alarm(fields: Fields) -> Alarm:
+    first = fields.integer("from", 0, SAMPLE_LIMIT)
+    return Alarm(
+        alarm=fields.text("alarm", longest=160),
+        state=AlarmState(fields.choice("state", AlarmState)),
+        origin=AlarmOrigin(fields.choice("origin", AlarmOrigin)),
+        stream=_text(fields, "stream"),
+        epoch=fields.integer("epoch", 0, MAX_SAFE_INTEGER),
+        patient=_text(fields, "patient"),
+        kind=fields.text("kind", longest=_LONGEST),
+        severity=AlarmSeverity(fields.choice("severity", AlarmSeverity)),
+        latching=fields.flag("latching"),
+        text=fields.text("text", longest=200),
+        value=_number(fields, "value"),
+        limit=_number(fields, "limit"),
+        unit=_text(fields, "unit"),
+        first=first,
+        stop=fields.integer("to", first, SAMPLE_LIMIT),
+        lead=_text(fields, "lead"),
+        sample=fields.integer("sample", 0, SAMPLE_LIMIT),
+        raised_ms=fields.number("raised_ms"),
+        cleared_ms=_number(fields, "cleared_ms"),
+        acknowledged_ms=_number(fields, "acknowledged_ms"),
+        acknowledged_by=_text(fields, "acknowledged_by"),
+        unstored=fields.flag("unstored"),
+    )
+
+
+def _text(fields: Fields, name: str) -> str:
+    """A string that may be empty."""
+    return "" if fields.is_empty(name) else fields.text(name, longest=200)
+
+
 def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
     queued = item.get("queued")
     if not isinstance(queued, dict):
@@ -332,6 +477,10 @@ def _stats(fields: Fields, item: Mapping[str, Any]) -> Stats:
         overload=fields.optional_text("overload", longest=_LONGEST) or "normal",
         layer=fields.optional_text("layer", longest=_LONGEST) or "ok",
     )
+
+
+def _count(fields: Fields, name: str) -> int | None:
+    return fields.integer(name, 0, MAX_SAFE_INTEGER) if fields.has(name) else None
 
 
 def _number(fields: Fields, name: str) -> float | None:

@@ -6,6 +6,7 @@ import secrets
 from collections import deque
 from dataclasses import dataclass, replace
 
+from streaming.client.own_alarms import OwnAlarms
 from streaming.core.client_messages import device_quality
 from streaming.core.frames import FrameKind, encode_frame
 from streaming.core.framing import encode_bundle
@@ -59,6 +60,7 @@ class Session:
         """Samples skipped since the last chunk."""
         self.samples = 0
         """Samples per lead that are not confirmed."""
+        self.alarms = OwnAlarms()
         self._number = 0
         self._sent: deque[_Chunk | _LeadsOff] = deque()
         self._unsent: deque[_Chunk | _LeadsOff] = deque()
@@ -71,8 +73,8 @@ class Session:
 
     @property
     def is_settled(self) -> bool:
-        """Whether all is sent, and all samples are confirmed."""
-        return not self._unsent and self.samples == 0
+        """Whether all is sent, and all samples and alarms are confirmed."""
+        return not self._unsent and self.samples == 0 and self.alarms.is_settled
 
     def append(self, payload: bytes, count: int) -> None:
         """Add one chunk of `count` samples behind all others."""
@@ -94,7 +96,9 @@ class Session:
         self.hole += count
 
     def take(self, max_bytes: int) -> bytes | str | None:
-        """The next message, if any: a bundle of up to `max_bytes` (one frame at least), or a report."""
+        """The next message, if any: an alarm, a report, or a bundle of `max_bytes` or of one frame."""
+        if (alarm := self.alarms.take()) is not None:
+            return alarm
         frames: list[bytes] = []
         size = 0
         while self._unsent:
@@ -126,6 +130,7 @@ class Session:
 
         The leads known to be off are said again, for a server that was restarted.
         """
+        self.alarms.again()
         self._sent.extend(self._unsent)
         self._unsent.clear()
         self.confirm(next_sample)

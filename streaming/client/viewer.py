@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import ssl as ssl_module
 import time
@@ -16,7 +17,15 @@ from streaming.client.connection import Client, Connector, Line, last_words
 from streaming.client.events import Decoder, Disconnected, Event, RosterChanged, Stats, read_cadence
 from streaming.client.held import Held, has_room
 from streaming.core.cadence import Cadence
-from streaming.core.client_messages import ack, subscribe, viewer_hello
+from streaming.core.client_messages import (
+    ack,
+    alarm_ack,
+    alarm_displayed,
+    alarms_off,
+    audio_pause,
+    subscribe,
+    viewer_hello,
+)
 from streaming.core.fields import Fields
 from streaming.core.messages import MAX_STREAMS, RosterEntry
 
@@ -41,6 +50,8 @@ class Viewer(Client):
     lost as a `Gap` that is not `recoverable`. AuthenticationError, ForbiddenError and ProtocolError end the
     iteration. A consumer that does not keep up stops the acks: the server then sends less, names the gaps,
     and after 10 s closes (4008).
+    Alarms of all streams of the roster come as `Alarm` events, whatever is subscribed to: show them, and say
+    so by `displayed`.
     `token` is an API token; `headers` may carry a session cookie with its Origin instead.
     """
 
@@ -103,6 +114,28 @@ class Viewer(Client):
                 await self._line.send(subscribe(wanted, focus=focus))
             except ConnectionClosed:
                 return  # the next connection subscribes
+
+    async def displayed(self, *alarms: str, hidden: bool = False) -> None:
+        """Say that people see these alarms, at most 64 ids; until then the server tells them again."""
+        await self._say(alarm_displayed(alarms, hidden=hidden))
+
+    async def acknowledge(self, alarm: str) -> None:
+        """Say that the user has seen to an alarm; where it may not, a `Refused` comes."""
+        await self._say(alarm_ack(alarm))
+
+    async def pause_audio(self, seconds: int) -> None:
+        """Ask for silence, 0 to 600 s; an `AudioPaused` or a `Refused` comes."""
+        await self._say(audio_pause(seconds))
+
+    async def switch_alarms(self, stream: str, *, off: bool) -> None:
+        """Switch the alarms of a patient off, or on again; where the user may not, a `Refused` comes."""
+        await self._say(alarms_off(stream, off=off))
+
+    async def _say(self, text: str) -> None:
+        """Send it, if there is a connection: the next one begins with all alarms."""
+        if self._line is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._line.send(text)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self

@@ -10,7 +10,8 @@ from streaming.client import Device
 from streaming.client.playback import CHUNK_S, simulated_leads
 from streaming.core.streams import Source
 from streaming.ecg.codec import Samples
-from streaming.ecg.simulator import RHYTHMS, Simulator
+from streaming.ecg.rhythms import WARD_RHYTHMS
+from streaming.ecg.simulator import Simulator
 
 LOOP_S = 20.0
 """Signal that is made before the test and played over and over: making it costs as much as serving it."""
@@ -102,7 +103,7 @@ class Feed:
 
     def _bed(self, url: str, token: str, number: int) -> _Bed:
         patients = self._patients
-        rhythm = list(RHYTHMS)[number % len(RHYTHMS)]
+        rhythm = WARD_RHYTHMS[number % len(WARD_RHYTHMS)]
         patient = Simulator(
             rhythm, rate_hz=patients.rate_hz, leads=patients.leads, seed=patients.seed + number
         )

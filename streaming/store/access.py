@@ -18,7 +18,8 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -214,7 +215,7 @@ def visible_streams(principal: Principal) -> list[RosterEntry]:
     """
     last_source = StreamEpoch.objects.filter(stream=OuterRef("pk")).order_by("-number").values("source")[:1]
     streams = (
-        _visible(principal)
+        visible_admissions(principal)
         .select_related("patient", "ward", "device")
         .annotate(last_source=Subquery(last_source))
         .order_by("ward__name", "bed", "pk")
@@ -246,7 +247,7 @@ def authorize_streams(principal: Principal, stream_ids: Collection[str]) -> tupl
     """
     asked = set(stream_ids)
     known_form = {stream_id for stream_id in asked if _STREAM_ID.fullmatch(stream_id)}
-    allowed = set(_visible(principal).filter(pk__in=known_form).values_list("pk", flat=True))
+    allowed = set(visible_admissions(principal).filter(pk__in=known_form).values_list("pk", flat=True))
     denied = asked - allowed
     audit.record(
         principal.actor,
@@ -264,6 +265,28 @@ def ended_streams(stream_ids: Collection[str]) -> set[str]:
     """Those of the given streams whose admission has ended. One query."""
     ended = Stream.objects.filter(pk__in=stream_ids, ended_at__isnull=False)
     return set(ended.values_list("pk", flat=True))
+
+
+def abandoned_streams() -> dict[StreamInfo, str]:
+    """Of patients who are admitted: those that once were sent, and are sent by no device now.
+
+    With a mark that is another for each time that one falls silent. One query.
+    """
+    newest = StreamEpoch.objects.filter(stream=OuterRef("stream")).order_by("-number").values("number")[:1]
+    epochs = StreamEpoch.objects.select_related("stream__patient", "stream__ward").filter(
+        number=Subquery(newest),
+        stream__ended_at__isnull=True,
+    )
+    lapsed = Q(stream__streamlease__expires_at__lt=Now()) | Q(stream__streamlease__expires_at__isnull=True)
+    marked = epochs.filter(lapsed, stream__streamlease__isnull=False).annotate(
+        until=F("stream__streamlease__expires_at"), token=F("stream__streamlease__token")
+    )
+    return {_stream_info(epoch.stream, epoch): _silence(epoch.token, epoch.until) for epoch in marked}
+
+
+def _silence(token: int, until: datetime | None) -> str:
+    """What tells one silence of a stream from another: whose it was, and where it did not end, until when."""
+    return f"{token}" if until is None else f"{token}.{round(1000 * until.timestamp())}"
 
 
 def recheck(principals: Iterable[Principal]) -> dict[Principal, Verdict]:
@@ -351,10 +374,10 @@ class _Facts:
         return Verdict(True, frozenset({stream} if stream else ()))
 
 
-def _visible(principal: Principal) -> QuerySet[Stream]:
+def visible_admissions(principal: Principal) -> QuerySet[Stream]:
     """The open admissions that a viewer may see, after one query for its rights; none for a device."""
     streams = Stream.objects.filter(ended_at__isnull=True)
-    user = _user_in_force(principal)
+    user = user_in_force(principal)
     if user is None:
         # An impossible condition rather than `none()`: the query runs, so that a refusal takes its time too.
         return streams.filter(pk="")
@@ -366,7 +389,7 @@ def _visible(principal: Principal) -> QuerySet[Stream]:
     return streams
 
 
-def _user_in_force(principal: Principal) -> User | None:
+def user_in_force(principal: Principal) -> User | None:
     """The active user behind a viewer, by a valid token where it came with one. One query."""
     if principal.kind is PrincipalKind.TOKEN:
         token = ApiToken.objects.select_related("user").filter(pk=principal.token_id or 0).first()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseFault
@@ -19,35 +15,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from streaming.models import AuditEntry
+from streaming.store import chain
+from streaming.store.chain import Head
 
-GENESIS = "0" * 64
 MAX_TEXT = 200
 REPEAT_S = 60.0
 MAX_KINDS = 32
 """Enough to see from where and against whom; nobody makes more rows a minute, but for one of each action."""
 
 
-class Head(NamedTuple):
-    """The last entry of a chain; written elsewhere (a log), it proves that the chain was not cut off."""
-
-    writer: str
-    seq: int
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class AuditProblem:
-    """What is wrong with one entry of one chain."""
-
-    writer: str
-    seq: int
-    fault: str
-
-
 class AuditWriter:
     """One chain. Threads may share it; entries are numbered in the order of their commits."""
 
-    _lock: threading.Lock
+    _lock: threading.RLock
     _head: Head
 
     def __init__(self) -> None:
@@ -60,25 +40,43 @@ class AuditWriter:
         confirmed, and a second row with its number would be refused for ever.
         """
         with self._lock:
-            seq, at = self._head.seq + 1, timezone.now()
-            entry = AuditEntry(
-                writer=self._head.writer,
-                seq=seq,
-                at=at,
-                actor=actor,
-                action=action,
-                object=target,
-                outcome=outcome,
-                detail=detail,
-                prev_hash=self._head.hash,
-            )
-            entry.hash = entry_hash(entry)
+            entry = _entry(actor, action, target, outcome, detail)
+            head = chain.link(self._head, entry)
             try:
                 entry.save()
             except DatabaseFault:  # also InterfaceError, which is no DatabaseError
-                self._start_chain()
+                self._head = chain.new_head()
                 raise
-            self._head = Head(entry.writer, seq, entry.hash)
+            self._head = head
+
+    @contextmanager
+    def recording(
+        self, actor: str, action: str, target: str, outcome: str, detail: dict[str, Any]
+    ) -> Iterator[None]:
+        """Commit what is done within and an entry of it together, or neither; raises as `append` does.
+
+        Other threads add to the chain before or after it. It is no part of another transaction, in which a
+        thread that waits here would hold up the one that it waits for: RuntimeError.
+        """
+        with self._lock:
+            before = self._head
+            made: list[Head] = []
+
+            def advance() -> None:
+                if made and self._head is before:
+                    self._head = made[0]
+
+            try:
+                with transaction.atomic(durable=True):
+                    transaction.on_commit(advance)  # first: what others do after the commit may append
+                    yield
+                    entry = _entry(actor, action, target, outcome, detail)
+                    made.append(chain.link(before, entry))
+                    entry.save()
+            except DatabaseFault:
+                self._head = chain.new_head()
+                raise
+            advance()
 
     def head(self) -> Head:
         """Where the chain stands; sequence 0 while it is empty.
@@ -90,11 +88,14 @@ class AuditWriter:
 
     def restart(self) -> None:
         """Begin a chain of its own: the child of a fork must not go on with its parent's."""
-        self._lock = threading.Lock()
-        self._start_chain()
+        self._lock = threading.RLock()
+        self._head = chain.new_head()
 
-    def _start_chain(self) -> None:
-        self._head = Head(uuid.uuid4().hex, 0, GENESIS)
+
+def _entry(actor: str, action: str, target: str, outcome: str, detail: dict[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        at=timezone.now(), actor=actor, action=action, object=target, outcome=outcome, detail=detail
+    )
 
 
 class Refusal(NamedTuple):
@@ -169,6 +170,17 @@ def record(actor: str, action: str, target: str, outcome: str, /, **detail: Any)
     transaction.on_commit(lambda: _writer.append(actor, action, target, outcome, checked))
 
 
+def recording(
+    actor: str, action: str, target: str, outcome: str, /, **detail: Any
+) -> AbstractContextManager[None]:
+    """Commit what is done within and an entry of it together, or neither; as `record` and its writer have it.
+
+    For what must not happen unrecorded, and short: no other thread of the process records anything meanwhile.
+    """
+    checked = {key: _plain(value) for key, value in detail.items()}
+    return _writer.recording(actor, action, target, outcome, checked)
+
+
 def record_refusal(action: str, target: str, outcome: str = "denied", *, address: str | None = None) -> None:
     """Write that somebody unknown was refused, as `Repeats` merges it, with how often.
 
@@ -191,62 +203,6 @@ def _write(counted: Iterable[tuple[Refusal, int]]) -> None:
 def head() -> Head:
     """Writer, sequence and hash of this process's last entry."""
     return _writer.head()
-
-
-def verify(writer: str | None = None) -> list[AuditProblem]:
-    """Read one chain, or all, and say what is missing or altered; an empty list is a whole trail.
-
-    A chain whose last entries were removed looks whole, unless it is this process's own: compare the heads
-    that were logged with `verify_head`. One query, streamed.
-    """
-    entries = AuditEntry.objects.order_by("writer", "seq")
-    if writer is not None:
-        entries = entries.filter(writer=writer)
-    problems = list(_chain_problems(entries.iterator(chunk_size=2000)))
-    own = head()
-    if own.seq and writer in (None, own.writer) and not verify_head(own):
-        problems.append(AuditProblem(own.writer, own.seq, "the end of the chain is missing"))
-    return problems
-
-
-def verify_head(known: Head) -> bool:
-    """Whether the entry that a logged head names is still there, unchanged. One query."""
-    return AuditEntry.objects.filter(writer=known.writer, seq=known.seq, hash=known.hash).exists()
-
-
-def entry_hash(entry: AuditEntry) -> str:
-    """SHA-256 over all fields of an entry, with the hash of the one before it."""
-    fields = [
-        entry.writer,
-        entry.seq,
-        _utc_text(entry.at),
-        entry.actor,
-        entry.action,
-        entry.object,
-        entry.outcome,
-        entry.detail,
-        entry.prev_hash,
-    ]
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _chain_problems(entries: Iterable[AuditEntry]) -> Iterable[AuditProblem]:
-    writer, seq, last_hash = "", 0, GENESIS
-    for entry in entries:
-        if entry.writer != writer:
-            writer, seq, last_hash = entry.writer, 0, GENESIS
-        if entry.seq != seq + 1:
-            yield AuditProblem(writer, seq + 1, "missing")
-        elif entry.prev_hash != last_hash:
-            yield AuditProblem(writer, entry.seq, "does not follow the entry before it")
-        if entry_hash(entry) != entry.hash:
-            yield AuditProblem(writer, entry.seq, "altered")
-        seq, last_hash = entry.seq, entry.hash
-
-
-def _utc_text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _plain(value: Any) -> Any:

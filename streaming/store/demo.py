@@ -111,7 +111,7 @@ def begin_feed(bed: DemoBed) -> Feed:
 
 def _staff_permissions() -> list[Permission]:
     """See everything of ours; change settings, patients, devices and admissions; make tokens for oneself;
-    delete history.
+    delete history; do all that there is to do about alarms.
 
     Not the wards' groups and not the users: the demo's login cannot give itself more.
     """
@@ -121,11 +121,12 @@ def _staff_permissions() -> list[Permission]:
         codename__in=[
             f"{verb}_{model}"
             for verb in ("add", "change")
-            for model in ("profile", "patient", "device", "stream", "apitoken")
+            for model in ("profile", "patient", "device", "stream", "apitoken", "patientalarms")
         ]
     )
     deleted = Q(codename__in=["delete_profile", "delete_historychunk"])
-    return list(Permission.objects.filter(ours & (seen | changed | deleted)))
+    alarms = Q(codename__in=["acknowledge_alarms", "pause_alarm_audio", "switch_off_alarms"])
+    return list(Permission.objects.filter(ours & (seen | changed | deleted | alarms)))
 
 
 def _letters(count: int) -> str:

@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from streaming.core.streams import Source
 from streaming.models import Device, DeviceToken, Patient, Stream, Ward
-from streaming.store import audit, tokens
+from streaming.store import alarm_settings, audit, tokens
 
 ACTOR = "system:feed"
 
@@ -106,12 +106,17 @@ def audit_detail(stream: Stream) -> dict[str, int]:
 
 
 def end_admission(stream: Stream, *, actor: str) -> None:
-    """End it now: its device may no longer send, nobody sees it any more. Harmless when it has ended."""
+    """End it now: its device may no longer send, nobody sees it any more. Harmless when it has ended.
+
+    With the patient's last one ends that their alarms are off: who comes back is watched again.
+    """
     if stream.ended_at is not None:
         return
     stream.ended_at = timezone.now()
     stream.save(update_fields=["ended_at"])
     audit.record(actor, "admission.end", f"stream:{stream.pk}", "done")
+    if not Stream.objects.filter(patient_id=stream.patient_id, ended_at__isnull=True).exists():
+        alarm_settings.end_off(stream, actor)
 
 
 def _patient(ward: Ward, label: str) -> Patient:

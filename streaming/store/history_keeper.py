@@ -1,17 +1,21 @@
-"""The history as the event loop uses it: written, pruned and audited on a thread of its own."""
+"""The history as the event loop uses it: written, pinned, pruned and audited on a thread of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from streaming.core.chunks import Chunk
 from streaming.exceptions import HistoryAwayError
-from streaming.store import audit, history, history_limits
+from streaming.pins import Pin
+from streaming.store import audit, believed, history, history_limits, history_pins
+from streaming.store.believed import BelievedClock
 from streaming.store.history_limits import Limits, Removed
 from streaming.store.own_thread import DatabaseThread
 from streaming.store.routing import HISTORY
@@ -20,10 +24,11 @@ ACTOR = "system:history"
 
 
 class HistoryKeeper:
-    """One per process; it is a `recorder.ChunkStore`. The owner calls `close`."""
+    """One per process; it is a `recorder.ChunkStore` and a `pins.PinStore`. The owner calls `close`."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, clock: BelievedClock | None = None) -> None:
         self._limits = limits or Limits.of_settings()
+        self._clock = clock or BelievedClock("history", believed.newest_of_history)
         self._thread = DatabaseThread(HISTORY, name="vital-history")
 
     async def write(self, chunks: Sequence[Chunk]) -> None:
@@ -33,12 +38,17 @@ class HistoryKeeper:
         except (OperationalError, InterfaceError) as error:
             raise HistoryAwayError(f"{error} ({type(error).__name__})".replace("\n", " ")) from error
 
+    async def pin(self, pins: Sequence[Pin]) -> None:
+        """Keep these spans for VITAL_PIN_DAYS; one that grows keeps its beginning. Raises django.db.Error."""
+        keep = timedelta(days=settings.VITAL_PIN_DAYS)
+        await self._thread.run(partial(history_pins.write, pins, keep=keep, now=timezone.now()))
+
     async def prune(self) -> Removed:
         """Delete what the limits give up, in steps between which chunks are written, and record what it was.
 
         Raises django.db.Error; what was deleted until then is recorded all the same.
         """
-        steps = history_limits.prune(self._limits, now=timezone.now())
+        steps = history_limits.prune(self._limits, now=await self._thread.run(self._clock.now))
         removed = Removed()
         try:
             while (step := await self._thread.run(lambda: next(steps, None))) is not None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from django.apps.registry import Apps
 from django.apps.registry import apps as global_apps
 
 from streaming import command_line
-from streaming.core.profiles import GroupProfile, ProfileSet
+from streaming.core.precedence import DEFAULT_NAME, resolve, wards_of
+from streaming.core.profiles import ProfileSet
 from streaming.exceptions import ProfileError
-from streaming.models_profiles import DEFAULT_GROUP, Profile, ProfileVersion, profiles_changed
+from streaming.models_profile_versions import ProfileVersion, profiles_changed
+from streaming.models_profiles import Profile, places_of
 
-__all__ = ["current_version", "ensure_default", "keep_default", "load", "profiles_changed"]
+__all__ = ["current_version", "ensure_default", "keep_default", "load", "places", "profiles_changed"]
 
 
 def load() -> ProfileSet:
@@ -22,13 +24,11 @@ def load() -> ProfileSet:
     """
     # The version first: should a change come in between, the next look at the version loads once more.
     version = current_version()
-    rows = list(Profile.objects.all())
-    default = next((row for row in rows if row.is_default), None)
-    if default is None:
+    rows = Profile.objects.all().as_rows()
+    if DEFAULT_NAME not in rows:
         migrate = command_line.here("manage.py", "migrate")
         raise ProfileError(f"there is no default profile; this makes one: {migrate}")
-    profiles = {row.group: _profile(row, default) for row in rows}
-    return ProfileSet(version, profiles.pop(DEFAULT_GROUP), profiles)
+    return resolve(rows, places_of(wards_of(rows)), version)
 
 
 def current_version() -> int:
@@ -39,21 +39,28 @@ def current_version() -> int:
     return ProfileVersion.objects.values_list("number", flat=True).filter(pk=1).first() or 0
 
 
+def places(wards: Iterable[str]) -> dict[str, str]:
+    """Which group lies in which of these wards; load again when that changes. Blocks, if there are any."""
+    return places_of(wards)
+
+
 def ensure_default() -> Profile:
     """The default row, made with the shipped values if it is not there."""
     return Profile.objects.default()
 
 
-def keep_default(*, using: str, apps: Apps = global_apps, **_kwargs: Any) -> None:
+def keep_default(*, using: str, apps: Apps = global_apps, **_kwargs: object) -> None:
     """Receiver of `post_migrate`: the default row is there after the first migration, and after a flush."""
-    # `migrate` passes the models as of its last migration; the table may not be there yet, or any more.
-    if using == "default" and "profile" in apps.all_models["streaming"]:
+    # `migrate` passes the models as of its last migration; the tables may not be there yet, or any more.
+    if using == "default" and _columns(apps) == _columns(global_apps):
         ensure_default()
 
 
-def _profile(row: Profile, default: Profile) -> GroupProfile:
-    row.default = default
-    try:
-        return row.to_profile()
-    except ProfileError as error:
-        raise ProfileError(f"profile {row}: {error}") from error
+def _columns(apps: Apps) -> dict[str, set[str]]:
+    """What the tables of the profiles and their versions have, as far as they are there."""
+    models = apps.all_models["streaming"]
+    return {
+        name: {field.name for field in model._meta.fields}
+        for name, model in models.items()
+        if name.startswith("profile")
+    }

@@ -9,7 +9,7 @@ from django.db import Error as DatabaseFault
 from django.db.migrations.executor import MigrationExecutor
 
 from streaming import command_line
-from streaming.store.routing import HISTORY, databases_in_use
+from streaming.store.routing import databases_in_use
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class DatabaseAwayError(SystemExit):
 def database_fault() -> str | None:
     """Why the default database cannot serve, in one sentence; None when it can.
 
-    The history's is not asked: without it nothing is lost but history.
+    Those of history and journal are not asked: live samples and alarms do without.
     """
     try:
         missing = _missing_migrations(DEFAULT_DB_ALIAS)
@@ -35,10 +35,10 @@ def database_fault() -> str | None:
 def require_migrated() -> None:
     """Raise SystemExit with what to do, when a server or a command cannot work with the database.
 
-    It is a DatabaseAwayError when time alone may help. A history's database that does not answer hinders
+    It is a DatabaseAwayError when time alone may help. A history or a journal that does not answer hinders
     nobody.
     """
-    fault = database_fault() or _history_fault()
+    fault = database_fault() or next(filter(None, map(_fault_beside, databases_in_use()[1:])), None)
     if fault is None:
         return
     if "lacks" in fault:
@@ -46,15 +46,13 @@ def require_migrated() -> None:
     raise DatabaseAwayError(f"VITAL cannot run: {fault}. Check DATABASE_URL, and that the server is up.")
 
 
-def _history_fault() -> str | None:
-    if HISTORY not in databases_in_use():
-        return None
+def _fault_beside(alias: str) -> str | None:
     try:
-        missing = _missing_migrations(HISTORY)
+        missing = _missing_migrations(alias)
     except DatabaseFault as error:
-        logger.warning("the history's database does not answer (%s)", type(error).__name__)
+        logger.warning("the %s's database does not answer (%s)", alias, type(error).__name__)
         return None
-    return f"the history's database lacks {missing} migrations" if missing else None
+    return f"the {alias}'s database lacks {missing} migrations" if missing else None
 
 
 def _missing_migrations(alias: str) -> int:

@@ -1,4 +1,4 @@
-"""Which database holds what: the history has one of its own, which may be the same server's."""
+"""Which database holds what: history and journal have one of their own each, or lie in the default one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from django.db.models import Model
 
 HISTORY = "history"
 """The alias of the history's database."""
-_MODELS = frozenset({"historychunk", "historypin"})
+JOURNAL = "journal"
+"""The alias of the alarm journal's database."""
 _APP = "streaming"
+_HOMES = {
+    "historychunk": HISTORY,
+    "historypin": HISTORY,
+    "journalentry": JOURNAL,
+    "openalarm": JOURNAL,
+    "journalcheckpoint": JOURNAL,
+}
+"""By model; all others live in the default database."""
 
 
-class HistoryRouter:
-    """Sends the history's models to the alias `history`, and keeps all others out of it.
+class StoreRouter:
+    """Sends the models of history and journal to their aliases, and keeps all others out of these.
 
-    Their tables are made in the default database as well, and stay empty there while the history lies
-    elsewhere: both aliases may name one database, today or later, which has one record of what was applied.
+    Their tables are made in the default database as well, and stay empty there while they lie elsewhere:
+    two aliases may name one database, today or later, which has one record of what was applied.
     """
 
     def db_for_read(self, model: type[Model], **_hints: Any) -> str | None:
-        """The history's alias for its models; no opinion on others."""
-        return HISTORY if _is_history(model._meta.app_label, model._meta.model_name) else None
+        """The alias of a model that has one; no opinion on others."""
+        return _home(model._meta.app_label, model._meta.model_name)
 
     def db_for_write(self, model: type[Model], **_hints: Any) -> str | None:
         """As for reading."""
@@ -31,20 +40,21 @@ class HistoryRouter:
     def allow_migrate(
         self, db: str, app_label: str, model_name: str | None = None, **_hints: Any
     ) -> bool | None:
-        """In the history's database nothing but its own tables."""
-        return _is_history(app_label, model_name) if db == HISTORY else None
+        """In a database that is not the default one nothing but its own tables."""
+        return _home(app_label, model_name) == db if db in (HISTORY, JOURNAL) else None
 
 
 def databases_in_use() -> tuple[str, ...]:
-    """The aliases to migrate and to check; one where the history lies in the default database."""
-    return (DEFAULT_DB_ALIAS,) if shares_default() else (DEFAULT_DB_ALIAS, HISTORY)
+    """The aliases to migrate and to check: the default one, and those that lie elsewhere."""
+    others = (alias for alias in (HISTORY, JOURNAL) if not shares_default(alias))
+    return (DEFAULT_DB_ALIAS, *others)
 
 
-def shares_default() -> bool:
-    """Whether the history lies in the default database."""
-    ours, theirs = (connections[alias].settings_dict for alias in (HISTORY, DEFAULT_DB_ALIAS))
+def shares_default(alias: str) -> bool:
+    """Whether what has this alias lies in the default database."""
+    ours, theirs = (connections[name].settings_dict for name in (alias, DEFAULT_DB_ALIAS))
     return all(ours[key] == theirs[key] for key in ("ENGINE", "NAME", "HOST", "PORT"))
 
 
-def _is_history(app_label: str, model_name: str | None) -> bool:
-    return app_label == _APP and model_name in _MODELS
+def _home(app_label: str, model_name: str | None) -> str | None:
+    return _HOMES.get(model_name or "") if app_label == _APP else None

@@ -60,6 +60,8 @@ export class Connection {
   bytes = 0;
   /** What the server gave as the reason of its last `bye`. */
   reason = "";
+  /** With which code the last socket was closed; 0 before one was. */
+  closeCode = 0;
 
   /**
    * @param {() => Socket} open makes a socket that speaks SUBPROTOCOL
@@ -130,7 +132,18 @@ export class Connection {
    * @param {Resume} resume
    */
   resume(resume) {
-    if (this.#acks) this.#send({ type: "resume", ...resume });
+    this.tell({ type: "resume", ...resume });
+  }
+
+  /**
+   * Send a message, where there is somebody to hear it.
+   * @param {{type: string, [field: string]: unknown}} message
+   * @returns {boolean} whether it was sent
+   */
+  tell(message) {
+    if (!this.#acks) return false;
+    this.#send(message);
+    return true;
   }
 
   /**
@@ -221,6 +234,7 @@ export class Connection {
     socket.close();
     this.#socket = null;
     this.#acks = null;
+    this.closeCode = code;
     const now = this.#now();
     const final = finalState(code);
     if (final) {

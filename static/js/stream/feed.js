@@ -37,6 +37,7 @@ export class Feed {
   #hr = /** @type {number | null} */ (null);
   #hrSource = /** @type {string | null} */ (null);
   #hrAt = -Infinity;
+  #rhythm = /** @type {{name: string, pvcPerMin: number}} */ ({ name: "", pvcPerMin: 0 });
   trend = new HeartRateTrend();
 
   /** @param {RosterEntry} entry */
@@ -177,7 +178,7 @@ export class Feed {
   }
 
   /**
-   * @param {{epoch: number, sample: number, hr: number | null, hr_source: string | null}} vitals
+   * @param {{epoch: number, sample: number, hr: number | null, hr_source: string | null, rhythm?: string, pvc_per_min?: number}} vitals
    * @param {number} now
    */
   setVitals(vitals, now) {
@@ -185,6 +186,7 @@ export class Feed {
     if (this.numbersOnly) this.playout?.hear(vitals.sample, now);
     this.#hr = vitals.hr;
     this.#hrSource = vitals.hr_source;
+    this.#rhythm = { name: vitals.rhythm ?? "", pvcPerMin: vitals.pvc_per_min ?? 0 };
     this.#hrAt = now;
     this.trend.set(Math.floor(now), vitals.hr);
   }
@@ -266,6 +268,14 @@ export class Feed {
     const state = this.freshness(now);
     const fresh = (state === "live" || state === "late") && now - this.#hrAt < HR_HELD_S;
     return { hr: fresh ? this.#hr : null, source: this.#hrSource };
+  }
+
+  /**
+   * What the server says of the beats, as information; empty with an unknown heart rate.
+   * @param {number} now
+   */
+  rhythm(now) {
+    return this.heartRate(now).hr === null ? { name: "", pvcPerMin: 0 } : this.#rhythm;
   }
 }
 

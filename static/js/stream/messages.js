@@ -12,7 +12,7 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "welcome", protocol: string, connection: string, server_ms: number, ack: {messages: number, ms: number}, keepalive_s: number}} Welcome */
 /** @typedef {{type: "roster", streams: RosterEntry[]}} Roster */
 /** @typedef {{type: "stream", alias: number, stream: string, epoch: number, rendition: string, rate_hz: number, factor: number, leads: Lead[], all_leads: string[], unit: string, source: Source, patient: string, frame_ms: number}} Stream `rate_hz` is the native rate, of which every `factor`th sample of `leads` is sent; `all_leads` are those of the stream */
-/** @typedef {{type: "vitals", stream: string, epoch: number, sample: number, hr: number | null, hr_source: string | null}} Vitals */
+/** @typedef {{type: "vitals", stream: string, epoch: number, sample: number, hr: number | null, hr_source: string | null, rhythm?: string, pvc_per_min?: number}} Vitals `rhythm` is information, no alarm */
 /** @typedef {{type: "quality", stream: string, epoch: number, sample: number, state: "live" | "silent", leads_off: string[], rate_hz: number | null}} Quality */
 /** @typedef {{type: "gap", stream: string, epoch: number, from: number, to: number, reason: string, recoverable: boolean}} Gap samples from (inclusive) to (exclusive) */
 /** @typedef {{type: "denied", stream: string}} Denied */
@@ -20,7 +20,13 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, drops?: Record<string, number>, condition: string, rendition: string, reason: string, overload?: string, layer?: string}} Stats */
 /** @typedef {{type: "bye", code: number, reason: string, retry_after_ms: number | null}} ServerBye */
 /** @typedef {{type: "cadence", messages: number, ms: number}} Cadence */
-/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Cadence | Time | Stats | ServerBye} ServerMessage */
+/** @typedef {"high" | "medium" | "low" | "technical"} Severity */
+/** @typedef {{type: "alarm", alarm: string, state: "active" | "acknowledged" | "ended" | "closed", origin: string, stream: string, epoch: number, ward: string, patient: string, kind: string, severity: Severity, priority: string, latching: boolean, text: string, value: number | null, limit: number | null, unit: string, from: number, to: number, lead: string, sample: number, revision: number, condition_delay_s: number, signal_delay_s: number, raised_ms: number, cleared_ms: number | null, acknowledged_ms: number | null, acknowledged_by: string, unstored: boolean}} Alarm `stream` is empty for an alarm of the system */
+/** @typedef {{type: "alarms", count: number, may: string[], paused_until_ms: number | null}} Alarms */
+/** @typedef {{type: "alarm_withdrawn", alarm: string}} AlarmWithdrawn */
+/** @typedef {{type: "audio", paused_until_ms: number | null, broken_by: string | null}} Audio */
+/** @typedef {{type: "refused", of: string, target: string, reason: string}} Refused */
+/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Alarm | AlarmWithdrawn | Alarms | Audio | Refused | Cadence | Time | Stats | ServerBye} ServerMessage */
 
 /** @typedef {(value: any) => boolean} Check */
 
@@ -102,7 +108,13 @@ const SHAPES = {
   }),
   stream: (value) =>
     isStreamShape(value) && value.leads.every((/** @type {Lead} */ { name }) => value.all_leads.includes(name)),
-  vitals: shaped({ ...place, hr: orNull((value) => isNumber(value) && value >= 0), hr_source: orNull(isText) }),
+  vitals: shaped({
+    ...place,
+    hr: orNull((value) => isNumber(value) && value >= 0),
+    hr_source: orNull(isText),
+    rhythm: orMissing(isText),
+    pvc_per_min: orMissing(isCount),
+  }),
   quality: shaped({
     ...place,
     state: (value) => value === "live" || value === "silent",
@@ -111,6 +123,39 @@ const SHAPES = {
   }),
   gap: (value) => isGapShape(value) && value.from < value.to,
   denied: shaped({ stream: isText }),
+  alarm: shaped({
+    alarm: isText,
+    state: (value) => value === "active" || value === "acknowledged" || value === "ended" || value === "closed",
+    origin: isText,
+    stream: isText,
+    epoch: isCount,
+    ward: isText,
+    patient: isText,
+    kind: isText,
+    severity: (value) => value === "high" || value === "medium" || value === "low" || value === "technical",
+    priority: isText,
+    latching: isFlag,
+    text: isText,
+    value: orNull(isNumber),
+    limit: orNull(isNumber),
+    unit: isText,
+    from: isCount,
+    to: isCount,
+    lead: isText,
+    sample: isCount,
+    revision: isCount,
+    condition_delay_s: isNumber,
+    signal_delay_s: isNumber,
+    raised_ms: isNumber,
+    cleared_ms: orNull(isNumber),
+    acknowledged_ms: orNull(isNumber),
+    acknowledged_by: isText,
+    unstored: isFlag,
+  }),
+  alarm_withdrawn: shaped({ alarm: isText }),
+  alarms: shaped({ count: isNumber, may: listOf(isText), paused_until_ms: orNull(isNumber) }),
+  audio: shaped({ paused_until_ms: orNull(isNumber), broken_by: orNull(isText) }),
+  refused: shaped({ of: isText, target: isText, reason: isText }),
   cadence: shaped({ messages: isPositive, ms: isPositive }),
   time: shaped({ t0: orMissing(isNumber), server_ms: isNumber }),
   stats: shaped({

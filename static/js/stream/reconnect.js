@@ -1,6 +1,8 @@
 // @ts-check
 /** What a lost connection asks for: try again, when, or not at all. */
 
+/** An operator has ended the connection. */
+export const CUT = 4014;
 const FIRST_S = 0.5;
 const CAP_S = 30;
 const RETRY_AFTER_DEFAULT_S = 1; // when the `bye` before a 4000-4099 got lost

@@ -45,3 +45,49 @@ export function mark(element, name, value) {
   if (value === null) element.removeAttribute(name);
   else element.setAttribute(name, value);
 }
+
+/**
+ * Let an <svg> show another symbol of the sprite that its <use> names; none when the id is null.
+ * @param {Element} svg
+ * @param {string | null} id
+ */
+export function drawIcon(svg, id) {
+  mark(svg, "hidden", id === null ? "" : null);
+  const use = svg.firstElementChild;
+  if (use && id !== null) mark(use, "href", symbolOf(use, id));
+}
+
+const HELD = "icon-";
+
+/** Take the sprite into the page: a symbol that is first shown while the server is away could not be fetched. */
+export async function holdIcons() {
+  const uses = [document, ...Array.from(document.querySelectorAll("template"), ({ content }) => content)].flatMap((root) =>
+    Array.from(root.querySelectorAll("use")),
+  );
+  const answer = await fetch(spriteOf(uses[0]));
+  if (!answer.ok) return;
+  const svg = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
+  for (const symbol of svg.querySelectorAll("symbol")) symbol.id = HELD + symbol.id;
+  svg.setAttribute("class", "vh");
+  svg.setAttribute("aria-hidden", "true");
+  document.body.append(svg);
+  for (const use of uses) mark(use, "href", symbolOf(use, idOf(use)));
+}
+
+/**
+ * @param {Element} use
+ * @param {string} id
+ */
+function symbolOf(use, id) {
+  return document.getElementById(HELD + id) ? `#${HELD}${id}` : `${spriteOf(use)}#${id}`;
+}
+
+/** @param {Element} use */
+function spriteOf(use) {
+  return use.getAttribute("href")?.split("#")[0] ?? "";
+}
+
+/** @param {Element} use */
+function idOf(use) {
+  return use.getAttribute("href")?.split("#")[1].replace(HELD, "") ?? "";
+}

@@ -1,13 +1,14 @@
 // @ts-check
-/** The lane of a bed: what is technically wrong with it now, and since when. */
+/** The lane of a bed: its gravest alarm, or what is technically wrong with it, and since when. */
 
-import { durationText } from "../stream/freshness.js";
-import { mark, pick, write } from "./dom.js";
+import { MARKS, iconOf, overText, sinceText } from "./alarm-words.js";
+import { drawIcon, mark, pick, write } from "./dom.js";
 
 const NAMED = 3; // leads in a note; of more, two and the number of the others: a phone has no more room
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
-/** @typedef {{what: string, note: string, since: number | null, alarm: boolean}} Fault words for the lane and the trace */
+/** @typedef {import("../stream/alarm-list.js").Entry} Entry */
+/** @typedef {{kind: string, what: string, note: string, since: number | null, alarm: boolean}} Fault words for the lane and the trace */
 
 /**
  * What is technically wrong with a bed now, whichever leads are shown; null when nothing is.
@@ -23,14 +24,12 @@ export function fault(feed, shown, now) {
   if (state === "lost") {
     const note = unplugged ? "device not connected" : "no data";
     // Also when this page has never seen any: it may have been opened after the device died.
-    return { what: "No data", note, since: Number.isFinite(age) ? age : null, alarm: true };
+    return { kind: "no data", what: "No data", note, since: Number.isFinite(age) ? age : null, alarm: true };
   }
-  if (state === "stale") return { what: `No data ${Math.floor(age)} s`, note: "no data", since: null, alarm: false };
-  if (state === "waiting") {
-    return { what: "", note: unplugged ? "device not connected" : "waiting for data", since: null, alarm: false };
-  }
+  if (state === "stale") return remark(`No data ${Math.floor(age)} s`, "no data");
+  if (state === "waiting") return remark("", unplugged ? "device not connected" : "waiting for data");
   const unsent = unsentNote(feed, shown);
-  if (feed.leadsOff.size === 0) return unsent ? { what: "", note: unsent, since: null, alarm: false } : null;
+  if (feed.leadsOff.size === 0) return unsent ? remark("", unsent) : null;
   const off = [...feed.leadsOff.keys()];
   const all = off.length > 1 && off.length === feed.leads.length;
   const what = all ? "All leads off" : `Lead off ${off.join(", ")}`;
@@ -38,7 +37,17 @@ export function fault(feed, shown, now) {
   // A lead that is still traced needs no note over it.
   const untraced = shown.every((name) => feed.leadsOff.has(name));
   const note = untraced && !feed.numbersOnly ? untracedNote(feed, shown, now) : unsent;
-  return { what, note, since, alarm: true };
+  return { kind: "lead off", what, note, since, alarm: true };
+}
+
+/**
+ * What is no alarm yet.
+ * @param {string} what
+ * @param {string} note
+ * @returns {Fault}
+ */
+function remark(what, note) {
+  return { kind: "", what, note, since: null, alarm: false };
 }
 
 /**
@@ -66,27 +75,47 @@ function untracedNote(feed, shown, now) {
   return `${shown.length > 1 ? "Leads" : "Lead"} ${shown.join(", ")} off${from}`;
 }
 
-/** Its element's `data-state` and `data-alarm` are what the stylesheet goes by. */
+/**
+ * What stands in the lane, and how it is framed: `data-alarm`, `data-standing` and `data-state` of its element are what
+ * the stylesheet goes by.
+ */
 export class Lane {
   #element;
+  #icon;
   #what;
+  #more;
+  #check;
+  #over;
   #since;
 
   /** @param {Element} element holds the lane and what is framed with it */
   constructor(element) {
     this.#element = element;
-    this.#what = pick(element, ".msg .what", Element);
-    this.#since = pick(element, ".msg .since", Element);
+    const part = (/** @type {string} */ name) => pick(element, `.msg .${name}`, Element);
+    this.#icon = part("icon");
+    this.#what = part("what");
+    this.#more = part("more");
+    this.#check = part("check");
+    this.#over = part("over");
+    this.#since = part("since");
   }
 
   /**
    * @param {string} state the freshness of the bed's data
    * @param {Fault | null} wrong
+   * @param {readonly Entry[]} entries the alarms of the bed, in order
+   * @param {{nowMs: number, confirmed: boolean}} told
    */
-  update(state, wrong) {
+  update(state, wrong, entries, { nowMs, confirmed }) {
+    const entry = entries[0];
     mark(this.#element, "data-state", state);
-    mark(this.#element, "data-alarm", wrong?.alarm ? "tech" : null);
-    write(this.#what, wrong?.what ?? "");
-    write(this.#since, wrong?.alarm && wrong.since !== null ? durationText(wrong.since) : "");
+    mark(this.#element, "data-standing", entry?.state ?? null);
+    mark(this.#element, "data-alarm", entry ? MARKS[entry.severity] : null);
+    drawIcon(this.#icon, entry ? iconOf(entry) : wrong?.what ? "clock" : null);
+    drawIcon(this.#check, entry?.state === "acknowledged" ? "check" : null);
+    write(this.#what, entry?.text ?? wrong?.what ?? "");
+    write(this.#more, entries.length > 1 ? `+${entries.length - 1}` : "");
+    write(this.#over, overText(entry));
+    write(this.#since, entry ? sinceText(entry, nowMs, confirmed) : "");
   }
 }

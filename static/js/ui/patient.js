@@ -2,10 +2,13 @@
 /** One patient: every lead on one time axis, the large heart rate, signal and network. */
 
 import { LATE_S, ageText } from "../stream/freshness.js";
+import { AlarmPanel } from "./alarm-panel.js";
+import { MARKS, about, rhythmText } from "./alarm-words.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
 import { NetworkPanel } from "./network.js";
 import { GAINS, SPEEDS, step } from "./scale.js";
+import { Strip } from "./strip.js";
 import { Sweep } from "./sweep.js";
 import { TrendChart } from "./trend.js";
 
@@ -15,8 +18,11 @@ const SPEED = 25; // mm/s, on a phone too: one patient has the room
 
 export class PatientView {
   #feed;
+  #desk;
   #parts;
   #lane;
+  #strip;
+  #alarms;
   #network;
   #trend;
   #labels;
@@ -28,10 +34,12 @@ export class PatientView {
   /**
    * @param {Feed} feed
    * @param {{palette: import("./palette.js").Palette, connection: import("../stream/connection.js").Connection,
-   *   feeds: import("../stream/feeds.js").Feeds, scaleChanged: (speed: number, gain: number) => void}} options
+   *   feeds: import("../stream/feeds.js").Feeds, desk: import("./alarm-desk.js").AlarmDesk, now: () => number,
+   *   scaleChanged: (speed: number, gain: number) => void}} options
    */
-  constructor(feed, { palette, connection, feeds, scaleChanged }) {
+  constructor(feed, { palette, connection, feeds, desk, now, scaleChanged }) {
     this.#feed = feed;
+    this.#desk = desk;
     this.#scaleChanged = scaleChanged;
     this.#paper = { speed: SPEED, gain: palette.gain };
     this.element = stamp("patient");
@@ -46,6 +54,7 @@ export class PatientView {
       speed: part("speed"),
       gain: part("gain"),
       note: pick(this.element, ".wave-note", Element),
+      hrCard: pick(this.element, ".hrcard", Element),
       hr: pick(this.element, ".hr-val", Element),
       source: pick(this.element, ".hr-source", Element),
       rhythm: pick(this.element, ".rhythm", Element),
@@ -55,18 +64,22 @@ export class PatientView {
     };
     this.#labels = pick(this.element, ".row-labels", HTMLElement);
     this.#lane = new Lane(pick(this.element, ".waves", Element));
+    this.#strip = new Strip(pick(this.element, ".strip", Element), feed, palette);
+    this.#alarms = new AlarmPanel(pick(this.element, ".alarm-panel", Element), feed, { desk, strip: this.#strip, now });
     this.#network = new NetworkPanel(pick(this.element, ".network", Element), connection, feeds);
     this.#trend = new TrendChart(pick(this.element, ".trend", Element));
     this.sweeps = [
-      new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
+      new Sweep(pick(this.element, ".waves .wave", HTMLElement), feed, {
         palette,
         rowsOf: (shown) => [...shown.leads.keys()],
         pulse: true,
       }),
     ];
     this.element.addEventListener("click", (event) => {
-      const change = event.target instanceof Element && event.target.closest("[data-step]");
+      if (!(event.target instanceof Element)) return;
+      const change = event.target.closest("[data-step]");
       if (change instanceof HTMLElement) this.key(change.dataset.step ?? "");
+      if (event.target.closest(".strip [data-close]")) this.#strip.close();
     });
     this.#rescale();
   }
@@ -78,6 +91,7 @@ export class PatientView {
   /** @param {import("./palette.js").Palette} palette */
   set palette(palette) {
     for (const sweep of this.sweeps) sweep.palette = palette;
+    this.#strip.palette = palette;
   }
 
   /** @param {number} now */
@@ -90,7 +104,14 @@ export class PatientView {
     const wrong = fault(feed, leads, now);
     const { hr, source } = feed.heartRate(now);
 
-    this.#lane.update(state, wrong);
+    const alarms = this.#desk.of(feed);
+
+    this.#lane.update(state, wrong, alarms, this.#desk);
+    mark(parts.hrCard, "data-alarm", alarms[0] ? MARKS[alarms[0].severity] : null);
+    mark(parts.hrCard, "data-standing", alarms[0]?.state ?? null);
+    mark(parts.hrCard, "data-on", about(alarms[0]));
+    this.#alarms.update(now);
+    this.#strip.update();
     write(parts.bed, entry.bed);
     write(parts.name, entry.name || entry.patient);
     write(parts.about, `${entry.ward_name} · ${entry.patient}`);
@@ -103,7 +124,7 @@ export class PatientView {
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     write(parts.source, source ? `source ${source}` : "");
     const current = state === "live" || state === "late";
-    write(parts.rhythm, wrong && !current ? "no data" : "");
+    write(parts.rhythm, wrong && !current ? "no data" : rhythmText(alarms[0], feed.rhythm(now)));
     const off = leads.filter((name) => feed.leadsOff.has(name));
     const sent = feed.numbersOnly ? 0 : leads.length - unsent.length;
     const count = sent < leads.length ? `${sent} of ${leads.length}` : `${sent} on`;
@@ -126,6 +147,10 @@ export class PatientView {
    * @returns {boolean} whether the key meant something here
    */
   key(key) {
+    if (key === "Escape" && this.#strip.alarm !== null) {
+      this.#strip.close();
+      return true;
+    }
     const paper = this.#paper;
     if (key === "[") paper.speed = step(SPEEDS, paper.speed, -1);
     else if (key === "]") paper.speed = step(SPEEDS, paper.speed, 1);
@@ -138,6 +163,7 @@ export class PatientView {
 
   close() {
     for (const sweep of this.sweeps) sweep.close();
+    this.#strip.end();
     this.element.remove();
   }
 

@@ -4,6 +4,7 @@
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
 import { fault } from "./lane.js";
+import { pathOf } from "./paths.js";
 import { PatientView } from "./patient.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
@@ -16,6 +17,7 @@ const PATIENT = /^\/patients\/([^/]+)\/$/;
 export class Screen {
   #connection;
   #feeds;
+  #desk;
   #palette;
   #now;
   #main = pick(document, "main", HTMLElement);
@@ -27,14 +29,17 @@ export class Screen {
   /** Streams of the ward's page: they go on while one patient is looked at. @type {string[]} */ #wardStreams = [];
   #left = "";
   /** @type {string[]} what the server was last asked for */ #asked = [];
+  /** Of the page, as long as no alarm changes it. */
+  title = "VITAL";
 
   /**
    * @param {{connection: import("../stream/connection.js").Connection, feeds: import("../stream/feeds.js").Feeds,
-   *   palette: Palette, now: () => number}} parts
+   *   desk: import("./alarm-desk.js").AlarmDesk, palette: Palette, now: () => number}} parts
    */
-  constructor({ connection, feeds, palette, now }) {
+  constructor({ connection, feeds, desk, palette, now }) {
     this.#connection = connection;
     this.#feeds = feeds;
+    this.#desk = desk;
     this.#palette = palette;
     this.#now = now;
   }
@@ -57,12 +62,41 @@ export class Screen {
   }
 
   /**
-   * Beds with a technical alarm.
+   * The technical alarms that this page finds by itself at the beds it watches.
    * @param {number} now
+   * @returns {import("../stream/alarm-list.js").Found[]}
    */
-  technical(now) {
-    if (this.#connection.phase !== "online") return [];
-    return this.#feeds.inOrder.filter((feed) => this.#asked.includes(feed.id) && fault(feed, [], now)?.alarm);
+  found(now) {
+    return this.#feeds.inOrder.flatMap((feed) => {
+      const wrong = this.#asked.includes(feed.id) ? fault(feed, [], now) : null;
+      return wrong?.alarm ? [{ feed, kind: wrong.kind, what: wrong.what, since: wrong.since }] : [];
+    });
+  }
+
+  /** The patient whose page is open. */
+  get patient() {
+    return this.#view instanceof PatientView ? this.#feeds.get(this.#view.stream) : null;
+  }
+
+  /** The bed that keys act on: the open patient's, or the one that is selected. */
+  get bed() {
+    if (this.patient) return this.patient;
+    const tile = document.activeElement?.closest("[data-stream]");
+    return tile instanceof HTMLElement ? this.#feeds.get(tile.dataset.stream ?? "") : null;
+  }
+
+  /**
+   * Select a bed of the ward, on whichever page it is; on a patient's page, open it.
+   * @param {Feed} bed
+   */
+  goTo(bed) {
+    if (this.#view instanceof PatientView) {
+      this.follow(pathOf(bed));
+      return;
+    }
+    this.#page = Math.floor(this.#feeds.inOrder.indexOf(bed) / BEDS_PER_PAGE);
+    this.route();
+    if (this.#view instanceof WardView) this.#view.focus(bed.id);
   }
 
   /**
@@ -117,9 +151,10 @@ export class Screen {
   key(key) {
     if (this.#view && /^[0-9]$/.test(key)) return this.#toBed(key);
     if (this.#view instanceof PatientView) {
+      if (this.#view.key(key)) return true;
       if (key === "Escape") return this.follow("/");
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
-      return this.#view.key(key);
+      return false;
     }
     if (key === "PageDown" || key === "PageUp") {
       this.turn(key === "PageDown" ? 1 : -1);
@@ -133,16 +168,9 @@ export class Screen {
    * @param {string} digit
    */
   #toBed(digit) {
-    const all = this.#feeds.inOrder;
-    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.stream : undefined;
-    const current = this.#view instanceof PatientView ? this.#view.stream : focused;
-    const bed = bedOf(digit, all, this.#feeds.get(current ?? ""));
-    if (!bed) return false;
-    if (this.#view instanceof PatientView) return this.follow(pathOf(bed));
-    this.#page = Math.floor(all.indexOf(bed) / BEDS_PER_PAGE);
-    this.route();
-    if (this.#view instanceof WardView) this.#view.focus(bed.id);
-    return true;
+    const bed = bedOf(digit, this.#feeds.inOrder, this.bed);
+    if (bed) this.goTo(bed);
+    return bed !== null;
   }
 
   /** @param {number} by */
@@ -190,11 +218,11 @@ export class Screen {
       this.#view.show(shown, several);
       return;
     }
-    const view = new WardView(shown, several, this.#palette);
+    const view = new WardView(shown, several, this.#desk, this.#palette);
     this.#replace(view, view.element);
     this.#writeScale(this.#palette.speed, this.#palette.gain);
     if (this.#left) view.focus(this.#left);
-    document.title = "Ward · VITAL";
+    this.title = "Ward · VITAL";
   }
 
   #bedsOfPage() {
@@ -215,10 +243,12 @@ export class Screen {
       palette: this.#palette,
       connection: this.#connection,
       feeds: this.#feeds,
+      desk: this.#desk,
+      now: this.#now,
       scaleChanged: (speed, gain) => this.#writeScale(speed, gain),
     });
     this.#replace(view, view.element);
-    document.title = `Bed ${feed.entry.bed} · VITAL`;
+    this.title = `Bed ${feed.entry.bed} · VITAL`;
   }
 
   /**
@@ -251,7 +281,3 @@ export class Screen {
   }
 }
 
-/** @param {Feed} feed */
-function pathOf(feed) {
-  return `/patients/${encodeURIComponent(feed.id)}/`;
-}

@@ -3,24 +3,29 @@
 
 import { LATE_S, ageText } from "../stream/freshness.js";
 import { levelOf } from "../stream/rendition.js";
+import { about, rhythmText, spokenText } from "./alarm-words.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
+import { pathOf } from "./paths.js";
 import { Sweep } from "./sweep.js";
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 
 export class Tile {
   #feed;
+  #desk;
   #parts;
   #lane;
   sweep;
 
   /**
    * @param {Feed} feed
+   * @param {import("./alarm-desk.js").AlarmDesk} desk
    * @param {import("./palette.js").Palette} palette
    */
-  constructor(feed, palette) {
+  constructor(feed, desk, palette) {
     this.#feed = feed;
+    this.#desk = desk;
     this.element = stamp("tile");
     const part = (/** @type {string} */ selector) => pick(this.element, selector, Element);
     this.#parts = {
@@ -36,6 +41,7 @@ export class Tile {
       source: part(".hr-source"),
       hr: part(".hr-val"),
       rhythm: part(".rhythm"),
+      off: part(".alarms-off"),
     };
     this.#lane = new Lane(this.element);
     this.sweep = new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
@@ -43,7 +49,7 @@ export class Tile {
       rowsOf: (shown) => [shown.shownLead],
     });
     this.element.dataset.stream = feed.id;
-    mark(this.element, "href", `/patients/${encodeURIComponent(feed.id)}/`);
+    mark(this.element, "href", pathOf(feed));
   }
 
   close() {
@@ -67,8 +73,12 @@ export class Tile {
     const { hr, source } = feed.heartRate(now);
     const beats = hr === null ? "--" : String(Math.round(hr));
     const name = entry.name || entry.patient;
+    const alarms = this.#desk.of(feed);
+    const isOff = this.#desk.isOff(feed);
 
-    this.#lane.update(state, wrong);
+    this.#lane.update(state, wrong, alarms, this.#desk);
+    mark(this.element, "data-on", about(alarms[0]));
+    mark(parts.off, "hidden", isOff ? null : "");
     write(parts.bed, entry.bed);
     write(parts.name, name);
     write(parts.ward, named ? entry.ward_name : "");
@@ -83,11 +93,13 @@ export class Tile {
     write(parts.source, source ?? "");
     write(parts.hr, beats);
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
-    write(parts.rhythm, wrong && state !== "live" && state !== "late" ? "no data" : "");
+    const current = state === "live" || state === "late";
+    write(parts.rhythm, wrong && !current ? "no data" : rhythmText(alarms[0], feed.rhythm(now)));
     const told = hr === null ? "heart rate unknown" : `heart rate ${beats}`;
     const place = named ? `${entry.ward_name}, bed ${entry.bed}` : `Bed ${entry.bed}`;
     // The label stands in place of all that is in the link, so it says what bars say to the eye.
-    const label = [place, name, feed.source, told, rendition && `rendition ${rendition}`, wrong?.what];
+    const what = alarms.length > 0 ? alarms.map(spokenText) : [wrong?.what];
+    const label = [place, name, feed.source, told, rendition && `rendition ${rendition}`, isOff && "alarms off", ...what];
     mark(this.element, "aria-label", label.filter(Boolean).join(", "));
     this.sweep.label = `ECG lead ${lead}, bed ${entry.bed}`;
   }

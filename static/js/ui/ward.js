@@ -13,15 +13,18 @@ export class WardView {
   /** @type {Map<import("../stream/feed.js").Feed, Tile>} */ #tiles = new Map();
   /** @type {Map<string, HTMLElement>} by the ward's name */ #headings = new Map();
   /** @type {import("./sweep.js").Sweep[]} */ sweeps = [];
+  #desk;
   #palette;
   #several = false;
 
   /**
    * @param {import("../stream/feed.js").Feed[]} feeds of this page, in order
    * @param {boolean} several whether its user sees more than one ward
+   * @param {import("./alarm-desk.js").AlarmDesk} desk
    * @param {import("./palette.js").Palette} palette
    */
-  constructor(feeds, several, palette) {
+  constructor(feeds, several, desk, palette) {
+    this.#desk = desk;
     this.#palette = palette;
     this.element.className = "ward";
     this.element.setAttribute("aria-label", "Beds, by ward and number");
@@ -40,7 +43,7 @@ export class WardView {
       this.#tiles.delete(feed);
     }
     for (const feed of feeds) {
-      const tile = this.#tiles.get(feed) ?? new Tile(feed, this.#palette);
+      const tile = this.#tiles.get(feed) ?? new Tile(feed, this.#desk, this.#palette);
       this.#tiles.set(feed, tile);
     }
     const inOrder = feeds.map((feed) => /** @type {Tile} */ (this.#tiles.get(feed)));

@@ -8,11 +8,11 @@ from django.core.management.base import CommandParser
 from django.core.management.commands.migrate import Command as MigrateCommand
 from django.db import DEFAULT_DB_ALIAS
 
-from streaming.store.routing import HISTORY, databases_in_use
+from streaming.store.routing import HISTORY, JOURNAL, databases_in_use
 
 
 class Command(MigrateCommand):
-    """Without --database, one after the other: the default database, then the history's if it is another."""
+    """Without --database, one after the other: the default database, then those beside it that are others."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Django's, with another default."""
@@ -36,4 +36,4 @@ def _meant(alias: str | None) -> tuple[str, ...]:
     if alias is None:
         return in_use
     # One database has one record of what was applied to it, and the default alias makes all of its tables.
-    return (DEFAULT_DB_ALIAS,) if alias == HISTORY and HISTORY not in in_use else (alias,)
+    return (DEFAULT_DB_ALIAS,) if alias in (HISTORY, JOURNAL) and alias not in in_use else (alias,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
-from streaming.store import history_limits
+from streaming.store import believed, history_limits
+from streaming.store.believed import BelievedClock
 from streaming.store.history_keeper import record_prune
 from streaming.store.history_limits import Limits, Removed
 from streaming.store.readiness import require_migrated
@@ -23,9 +23,10 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Prune, record it, and say what is gone."""
         require_migrated()
+        now = BelievedClock("history", believed.newest_of_history).now()
         removed = Removed()
         try:
-            for step in history_limits.prune(Limits.of_settings(), now=timezone.now()):
+            for step in history_limits.prune(Limits.of_settings(), now=now):
                 removed += step
         finally:
             if removed:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle, islice
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from streaming.client.playback import simulated, simulated_leads
 from streaming.core.streams import Source
-from streaming.ecg.simulator import RHYTHMS, Simulator
+from streaming.ecg.rhythms import RHYTHMS, WARD_RHYTHMS
+from streaming.ecg.scenario import Scenario
+from streaming.ecg.scenario_file import read_scenario
+from streaming.ecg.simulator import Simulator
+from streaming.exceptions import ScenarioError
 from streaming.management.admitting import add_ward_argument, admitted
 from streaming.management.feeding import Part, add_server_arguments, rate, run, seconds
+from streaming.management.labelling import labelled
 
 WARD = "Simulation"
 MAX_PATIENTS = 200
@@ -33,11 +39,19 @@ class Command(BaseCommand):
             "--rhythm",
             action="append",
             choices=sorted(RHYTHMS),
-            help="give it several times to take turns; without it, all take turns",
+            help=f"give it several times to take turns; without it {', '.join(WARD_RHYTHMS)} do",
+        )
+        parser.add_argument(
+            "--scenario", type=Path, help="a TOML file of rhythms and artefacts, in place of --rhythm"
+        )
+        parser.add_argument(
+            "--labels",
+            type=Path,
+            help="write each beat, and each onset of a rhythm or artefact, as JSON lines",
         )
         parser.add_argument("--rate-hz", type=rate, default=250.0, help="50 to 2000 (default: 250)")
         parser.add_argument("--leads", default="II,V1", help="of the twelve standard leads (default: II,V1)")
-        parser.add_argument("--seed", type=int, default=1, help="same seed, same signal (default: 1)")
+        parser.add_argument("--seed", type=int, help="same seed, same signal (default: the scenario's, or 1)")
         parser.add_argument("--duration", type=seconds, help="seconds of signal (default: until Ctrl-C)")
         add_ward_argument(parser, WARD)
 
@@ -46,26 +60,20 @@ class Command(BaseCommand):
         count = options["patients"]
         if options["token"] and count > 1:
             raise CommandError("a token belongs to one device: --token goes with --patients 1")
-        rhythms = list(islice(cycle(options["rhythm"] or RHYTHMS), count))
-        leads = tuple(name.strip() for name in options["leads"].split(","))
-        try:
-            patients = [
-                Simulator(rhythm, rate_hz=options["rate_hz"], leads=leads, seed=options["seed"] + number)
-                for number, rhythm in enumerate(rhythms)
-            ]
-        except ValueError as error:
-            raise CommandError(str(error)) from None
-        with self._tokens(count, options) as tokens:
+        patients = _patients_of(count, options)
+        with _labels_file(options["labels"]) as labels, self._tokens(count, options) as tokens:
             parts = [
                 Part(
-                    f"patient {number} ({patient.rhythm})",
+                    f"patient {number} ({name})",
                     token,
                     Source.SIM,
                     patient.rate_hz,
                     simulated_leads(patient),
-                    simulated(patient, options["duration"]),
+                    labelled(simulated(patient, duration_s), patient, number, labels),
                 )
-                for number, (patient, token) in enumerate(zip(patients, tokens, strict=True), start=1)
+                for number, ((name, patient, duration_s), token) in enumerate(
+                    zip(patients, tokens, strict=True), start=1
+                )
             ]
             run(parts, url=options["url"], speed=options["speed"], out=self.stdout)
 
@@ -75,6 +83,52 @@ class Command(BaseCommand):
             return nullcontext([options["token"]])
         devices = [(f"Simulated {number:02}", f"sim-{number:02}") for number in range(1, count + 1)]
         return admitted(devices, Source.SIM, ward=options["ward"], otherwise=WARD, out=self.stdout)
+
+
+def _patients_of(count: int, options: dict[str, Any]) -> list[tuple[str, Simulator, float | None]]:
+    """Each patient's name for people, and how many seconds of signal to play, or None without end."""
+    path: Path | None = options["scenario"]
+    duration_s: float | None = options["duration"]
+    if path is not None and options["rhythm"]:
+        raise CommandError("a scenario has its own rhythms: give --scenario or --rhythm")
+    plays: list[tuple[str, str | Scenario]]
+    plays = [(name, name) for name in islice(cycle(options["rhythm"] or WARD_RHYTHMS), count)]
+    seed = 1
+    if path is not None:
+        scenario = _scenario(path)
+        plays = [(path.stem, scenario)] * count
+        duration_s = min((s for s in (duration_s, scenario.duration_s) if s is not None), default=None)
+        seed = seed if scenario.seed is None else scenario.seed
+    seed = seed if options["seed"] is None else options["seed"]
+    leads = tuple(name.strip() for name in options["leads"].split(","))
+    try:
+        return [
+            (name, Simulator(played, rate_hz=options["rate_hz"], leads=leads, seed=seed + number), duration_s)
+            for number, (name, played) in enumerate(plays)
+        ]
+    except ScenarioError as error:
+        raise CommandError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def _scenario(path: Path) -> Scenario:
+    try:
+        return read_scenario(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from None
+    except (ScenarioError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path}: {error}") from None
+
+
+def _labels_file(path: Path | None) -> AbstractContextManager[TextIO | None]:
+    """Written line by line, so that what is there is whole whenever somebody reads it."""
+    if path is None:
+        return nullcontext()
+    try:
+        return path.open("w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from None
 
 
 def _patients(text: str) -> int:

@@ -1,0 +1,59 @@
+// @ts-check
+/** Reads alarms aloud through two live regions: high ones at once, all others when there is time; each once. */
+
+import { pick, write } from "./dom.js";
+import { spokenText } from "./alarm-words.js";
+
+const SPOKEN_AT_ONCE = 4; // of more that come together, the number
+
+/** @typedef {import("../stream/alarm-list.js").Entry} Entry */
+
+export class Announcer {
+  #assertive = pick(document, ".said-high", Element);
+  #polite = pick(document, ".said", Element);
+  #spoken = new Spoken();
+
+  /** @param {readonly Entry[]} entries */
+  update(entries) {
+    // What is over, or not this user's any more, is not to be found in a region that nobody sees.
+    if (entries.length === 0 && this.#spoken.count > 0) for (const region of [this.#assertive, this.#polite]) write(region, "");
+    const fresh = this.#spoken.fresh(entries);
+    if (fresh.high) write(this.#assertive, fresh.high);
+    if (fresh.others) write(this.#polite, fresh.others);
+  }
+
+  /**
+   * Something that is no alarm.
+   * @param {string} text
+   */
+  say(text) {
+    write(this.#polite, text);
+  }
+}
+
+/** What was read aloud already. */
+export class Spoken {
+  /** @type {Set<string>} */ #keys = new Set();
+
+  get count() {
+    return this.#keys.size;
+  }
+
+  /**
+   * The texts of what is new among these, and nobody has seen to.
+   * @param {readonly Entry[]} entries
+   */
+  fresh(entries) {
+    const fresh = entries.filter(({ key, state }) => state !== "acknowledged" && !this.#keys.has(key));
+    this.#keys = new Set(entries.map(({ key }) => key));
+    const high = fresh.filter(({ severity }) => severity === "high");
+    return { high: joined(high), others: joined(fresh.filter((entry) => !high.includes(entry))) };
+  }
+}
+
+/** @param {Entry[]} entries */
+function joined(entries) {
+  const texts = entries.slice(0, SPOKEN_AT_ONCE).map(spokenText);
+  const more = entries.length - texts.length;
+  return [...texts, ...(more > 0 ? [`${more} more alarms`] : [])].join(". ");
+}
