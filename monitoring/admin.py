@@ -3,119 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from monitoring.models import MetricsSnapshot
-from monitoring.trend import BOX, Point, charts
+from monitoring import (  # noqa: F401  # the first three register their pages
+    admin_alert_rules,
+    admin_alerts,
+    admin_channels,
+    capacity_admin,
+    live_page,
+    profile_preview,
+    snapshot_views,
+)
+from monitoring.admin_parts import to_the_second
+from monitoring.filters import (
+    ConditionFilter,
+    GroupFilter,
+    ProcessFilter,
+    ResolutionFilter,
+    StateFilter,
+    TimeFilter,
+    calendar,
+    period_of,
+    resolution_of,
+)
+from monitoring.models import MetricsSnapshot, Resolution
+from monitoring.series import busiest_group, seen
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[MetricsSnapshot]
+    _Paginator = Paginator[MetricsSnapshot]
 else:
-    _ModelAdmin = admin.ModelAdmin  # generic in the stubs alone
+    _ModelAdmin, _Paginator = admin.ModelAdmin, Paginator  # generic in the stubs alone
 
-HOURS = {"1h": 1, "6h": 6, "24h": 24}
-DEFAULT_PERIOD = "1h"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A stretch of time, start inclusive and stop exclusive; never longer than a day and its clock change."""
-
-    start: datetime
-    stop: datetime
-
-
-def chosen_period(value: str | None, now: datetime) -> Period:
-    """What the time filter's value means: some last hours, or one day; else the last hour."""
-    try:
-        day = date.fromisoformat(value or "")
-    except ValueError:
-        hours = HOURS.get(value or "", HOURS[DEFAULT_PERIOD])
-        return Period(now - timedelta(hours=hours), now)
-    midnights = (datetime.combine(day + timedelta(days=n), time()) for n in (0, 1))
-    # In UTC: the difference of two times of one zone ignores that its clock may change between them.
-    start, stop = (timezone.make_aware(midnight).astimezone(UTC) for midnight in midnights)
-    return Period(start, stop)
-
-
-class TimeFilter(admin.SimpleListFilter):
-    """The last hours, or one of the days that are kept; never all at once.
-
-    In place of `date_hierarchy`, which reads every row of the table through a Python function on SQLite:
-    3.7 s for 300,000 rows, with the interpreter held, in the process that carries the frames.
-    """
-
-    title = "time"
-    parameter_name = "time"
-
-    def lookups(self, _request: HttpRequest, _model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        """The choices: hours, then days from today backwards."""
-        hours = [(key, "Last hour" if n == 1 else f"Last {n} hours") for key, n in HOURS.items()]
-        today = timezone.localdate()
-        kept = [today - timedelta(days=n) for n in range(settings.VITAL_SNAPSHOT_RETENTION_DAYS + 1)]
-        return hours + [(day.isoformat(), "Today" if day == today else f"{day:%a %d %b}") for day in kept]
-
-    def queryset(
-        self, _request: HttpRequest, queryset: QuerySet[MetricsSnapshot]
-    ) -> QuerySet[MetricsSnapshot]:
-        """The rows of the chosen period."""
-        period = chosen_period(self.value(), timezone.now())
-        return queryset.filter(at__gte=period.start, at__lt=period.stop)
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        """Without "All", and with the last hour chosen where nothing is."""
-        chosen = self.value() or DEFAULT_PERIOD
-        for value, title in self.lookup_choices:
-            yield {
-                "selected": chosen == str(value),
-                "query_string": changelist.get_query_string({self.parameter_name: value}),
-                "display": title,
-            }
-
-
-class ColumnFilter(admin.SimpleListFilter):
-    """The values that one column has within the chosen period."""
-
-    column: ClassVar[str]
-
-    def lookups(self, request: HttpRequest, _model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        """What was seen in the period, and what is chosen though it was not."""
-        period = chosen_period(request.GET.get(TimeFilter.parameter_name), timezone.now())
-        rows = MetricsSnapshot.objects.filter(at__gte=period.start, at__lt=period.stop).order_by()
-        seen = {str(value) for value in rows.values_list(self.column, flat=True).distinct()}
-        chosen = request.GET.get(str(self.parameter_name))
-        return [(value, value) for value in sorted(seen | ({chosen} if chosen else set()))]
-
-    def queryset(
-        self, _request: HttpRequest, queryset: QuerySet[MetricsSnapshot]
-    ) -> QuerySet[MetricsSnapshot]:
-        """The rows with the chosen value."""
-        return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
-
-
-class GroupFilter(ColumnFilter):
-    """By channel-layer group."""
-
-    title = parameter_name = column = "group"
-
-
-class ProcessFilter(ColumnFilter):
-    """By server process."""
-
-    title = parameter_name = column = "process"
+NEWEST_ROWS = 10_000
 
 
 def _percent(share: float | None) -> str:
@@ -124,6 +58,10 @@ def _percent(share: float | None) -> str:
 
 def _ratio(percent: float | None) -> str:
     return "--" if percent is None else f"{percent:.1f} %"
+
+
+def _ms(milliseconds: float | None) -> str:
+    return "--" if milliseconds is None else f"{milliseconds:.1f} ms"
 
 
 def _size(size_bytes: float) -> str:
@@ -138,8 +76,25 @@ def _yes_or_no(fact: bool) -> str:
     return "yes" if fact else "no"
 
 
+def _told(row: MetricsSnapshot, name: str, absent: str) -> SafeString | str:
+    if row.resolution != Resolution.FULL:
+        return "kept in rows as taken alone"
+    told = row.detail.get(name)
+    return absent if told is None else _as_json(told)
+
+
 def _as_json(value: Any) -> SafeString:
     return format_html("<pre>{}</pre>", json.dumps(value, indent=2))
+
+
+class NewestPaginator(_Paginator):
+    """Pages of the newest NEWEST_ROWS: nobody turns further, and counting a million rows takes too long."""
+
+    @cached_property
+    def count(self) -> int:
+        """Up to NEWEST_ROWS."""
+        rows: Any = self.object_list
+        return int(rows[:NEWEST_ROWS].count())
 
 
 @admin.register(MetricsSnapshot)
@@ -152,22 +107,43 @@ class MetricsSnapshotAdmin(_ModelAdmin):
         "group",
         "process",
         "viewers",
-        "state",
+        "states",
         "utilization",
         "rate",
         "lost",
         "json_ratio",
         "latency",
-        "sent_bytes",
+        "age_p95",
     )
-    list_filter = (TimeFilter, GroupFilter, ProcessFilter, "backpressure_active", "emergency_mode")
+    list_filter = (TimeFilter, GroupFilter, ProcessFilter, StateFilter, ConditionFilter, ResolutionFilter)
+    paginator = NewestPaginator
     list_per_page = 60
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
-    # (at, group) is an index; ordering by more columns would sort a day's rows for every page.
-    ordering = ("-at", "group")
+    # Ordering by other columns would sort a day's rows for every page, unless they are of one group.
+    ordering = ("-at", "group", "process", "resolution")
     fieldsets = (
-        (None, {"fields": (("when", "group"), ("process", "viewers"))}),
+        (None, {"fields": (("when", "group"), ("resolution", "samples"), ("process", "lost_snapshots"))}),
+        (
+            "Viewers",
+            {
+                "fields": (
+                    ("viewers", "viewers_lossless", "viewers_diagnostic"),
+                    ("viewers_display", "viewers_overview", "viewers_vitals"),
+                    ("viewers_excellent", "viewers_good", "viewers_fair"),
+                    ("viewers_poor", "viewers_critical", "network_condition"),
+                )
+            },
+        ),
+        (
+            "Latency",
+            {
+                "fields": (
+                    ("age_p50", "age_p95", "age_p99"),
+                    ("encode_p95", "queue_p95", "followed_messages"),
+                )
+            },
+        ),
         (
             "Compression",
             {
@@ -178,24 +154,32 @@ class MetricsSnapshotAdmin(_ModelAdmin):
                 )
             },
         ),
-        ("Backpressure: buffer", {"fields": (("buffer_size", "utilization", "watermark"),)}),
+        (
+            "Backpressure: buffer",
+            {"fields": (("buffer_size", "queued_bytes"), ("utilization", "pressed", "watermark"))},
+        ),
         (
             "Backpressure: performance",
             {
                 "fields": (
-                    ("sent_messages", "dropped_messages", "lost"),
-                    ("rate", "sent_bytes", "gaps"),
+                    ("offered_messages", "sent_messages", "gaps"),
+                    ("dropped_messages", "lost", "drops_expired"),
+                    ("drops_dropped", "drops_quota", "drops_emergency"),
+                    ("drops_overload", "rate", "sent_bytes"),
                 )
             },
         ),
         ("Backpressure: state", {"fields": (("backpressure", "emergency", "waiting"),)}),
-        ("Adaptive", {"fields": ("adaptive",)}),
+        ("Process", {"fields": (("overload", "lag", "memory"),)}),
+        ("Adaptive", {"fields": ("throughput", "adaptive")}),
         ("History", {"fields": ("history",)}),
         ("All of it", {"classes": ("collapse",), "fields": ("whole",)}),
     )
 
     class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("monitoring/admin.css",)}
+        css: ClassVar[dict[str, tuple[str, ...]]] = {
+            "all": ("vendor/uplot/uPlot.min.css", "monitoring/admin.css", "monitoring/alerts.css"),
+        }
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         """Nobody adds a measurement by hand."""
@@ -220,22 +204,87 @@ class MetricsSnapshotAdmin(_ModelAdmin):
             for name in ((line,) if isinstance(line, str) else line)
         )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MetricsSnapshot]:
+        """Without the detail, which the page of one row asks for: sorting would carry it about."""
+        return super().get_queryset(request).defer("detail")
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
+        """By time, or by all columns where one group is chosen."""
+        chosen = request.GET.get(str(GroupFilter.parameter_name))
+        return tuple(map(str, self.get_list_display(request))) if chosen else ("when",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages of every model; beside the list the live page, charts, exports and previews."""
+        paths = [
+            path(
+                "live/",
+                self.admin_site.admin_view(partial(live_page.live, self)),
+                name=live_page.LIVE,
+            ),
+            path(
+                "charts.json",
+                self.admin_site.admin_view(partial(snapshot_views.charts, self)),
+                name=snapshot_views.CHARTS,
+            ),
+            path(
+                "export.<str:ending>",
+                self.admin_site.admin_view(partial(snapshot_views.rows, self)),
+                name=snapshot_views.ROWS,
+            ),
+            path(
+                "profile-preview/",
+                self.admin_site.admin_view(profile_preview.preview),
+                name=profile_preview.NAME,
+            ),
+        ]
+        return [*paths, *super().get_urls()]
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The list, below the trend of the chosen group, or of the busiest."""
+        """The list, below the charts of the chosen group, or of the busiest."""
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data is not None:
-            response.context_data |= _trend(request)
+            response.context_data |= self._charted(request, response.context_data["cl"])
         return response
+
+    def _charted(self, request: HttpRequest, changelist: ChangeList) -> dict[str, Any]:
+        """Template context: what the charts begin with, the calendar, and the files."""
+        period, now = period_of(request), timezone.now()
+        chosen = request.GET.get(str(GroupFilter.parameter_name))
+        group = chosen or busiest_group(period, now)
+        query = changelist.get_query_string(remove=["p"])
+        return {
+            **calendar(request, changelist),
+            "period": period,
+            "resolution": resolution_of(request).label,
+            "newest_rows": changelist.result_count == NEWEST_ROWS,
+            "chart_group": group,
+            "chart_chosen": bool(chosen),
+            "chart_process": request.GET.get(str(ProcessFilter.parameter_name)),
+            "chart_groups": seen("group", period, now),
+            "chart_url": reverse(f"admin:{snapshot_views.CHARTS}"),
+            "chart_start": int(period.start.timestamp()),
+            "chart_stop": int(min(period.stop, now).timestamp()),
+            "exports": [
+                {
+                    "title": ending.upper(),
+                    "url": reverse(f"admin:{snapshot_views.ROWS}", args=[ending]) + query,
+                }
+                for ending in snapshot_views.FILES
+            ],
+            "capacity_url": reverse(f"admin:{capacity_admin.PAGE}"),
+            "snapshot_interval_s": settings.VITAL_SNAPSHOT_INTERVAL_S,
+            "nothing_stored": group is None and not MetricsSnapshot.objects.exists(),
+        }
 
     @admin.display(ordering="at", description="time")
     def when(self, row: MetricsSnapshot) -> str:
-        """To the second, which Django's own format leaves out."""
-        return f"{timezone.localtime(row.at):%d %b %H:%M:%S}"
+        """To the second."""
+        return to_the_second(row.at)
 
     @admin.display(description="state")
-    def state(self, row: MetricsSnapshot) -> SafeString | str:
+    def states(self, row: MetricsSnapshot) -> SafeString | str:
         """The states that are on, in words; emphasised, not coloured: red and yellow mean an alarm."""
         states = {
             "emergency": row.emergency_mode,
@@ -280,7 +329,57 @@ class MetricsSnapshotAdmin(_ModelAdmin):
         """Milliseconds."""
         return "--" if row.average_latency_ms is None else f"{row.average_latency_ms:.2f} ms"
 
-    @admin.display(ordering="bytes_sent", description="sent")
+    @admin.display(ordering="age_p95_ms", description="age p95")
+    def age_p95(self, row: MetricsSnapshot) -> str:
+        """Milliseconds."""
+        return _ms(row.age_p95_ms)
+
+    @admin.display(description="age p50")
+    def age_p50(self, row: MetricsSnapshot) -> str:
+        """Milliseconds."""
+        return _ms(row.age_p50_ms)
+
+    @admin.display(description="age p99")
+    def age_p99(self, row: MetricsSnapshot) -> str:
+        """Milliseconds."""
+        return _ms(row.age_p99_ms)
+
+    @admin.display(description="encoded in, p95")
+    def encode_p95(self, row: MetricsSnapshot) -> str:
+        """Milliseconds."""
+        return _ms(row.encode_p95_ms)
+
+    @admin.display(description="queued for, p95")
+    def queue_p95(self, row: MetricsSnapshot) -> str:
+        """Milliseconds."""
+        return _ms(row.queue_p95_ms)
+
+    @admin.display(description="event-loop lag")
+    def lag(self, row: MetricsSnapshot) -> str:
+        """Milliseconds."""
+        return _ms(row.loop_lag_ms)
+
+    @admin.display(description="memory")
+    def memory(self, row: MetricsSnapshot) -> str:
+        """Decimal MB."""
+        return _size(row.rss_mb * 1_000_000)
+
+    @admin.display(description="throughput")
+    def throughput(self, row: MetricsSnapshot) -> str:
+        """Megabits a second."""
+        return "--" if row.throughput_mbps is None else f"{row.throughput_mbps:.3f} Mbit/s"
+
+    @admin.display(description="queued")
+    def queued_bytes(self, row: MetricsSnapshot) -> str:
+        """Decimal kB, MB or GB."""
+        return _size(row.buffer_bytes)
+
+    @admin.display(description="pressure")
+    def pressed(self, row: MetricsSnapshot) -> str:
+        """Percent."""
+        return _percent(row.pressure)
+
+    @admin.display(description="sent")
     def sent_bytes(self, row: MetricsSnapshot) -> str:
         """Decimal kB, MB or GB."""
         return _size(row.bytes_sent)
@@ -308,47 +407,14 @@ class MetricsSnapshotAdmin(_ModelAdmin):
     @admin.display(description="adaptation")
     def adaptive(self, row: MetricsSnapshot) -> SafeString | str:
         """What the adaptive compression told of itself, if it runs."""
-        told = row.detail.get("adaptive")
-        return "not adapted" if told is None else _as_json(told)
+        return _told(row, "adaptive", "not adapted")
 
     @admin.display(description="since the process began")
     def history(self, row: MetricsSnapshot) -> SafeString | str:
         """What was stored of the stream, and what was lost, where it is recorded by this process."""
-        told = row.detail.get("history")
-        return "not recorded by this process" if told is None else _as_json(told)
+        return _told(row, "history", "not recorded by this process")
 
     @admin.display(description="figures")
     def whole(self, row: MetricsSnapshot) -> SafeString:
         """Every figure, laid out as the metrics' dicts."""
         return _as_json(row.stats.metrics)
-
-
-def _trend(request: HttpRequest) -> dict[str, Any]:
-    """Template context: the charts of the chosen group over the chosen period."""
-    period = chosen_period(request.GET.get(TimeFilter.parameter_name), timezone.now())
-    rows = MetricsSnapshot.objects.filter(at__gte=period.start, at__lt=period.stop)
-    process = request.GET.get(str(ProcessFilter.parameter_name))
-    if process:
-        rows = rows.filter(process=process)
-    group = request.GET.get(str(GroupFilter.parameter_name)) or _busiest_group(rows)
-    if group is None:
-        return {}
-    points = rows.filter(group=group).values_list(
-        "at", "process", "ratio_vs_json", "buffer_utilization", "high_watermark", "messages_per_second"
-    )
-    return {
-        "trend_group": group,
-        "trend_chosen": bool(request.GET.get(str(GroupFilter.parameter_name))),
-        "trend_process": process,
-        "trend_period": period,
-        "trend_box": BOX,
-        "trend_charts": charts((Point(*point) for point in points.order_by()), period.start, period.stop),
-    }
-
-
-def _busiest_group(rows: QuerySet[MetricsSnapshot]) -> str | None:
-    latest = rows.order_by("-at").values_list("at", flat=True).first()
-    if latest is None:
-        return None
-    recent = rows.filter(at__gte=latest - timedelta(seconds=30))
-    return recent.order_by("-messages_per_second", "group").values_list("group", flat=True).first()

@@ -8,39 +8,56 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
-from monitoring.models import MetricsSnapshot
-from streaming.core.stats import GroupStats
+from monitoring import machine
+from monitoring.models import MetricsSnapshot, UsageSnapshot
+from monitoring.rollup import Step, upkeep_by_settings
+from streaming.core.stats import GroupStats, ProcessUsage
+from streaming.store.own_thread import let_go
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Row = MetricsSnapshot | UsageSnapshot
 
 BACKLOG_TICKS = 6
 """Ticks that wait for the database: a minute of outage at the usual interval of 10 s."""
-PRUNE_EVERY_S = 3600.0
-PRUNE_BATCH_ROWS = 500
-"""Rows per delete: SQLite holds its write lock some milliseconds for them."""
+UPKEEP_EVERY_S = 600.0
+UPKEEP_SHARE = 0.2
+"""Of the time while there is much to condense or delete: the same process carries the frames."""
 CLOSE_TIMEOUT_S = 2.0
 """A process that is asked to end has 5 s for everything."""
 
 
-def store_rows(rows: Sequence[MetricsSnapshot]) -> None:
-    """Insert the rows in one transaction; blocks."""
-    MetricsSnapshot.objects.bulk_create(rows)
+def store_rows(rows: Sequence[Row]) -> None:
+    """Insert the rows in one transaction, with what the machine says now; blocks."""
+    used = [row for row in rows if isinstance(row, UsageSnapshot)]
+    facts = machine.facts() if used else {}
+    for row in used:
+        for name, value in facts.items():
+            setattr(row, name, value)
+    with transaction.atomic():
+        MetricsSnapshot.objects.bulk_create(row for row in rows if isinstance(row, MetricsSnapshot))
+        UsageSnapshot.objects.bulk_create(used)
 
 
-def delete_batch(before: datetime) -> int:
-    """Delete the oldest rows taken before `before`, PRUNE_BATCH_ROWS at most, and say how many; blocks."""
-    oldest = MetricsSnapshot.objects.filter(at__lt=before).order_by("at").values_list("pk", flat=True)
-    deleted, _ = MetricsSnapshot.objects.filter(pk__in=list(oldest[:PRUNE_BATCH_ROWS])).delete()
-    return deleted
+class Beside(Protocol):
+    """What else is made of each tick's figures, and is stored by the same thread after the rows."""
+
+    def take(self, stats: Sequence[GroupStats]) -> None:
+        """The figures of a tick, on the event loop; never waits."""
+
+    def work(self) -> Callable[[], None] | None:
+        """What is to be written now, as a function that blocks, if there is something; on the event loop."""
+
+    def done(self, fault: BaseException | None) -> None:
+        """How that went; on the event loop."""
 
 
 class SnapshotWriter:
@@ -48,10 +65,11 @@ class SnapshotWriter:
 
     One write at a time, in a thread of its own. While the database is slow or locked, the last
     BACKLOG_TICKS ticks wait; older ones are given up, logged once per outage, counted in `lost`, and
-    told by the next tick's `detail["lost_snapshots"]`, which is that count. Rows older than the
-    retention are deleted hourly, in small batches between the writes.
+    told by the next tick's `lost_snapshots`, which is that count. Every ten minutes,
+    what is old becomes rows of minutes and hours or is deleted, in small steps between the writes.
 
-    `stats` is called on the event loop and must not wait. The owner calls `start`, then `aclose`.
+    `stats`, and `usage` of the whole process, are called on the event loop and must not wait, as is what
+    `beside` makes of them. The owner calls `start`, then `aclose`.
     """
 
     def __init__(
@@ -60,27 +78,31 @@ class SnapshotWriter:
         *,
         interval_s: float,
         process_id: str,
-        retention_days: float = 7,
-        write: Callable[[Sequence[MetricsSnapshot]], None] = store_rows,
-        prune: Callable[[datetime], int] = delete_batch,
+        usage: Callable[[], ProcessUsage] | None = None,
+        write: Callable[[Sequence[Row]], None] = store_rows,
+        upkeep: Callable[[datetime], Iterator[Step]] = upkeep_by_settings,
+        beside: Beside | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
         self.lost = 0
         """Rows given up since the start."""
         self._stats = stats
+        self._usage = usage
+        self._before: tuple[float, ProcessUsage] | None = None
+        """When usage was read last, and what it was."""
         self._interval_s = interval_s
         self._process_id = process_id
-        self._retention = timedelta(days=retention_days)
         self._write = write
-        self._prune = prune
+        self._upkeep = upkeep
+        self._beside = beside
         self._clock = clock
         self._now = now
-        self._backlog: deque[list[MetricsSnapshot]] = deque()
+        self._backlog: deque[list[Row]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._outage = False
-        self._prune_due = clock()
+        self._upkeep_due = clock()
         self._ticker: asyncio.Task[None] | None = None
         self._storer: asyncio.Task[None] | None = None
 
@@ -107,18 +129,44 @@ class SnapshotWriter:
         """Ask for the statistics now and queue them; never waits."""
         try:
             stats = self._stats()
+            usage = None if self._usage is None else self._usage()
         except Exception:
             # Whoever keeps the figures is at fault; the next tick may well succeed, and frames must go on.
             log.exception("no metrics snapshot: the statistics could not be taken")
             return
         at = self._now()
-        rows = [MetricsSnapshot.of(each, at=at, process=self._process_id) for each in stats]
-        if self.lost:
-            for row in rows:
-                row.detail["lost_snapshots"] = self.lost
+        rows: list[Row] = [
+            MetricsSnapshot.of(each, at=at, process=self._process_id, lost_snapshots=self.lost)
+            for each in stats
+        ]
+        if usage is not None:
+            rows.append(self._used(usage, stats, at))
         self._backlog.append(rows)
         self._trim_backlog()
+        if self._beside is not None:
+            self._beside.take(stats)
         self._wake.set()
+
+    def wake(self) -> None:
+        """There is something to store, before the next tick."""
+        self._wake.set()
+
+    def _used(self, usage: ProcessUsage, stats: Sequence[GroupStats], at: datetime) -> UsageSnapshot:
+        """The process's own row, with what went since the one before."""
+        now, before = self._clock(), self._before
+        self._before = now, usage
+        rates: dict[str, float] = {}
+        if before is not None and (seconds := now - before[0]) > 0:
+            rates["cpu_share"] = (usage.cpu_s - before[1].cpu_s) / seconds
+            rates["sent_mbps"] = 8e-6 * (usage.bytes_sent - before[1].bytes_sent) / seconds
+        return UsageSnapshot.of(
+            usage,
+            at=at,
+            process=self._process_id,
+            buffer_utilization=max((each.buffer_utilization for each in stats), default=0.0),
+            pressure=max((each.pressure for each in stats), default=0.0),
+            **{name: round(value, 4) for name, value in rates.items()},
+        )
 
     async def _tick(self) -> None:
         due = self._clock() + self._interval_s
@@ -132,9 +180,11 @@ class SnapshotWriter:
         while not self._closing or self._wake.is_set():
             await self._wake.wait()
             self._wake.clear()
-            if await self._write_backlog() and not self._closing and self._clock() >= self._prune_due:
-                self._prune_due = self._clock() + PRUNE_EVERY_S
-                await self._prune_old()
+            written = await self._write_backlog()
+            await self._write_beside()
+            if written and not self._closing and self._clock() >= self._upkeep_due:
+                self._upkeep_due = self._clock() + UPKEEP_EVERY_S
+                await self._keep()
 
     async def _write_backlog(self) -> bool:
         """Write all that waits as one batch; False when the database did not take it."""
@@ -163,6 +213,16 @@ class SnapshotWriter:
             log.info("metrics snapshots are stored again, %d lost since the start", self.lost)
         return True
 
+    async def _write_beside(self) -> None:
+        if self._beside is None or (work := self._beside.work()) is None:
+            return
+        try:
+            await _in_thread(work)
+        except Exception as error:  # noqa: BLE001  # whoever made the work knows what becomes of it
+            self._beside.done(error)
+        else:
+            self._beside.done(None)
+
     def _trim_backlog(self) -> None:
         while len(self._backlog) > BACKLOG_TICKS:
             self.lost += len(self._backlog.popleft())
@@ -173,13 +233,18 @@ class SnapshotWriter:
             self._outage = True
             log.warning("metrics snapshots wait for the database, older ones are given up: %s", reason)
 
-    async def _prune_old(self) -> None:
-        before = self._now() - self._retention
+    async def _keep(self) -> None:
+        """Condense and delete what is old, one step after the other; each has a thread of its own."""
+        steps = self._upkeep(self._now())
         try:
-            while await _in_thread(lambda: self._prune(before)) == PRUNE_BATCH_ROWS and not self._closing:
+            began = self._clock()
+            while await _in_thread(lambda: next(steps, None)) is not None and not self._closing:
+                await asyncio.sleep((self._clock() - began) * (1 / UPKEEP_SHARE - 1))
                 await self._write_backlog()
+                await self._write_beside()
+                began = self._clock()
         except DatabaseError as error:
-            log.warning("old metrics snapshots stay for another hour: %s", error)
+            log.warning("old metrics snapshots stay as they are for another while: %s", error)
 
 
 async def _in_thread(function: Callable[[], T]) -> T:
@@ -204,6 +269,7 @@ async def _in_thread(function: Callable[[], T]) -> T:
         try:
             result = function()
         except Exception as raised:  # noqa: BLE001  # it is raised again where the result is awaited
+            let_go(raised)
             error = raised
         finally:
             connections.close_all()

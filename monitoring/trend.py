@@ -1,181 +1,106 @@
-"""One group's figures over a period, as the lines of small charts."""
+"""Where a resource is heading: a robust trend of its daily peaks, and the days until its limit, with doubt.
+
+What the hour does to a load says nothing about where it is heading: each day counts by its peak. The slope is
+the median of the slopes between all pairs of days (Theil 1950; Sen, Estimates of the regression coefficient
+based on Kendall's tau, JASA 1968), which a quarter of wrong days do not turn; its interval is Sen's, by the
+variance of Kendall's statistic with its correction for ties (Gilbert, Statistical Methods for Environmental
+Pollution Monitoring, 1987, 16.4). It supposes that days are independent of each other. Neighbouring days are
+alike, so that the interval is the least that the doubt is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import ceil, log10
 
-from django.utils import timezone
+import numpy as np
+import numpy.typing as npt
 
-COLUMNS = 120
-"""Steps in time; a snapshot every 10 s gives three to each column of an hour."""
+LEAST_DAYS = 7
+"""Whole days with figures until there is a trend: each day of the week once."""
+HORIZON_DAYS = 365.0
+"""What lies beyond is not told: a line through some weeks says nothing of it."""
+CONFIDENCE = 0.9
+_Z = 1.645
+_RECENT_DAYS = 7
+"""The level that the trend starts from is the highest of the last week."""
 
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A chart's size and the area of its lines, in user units; the page scales it."""
-
-    width: int = 270
-    height: int = 120
-    left: int = 44
-    right: int = 262
-    top: int = 8
-    bottom: int = 100
-
-
-BOX = Box()
+Days = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """What one process measured of the group at one moment; None where there was nothing to average."""
+class Trend:
+    """By how much daily peaks change in a day, and within what with CONFIDENCE."""
 
-    at: datetime
-    process: str
-    ratio_vs_json: float | None
-    utilization: float
-    high_watermark: float
-    messages_per_second: float
+    slope: float
+    low: float
+    high: float
+    level: float
+    """The highest peak of the last week."""
+    days: int
+    """That it rests on."""
 
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """One line of the grid: where it lies along its axis, and what is written there."""
-
-    at: str
-    label: str
+    @property
+    def is_certain(self) -> bool:
+        """Whether it grows, or falls, beyond doubt."""
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """One chart, ready to be drawn: SVG path data and positions are text, so no locale changes them."""
+class Reach:
+    """The days until a limit: the best guess and between what; None: not within HORIZON_DAYS."""
 
-    slug: str
-    title: str
-    latest: str
-    path: str
-    """Breaks where nothing was stored."""
-    limit: str
-    """Height of the dashed line, or empty."""
-    limit_label: str
-    rows: tuple[Tick, ...]
-    columns: tuple[Tick, ...]
+    days: float | None
+    soonest: float | None
+    latest: float | None
 
 
-def charts(points: Iterable[Point], start: datetime, stop: datetime) -> tuple[Chart, ...]:
-    """Three charts of one group from `start` to `stop`: ratio against JSON, utilization, messages a second.
-
-    Several processes at the same time count as one: their rates add up, the fullest buffer is shown,
-    and the ratio is their mean.
-    """
-    columns: list[list[Point]] = [[] for _ in range(COLUMNS)]
-    for point in points:
-        column = int((point.at - start) / (stop - start) * COLUMNS)
-        if 0 <= column < COLUMNS:
-            columns[column].append(point)
-    times = _time_ticks(start, stop)
-    ratio = [_mean([p.ratio_vs_json for p in column if p.ratio_vs_json is not None]) for column in columns]
-    utilization = [max((p.utilization for p in column), default=None) for column in columns]
-    rate = [_summed_rate(column) for column in columns]
-    watermark = max((p.high_watermark for column in columns for p in column), default=0.0)
-    percent = [None if value is None else value * 100 for value in utilization]
-    rate_top = _round_up(max((value for value in rate if value is not None), default=0.0))
-    return (
-        _chart(
-            "ratio", "Saved against JSON", ratio, times, bottom=min([0.0, *_known(ratio)]), top=100, unit=" %"
-        ),
-        _chart(
-            "utilization", "Buffer utilization", percent, times, top=100, unit=" %", limit=watermark * 100
-        ),
-        _chart("rate", "Messages per second", rate, times, top=rate_top, unit="/s"),
-    )
+def daily_peaks(
+    times: Sequence[float], values: Sequence[float], day_s: float = 86_400.0
+) -> tuple[Days, Days]:
+    """The number of each day that has values, and the highest of it."""
+    highest: dict[int, float] = {}
+    for at, value in zip(times, values, strict=True):
+        day = math.floor(at / day_s)
+        highest[day] = max(value, highest.get(day, -math.inf))
+    days = sorted(highest)
+    return np.array(days, float), np.array([highest[day] for day in days])
 
 
-def _chart(
-    slug: str,
-    title: str,
-    values: Sequence[float | None],
-    times: tuple[Tick, ...],
-    *,
-    top: float,
-    bottom: float = 0.0,
-    unit: str,
-    limit: float = 0.0,
-) -> Chart:
-    def height(value: float) -> str:
-        inside = min(max(value, bottom), top)
-        return _number(BOX.bottom - (BOX.bottom - BOX.top) * (inside - bottom) / (top - bottom))
-
-    # A column's value stands at its middle.
-    across = [BOX.left + (BOX.right - BOX.left) * (n + 0.5) / COLUMNS for n in range(COLUMNS)]
-    known = _known(values)
-    middle = (top + bottom) / 2
-    return Chart(
-        slug=slug,
-        title=title,
-        latest=f"{_number(known[-1])}{unit}" if known else "--",
-        path=_path(
-            [(_number(x), None if v is None else height(v)) for x, v in zip(across, values, strict=True)]
-        ),
-        limit=height(limit) if limit else "",
-        limit_label=f"high watermark {_number(limit)}{unit}" if limit else "",
-        rows=tuple(Tick(height(value), f"{_number(value)}{unit}") for value in (bottom, middle, top)),
-        columns=times,
-    )
+def trend_of(days: Days, peaks: Days, today: float = math.inf) -> Trend | None:
+    """None below LEAST_DAYS whole days before `today`, which is not over: it may raise the level alone."""
+    recent = peaks[days > min(today, days[-1] if len(days) else 0.0) - _RECENT_DAYS]
+    whole = days < today
+    days, peaks = days[whole], peaks[whole]
+    count = len(days)
+    if count < LEAST_DAYS:
+        return None
+    first, second = np.triu_indices(count, 1)
+    slopes = np.sort((peaks[second] - peaks[first]) / (days[second] - days[first]))
+    reach = _Z * math.sqrt(kendall_variance(peaks))
+    # Gilbert's ranks count from one, and the upper one from the one above it.
+    low = max(0, math.floor((len(slopes) - reach) / 2) - 1)
+    high = min(len(slopes) - 1, math.ceil((len(slopes) + reach) / 2))
+    slope = float(np.median(slopes))
+    return Trend(slope, float(slopes[low]), float(slopes[high]), float(recent.max()), count)
 
 
-def _path(points: Sequence[tuple[str, str | None]]) -> str:
-    parts: list[str] = []
-    pen_down = False
-    for x, y in points:
-        if y is None:
-            pen_down = False
-            continue
-        # A lone value would be invisible: a line of no length with round ends is a dot.
-        parts.append(f"L{x} {y}" if pen_down else f"M{x} {y}h0")
-        pen_down = True
-    return "".join(parts)
+def kendall_variance(values: Days) -> float:
+    """Of Kendall's statistic, were there no trend; values that are the same know less."""
+    count = len(values)
+    _, ties = np.unique(values, return_counts=True)
+    return (count * (count - 1) * (2 * count + 5) - float(np.sum(ties * (ties - 1) * (2 * ties + 5)))) / 18
 
 
-def _time_ticks(start: datetime, stop: datetime) -> tuple[Tick, ...]:
-    """Six full steps of the clock, in the server's time zone; the day on which it goes back has 25 hours."""
-    span = stop - start
-    step = next(s for s in (10, 60, 240) if span / timedelta(minutes=s) <= 6.25)
-    local = timezone.localtime(start).replace(hour=0, minute=0, second=0, microsecond=0)
-    ticks = []
-    while local <= stop:
-        if local >= start:
-            x = BOX.left + (BOX.right - BOX.left) * ((local - start) / span)
-            ticks.append(Tick(_number(x), f"{local:%H:%M}"))
-        local += timedelta(minutes=step)
-    return tuple(ticks)
+def reach_of(trend: Trend, limit: float) -> Reach:
+    """When the limit is reached if it goes on so, from the highest peak of the last week."""
+    room = limit - trend.level
+    return Reach(*(_days(room, slope) for slope in (trend.slope, trend.high, trend.low)))
 
 
-def _summed_rate(column: Sequence[Point]) -> float | None:
-    """The sum over processes of each one's mean, so that two snapshots in a column count once."""
-    by_process: dict[str, list[float]] = {}
-    for point in column:
-        by_process.setdefault(point.process, []).append(point.messages_per_second)
-    return sum(sum(rates) / len(rates) for rates in by_process.values()) if by_process else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _known(values: Sequence[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten; at least 1."""
-    if value <= 1:
-        return 1.0
-    power = 10.0 ** ceil(log10(value) - 1)
-    return next(power * step for step in (1, 2, 5, 10) if value <= power * step * 1.000001)
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
+def _days(room: float, slope: float) -> float | None:
+    if room <= 0:
+        return 0.0
+    days = room / slope if slope > 0 else math.inf
+    return days if days <= HORIZON_DAYS else None

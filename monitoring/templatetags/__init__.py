@@ -1,0 +1,1 @@
+"""What templates of several pages show of monitoring."""

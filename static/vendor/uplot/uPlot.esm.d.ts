@@ -1,0 +1,2 @@
+import uPlot = require("./uPlot.cjs");
+export default uPlot;
