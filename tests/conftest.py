@@ -30,12 +30,12 @@ settings.load_profile("vital")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs in real time, by what it asks for: `make test` runs it with nothing beside it.
 
-    What asks for a database may use both: every command looks whether both are migrated.
+    What asks for a database may use all: every command looks whether all are migrated.
     """
     for item in items:
         marker = item.get_closest_marker("django_db")
         if marker is not None or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
-            named = {"databases": ["default", "history"], **(marker.kwargs if marker else {})}
+            named = {"databases": ["default", "history", "journal"], **(marker.kwargs if marker else {})}
             item.add_marker(pytest.mark.django_db(**named), append=False)
         asked = getattr(item, "fixturenames", ())
         if "migrated_var" in asked:
@@ -46,15 +46,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The test database, without the trigger that keeps audit entries from being deleted.
+    """The test databases, without the triggers that keep rows of audit and journal from being deleted.
 
     A test with real transactions ends with a flush, which deletes every row.
     """
-    from django.db import connection
+    from django.db import connections
 
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("DROP TRIGGER streaming_auditentry_no_delete")
+    of_journal = ("journalentry", "journalcheckpoint")
+    named = [("default", table) for table in ("auditentry", "auditcheckpoint", *of_journal)]
+    for alias, table in (*named, *(("journal", table) for table in of_journal)):
+        with django_db_blocker.unblock(), connections[alias].cursor() as cursor:
+            if connections[alias].vendor == "sqlite":
+                cursor.execute(f"DROP TRIGGER streaming_{table}_no_delete")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from streaming.core import client_messages, messages
+from streaming.alarm_facts import not_stored_facts
+from streaming.core import alarm_messages, client_messages, messages
+from streaming.core.alarm_messages import DeviceAlarm
+from streaming.core.alarm_record import AlarmFacts, AlarmOrigin, AlarmRecord, AlarmSeverity
 from streaming.core.cadence import SELDOM
 from streaming.core.deflate import deflate
 from streaming.core.dictionary import DICTIONARY
@@ -32,6 +35,31 @@ VECTORS = Path(__file__).parent / "vectors"
 Vectors = dict[str, list[dict[str, Any]]]
 
 _LEADS = (Lead("II", 5.0, 1024, 12), Lead("V1", 4.88, 0, 16))
+_ASYSTOLE = AlarmFacts(
+    alarm="5f0c2a",
+    origin=AlarmOrigin.ANALYSIS,
+    stream="bed-7",
+    epoch=3,
+    ward="icu",
+    patient="P-0042",
+    kind="asystole",
+    severity=AlarmSeverity.HIGH,
+    priority=MessagePriority.CRITICAL,
+    latching=True,
+    text="ASYSTOLE 4.2 >= 4 s",
+    value=4.2,
+    limit=4.0,
+    unit="s",
+    first=3600,
+    stop=5112,
+    lead="II",
+    sample=5112,
+    condition_delay_s=4.2,
+    signal_delay_s=0.0,
+)
+_VENT_TACHY = DeviceAlarm(
+    "d-17", True, 5112, "vent tachy", AlarmSeverity.HIGH, "VENT TACHY 182 > 100", 182.0, 100.0, "bpm", "II"
+)
 _INFO = StreamInfo("bed-7", 3, "P-0042", "icu", Source.REPLAY, 360.0, _LEADS)
 
 
@@ -186,6 +214,9 @@ def server_messages() -> dict[str, str]:
             "bed-7", epoch=3, first=72, stop=720, reason=GapReason.RENDITION, recoverable=False
         ),
         "vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=72.5, hr_source="II"),
+        "vitals with a rhythm": messages.vitals(
+            "bed-7", epoch=3, sample=360, hr=72, hr_source="II", rhythm="bigeminy", pvc_per_min=30
+        ),
         "unknown vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=None, hr_source=None),
         "quality": messages.quality(
             "bed-7", epoch=3, sample=360, state=SignalState.LIVE, leads_off=["V1"], rate_hz=360.02
@@ -196,6 +227,18 @@ def server_messages() -> dict[str, str]:
             "bed-7", epoch=3, first=72, stop=720, reason=GapReason.AWAY, recoverable=True
         ),
         "denied": messages.denied("bed-8"),
+        "alarm": alarm_messages.alarm(AlarmRecord(_ASYSTOLE, 1.7e12, unstored=True)),
+        "closed alarm": alarm_messages.alarm(
+            AlarmRecord(_ASYSTOLE, 1.7e12, 1.7e12 + 9000, 1.7e12 + 8000, "ann", 1.7e12 + 100)
+        ),
+        "alarm of the system": alarm_messages.alarm(AlarmRecord(not_stored_facts("p1.store"), 1.7e12)),
+        "alarms": alarm_messages.alarms(1, may=["acknowledge", "pause_audio"], paused_until_ms=None),
+        "no alarms": alarm_messages.alarms(0, may=[], paused_until_ms=1.7e12),
+        "withdrawn alarm": alarm_messages.alarm_withdrawn("5f0c2a"),
+        "audio": alarm_messages.audio(1.7e12),
+        "broken pause": alarm_messages.audio(None, broken_by="5f0c2a"),
+        "refused": alarm_messages.refused("alarm_ack", "5f0c2a", "you may not acknowledge alarms"),
+        "device alarm stored": alarm_messages.alarm_stored("d-17", on=True),
         "cadence": messages.cadence(SELDOM[0]),
         "keepalive": messages.time(1.7e12),
         "time": messages.time(1.7e12, t0=12.5),
@@ -248,6 +291,12 @@ def client_texts() -> dict[str, str]:
             token="t" * 40, session="s-12345678", next_sample=0, source=Source.SIM, rate_hz=250, leads=_LEADS
         ),
         "device quality": client_messages.device_quality(sample=500, leads_off=["V1"]),
+        "alarm displayed": client_messages.alarm_displayed(["5f0c2a", "p1.store"], hidden=True),
+        "alarm ack": client_messages.alarm_ack("5f0c2a"),
+        "audio pause": client_messages.audio_pause(120),
+        "alarms off": client_messages.alarms_off("bed-7", off=True),
+        "device alarm": client_messages.device_alarm(_VENT_TACHY),
+        "device alarm ended": client_messages.device_alarm(DeviceAlarm("d-17", False, 9000)),
     }
 
 
@@ -268,7 +317,7 @@ def _messages() -> Vectors:
             {"name": "stream of one lead of two", "text": json.dumps(overview), "types": ["stream"]},
             {"name": "array", "text": array, "types": ["denied", "time"]},
             {"name": "empty array", "text": "[]", "types": []},
-            {"name": "unknown type", "text": '{"type":"alarm"}', "types": []},
+            {"name": "unknown type", "text": '{"type":"fanfare"}', "types": []},
             {"name": "unknown field", "text": '{"type":"denied","stream":"a","why":1}', "types": ["denied"]},
         ],
         "malformed": [

@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from streaming.models import AuditEntry, Device, Patient, Stream
 from streaming.models_profiles import Profile
 from streaming.store import feeds
-from tests.store.people import NAMES, Hospital, hospital
+from tests.store.people import NAMES, NO_ALARM_SETTINGS, Hospital, hospital
 
 NO_TOKENS = {"tokens-TOTAL_FORMS": "0", "tokens-INITIAL_FORMS": "0"}
 
@@ -96,7 +96,7 @@ def test_source_of_a_device(post: Post, place: Hospital) -> None:
 
 def test_rename_of_a_patient_without_the_name(post: Post, place: Hospital) -> None:
     patient = place.streams["a"].patient
-    entry = post(f"streaming/patient/{patient.pk}/change/", {"display_name": "Teal 3"})
+    entry = post(f"streaming/patient/{patient.pk}/change/", {"display_name": "Teal 3"} | NO_ALARM_SETTINGS)
     assert (entry.action, entry.object) == ("patient.change", f"patient:{patient.pk}")
     assert entry.detail == {"fields": ["Display name"]}
 
@@ -154,7 +154,7 @@ def test_saving_without_a_change_leaves_none(
     with pytest.raises(AuditEntry.DoesNotExist):
         post(
             f"streaming/patient/{place.streams['a'].patient_id}/change/",
-            {"display_name": place.streams["a"].patient.display_name},
+            {"display_name": place.streams["a"].patient.display_name} | NO_ALARM_SETTINGS,
         )
 
 

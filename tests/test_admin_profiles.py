@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.db.models.functions import Now
 from django.test import Client
 
+from streaming.core.precedence import DEFAULT_NAME
+from streaming.core.profile_columns import SETTINGS
 from streaming.models import Device, Patient, Stream, Ward
-from streaming.models_profiles import DEFAULT_GROUP, SETTINGS, Profile, ProfileVersion
-from streaming.store import feeds, profiles
+from streaming.models_processes import ServerProcess
+from streaming.models_profile_versions import ProfileVersion
+from streaming.models_profiles import Profile
+from streaming.store import feeds, processes, profiles
+from streaming.store.processes import Refusal
 from tests.pages import inline_code
 from tests.store.people import hospital
 
@@ -65,20 +72,20 @@ def field(html: str, name: str) -> str:
 
 def test_anonymous_visitor_is_sent_to_the_login() -> None:
     assert Client().get(LIST).status_code == 302
-    assert Client().get(change_path(DEFAULT_GROUP)).status_code == 302
+    assert Client().get(change_path(DEFAULT_NAME)).status_code == 302
 
 
 def test_staff_without_the_permission_is_refused(staff: Callable[..., Client]) -> None:
     client = staff()
     assert client.get(LIST).status_code == 403
-    assert client.post(change_path(DEFAULT_GROUP), form_of_default()).status_code == 403
+    assert client.post(change_path(DEFAULT_NAME), form_of_default()).status_code == 403
 
 
 def test_staff_who_may_only_look_sees_and_cannot_change(staff: Callable[..., Client]) -> None:
     client = staff("view_profile")
     assert "default" in body(client, LIST)
-    assert "10000" in body(client, change_path(DEFAULT_GROUP))
-    assert client.post(change_path(DEFAULT_GROUP), form_of_default()).status_code == 403
+    assert "10000" in body(client, change_path(DEFAULT_NAME))
+    assert client.post(change_path(DEFAULT_NAME), form_of_default()).status_code == 403
 
 
 def test_list_shows_what_holds_and_what_is_the_rows_own(operator: Client) -> None:
@@ -90,17 +97,48 @@ def test_list_shows_what_holds_and_what_is_the_rows_own(operator: Client) -> Non
     assert "operator" in html
 
 
+def processes_on(client: Client) -> str:
+    html = body(client, LIST)
+    section = html[html.index('aria-label="Where the settings') :].split("</section>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", section.partition(">")[2]).split())
+
+
+def test_list_tells_which_processes_run_which_version(operator: Client) -> None:
+    assert processes_on(operator) == "Version 1. No process runs."
+    for name in "abc":
+        processes.report(name, 1, None)
+    assert processes_on(operator).startswith("3 of 3 processes run version 1. Processes")
+    Profile(group="ecg.a").save()
+    processes.report("a", 2, None)
+    processes.report("b", 1, Refusal(2, "profile <x>: bad"))
+    ServerProcess.objects.filter(pk="c").update(settings_version=2, seen_at=Now() - timedelta(seconds=60))
+    said = processes_on(operator)
+    assert said.startswith("1 of 3 processes run version 2.")
+    assert "1 keeps it, for version 2 is not usable: profile &lt;x&gt;: bad" in said
+    assert "not heard for 60 s" in said
+    processes.report("c", 1, None)
+    assert "about to load version 2" in processes_on(operator)
+
+
+def test_list_says_when_what_is_stored_is_not_usable(operator: Client) -> None:
+    Profile(group="ecg.bad").save()
+    Profile.objects.filter(group="ecg.bad").update(low_watermark=0.9)
+    said = processes_on(operator)
+    assert said.startswith("What is stored is not usable: every process keeps the last settings that were.")
+    assert "ecg.bad: watermarks must be in order" in said
+
+
 def test_list_asks_as_much_for_many_rows_as_for_one(
     operator: Client, django_assert_max_num_queries: Any
 ) -> None:
     for n in range(30):
         Profile(group=f"ecg.{n}").save()
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         operator.get(LIST)
 
 
 def test_default_form_has_every_number_its_help_and_its_unit(operator: Client) -> None:
-    html = body(operator, change_path(DEFAULT_GROUP))
+    html = body(operator, change_path(DEFAULT_NAME))
     for name in SETTINGS:
         assert field(html, name)
     for text in (
@@ -151,7 +189,7 @@ def test_new_override_proposes_control_and_the_open_streams_that_the_user_sees(
     assert '<option value="control">everything about connections</option>' in html
     assert hidden.pk not in html
     assert "ward." not in html, "no such group exists"
-    assert "Ada" not in html
+    assert "Lovelace" not in html
 
 
 def test_new_override_proposes_no_stream_to_who_may_not_see_them(operator: Client) -> None:
@@ -166,7 +204,7 @@ def test_new_override_proposes_no_stream_to_who_may_not_see_them(operator: Clien
 
 def test_save_is_a_version_by_the_user_and_says_when_it_applies(operator: Client) -> None:
     before = profiles.current_version()
-    path = change_path(DEFAULT_GROUP)
+    path = change_path(DEFAULT_NAME)
     response = operator.post(path, form_of_default(compression_level=9), follow=True)
     assert f"Version {before + 1} applies to running streams within 2 s." in response.content.decode()
     assert profiles.load().default.compression.level == 9
@@ -241,7 +279,7 @@ def test_fault_is_shown_at_its_field_and_nothing_is_stored(operator: Client) -> 
 
 @pytest.mark.parametrize("setting", ["window_bits", "quota_high", "age_low", "stall_s"])
 def test_default_cannot_be_emptied(operator: Client, setting: str) -> None:
-    response = operator.post(change_path(DEFAULT_GROUP), form_of_default(**{setting: ""}))
+    response = operator.post(change_path(DEFAULT_NAME), form_of_default(**{setting: ""}))
     assert "This field is required." in response.content.decode()
 
 
@@ -281,4 +319,4 @@ def test_default_is_not_deleted_alone_nor_among_others(admin_client: Client) -> 
     rows = list(Profile.objects.values_list("pk", flat=True))
     admin_client.post(LIST, {"action": "delete_selected", "_selected_action": rows, "post": "yes"})
     assert Profile.objects.count() == 2
-    assert "Delete" not in body(admin_client, change_path(DEFAULT_GROUP))
+    assert "Delete" not in body(admin_client, change_path(DEFAULT_NAME))

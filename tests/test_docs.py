@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,12 @@ from pathlib import Path
 import pytest
 
 import make
-from streaming.models_profiles import SETTINGS
+from streaming.core.profile_columns import SETTINGS
+from streaming.ecg.artefacts import LEVELS_MV, Artefact
+from streaming.ecg.labels import as_json
+from streaming.ecg.rhythms import HEART_RATES, RHYTHMS
+from streaming.ecg.scenario_file import read_scenario
+from streaming.ecg.simulator import Simulator
 from tests.servers import ROOT
 
 README = ROOT / "README.md"
@@ -18,7 +24,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
-VARIABLE = re.compile(r"""["'](VITAL_[A-Z_]+|(?:HISTORY_)?DATABASE_URL|REDIS_URL|CHROMIUM)["']""")
+VARIABLE = re.compile(
+    r"""["'](VITAL_[A-Z_]+|(?:HISTORY_|JOURNAL_)?DATABASE_URL|EMAIL_URL|REDIS_URL|CHROMIUM)["']"""
+)
 ROOMS = ("vital/**/*.py", "monitoring/**/*.py", "streaming/**/*.py")
 
 
@@ -70,7 +78,10 @@ def test_every_variable_of_the_environment_is_described_and_no_other() -> None:
         VARIABLE.findall(sources(*ROOMS, "make.py", "manage.py", "tests/conftest.py", "tests/browser.py"))
     )
     described = set(
-        re.findall(r"`(VITAL_[A-Z_]+|(?:HISTORY_)?DATABASE_URL|REDIS_URL|CHROMIUM)`", prose(OPERATIONS))
+        re.findall(
+            r"`(VITAL_[A-Z_]+|(?:HISTORY_|JOURNAL_)?DATABASE_URL|EMAIL_URL|REDIS_URL|CHROMIUM)`",
+            prose(OPERATIONS),
+        )
     )
     named = set(re.findall(r"\bVITAL_[A-Z_]+\b", sources(*ROOMS)))  # settings.VITAL_..., or in a message
     assert (read | named) - described == set(), "not in docs/operations.md"
@@ -100,6 +111,37 @@ def test_every_management_command_is_described(command: str) -> None:
 def test_every_make_command_is_described(command: str) -> None:
     pages = README.read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     assert re.search(rf"make {command}\b", pages)
+
+
+@pytest.mark.parametrize("name", [name for name in RHYTHMS if name != "lead_off"])
+def test_every_rhythm_is_described_with_its_heart_rates(name: str) -> None:
+    rhythm = RHYTHMS[name]
+    rates = [] if rhythm.heart_rate is None else [rhythm.heart_rate]
+    if rhythm.heart_rates != HEART_RATES:
+        rates += rhythm.heart_rates
+    row = row_of(name)
+    assert all(re.search(rf"\b{rate:g}\b", row) for rate in rates)
+
+
+@pytest.mark.parametrize("kind", Artefact)
+def test_every_artefact_is_described_with_its_level(kind: Artefact) -> None:
+    assert f"{LEVELS_MV[kind]}" in row_of(kind) if kind in LEVELS_MV else row_of(kind).endswith("| none |")
+
+
+def row_of(name: str) -> str:
+    """The row of a table in operations.md whose first column has the name."""
+    rows = [line for line in OPERATIONS.read_text().splitlines() if line.startswith("|")]
+    return next(row for row in rows if f"`{name}`" in row.split("|")[1])
+
+
+def test_labels_of_the_example_are_as_described() -> None:
+    example = (ROOT / "docs/examples/deterioration.toml").read_text()
+    patient = Simulator(read_scenario(example), rate_hz=250, leads=("II", "V1"), seed=7)
+    patient.read(140 * 250)
+    labels = [{"patient": 1, **as_json(label)} for label in patient.labels_from(0)]
+    described = re.findall(r'^\{"patient".*\}$', OPERATIONS.read_text(), re.MULTILINE)
+    assert len(described) >= 2
+    assert all(json.loads(line) in labels for line in described)
 
 
 def test_every_decision_is_in_the_list_and_numbered_in_order() -> None:

@@ -11,7 +11,8 @@ from zlib import crc32
 import pytest
 import yaml
 
-from streaming.core import messages
+from streaming.core import alarm_messages, messages
+from streaming.core.alarm_record import AlarmOrigin, AlarmSeverity, AlarmState
 from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import FrameFlag, FrameKind, encode_json_frame, pack_json_frame
 from streaming.core.items import LOST
@@ -34,12 +35,20 @@ FROM_SERVER = {
     "welcome": "viewerWelcome",
     "device welcome": "deviceWelcome",
     "device ack": "deviceAck",
+    "device alarm_stored": "deviceAlarmStored",
+    "alarm": "serverAlarm",
+    "alarm_withdrawn": "alarmWithdrawn",
     "bye": "serverBye",
 }
 FROM_CLIENT = {
     "hello": "viewerHello",
     "device hello": "deviceHello",
     "device quality": "deviceQuality",
+    "device alarm": "deviceAlarm",
+    "alarm_displayed": "alarmDisplayed",
+    "alarm_ack": "alarmAck",
+    "audio_pause": "audioPause",
+    "alarms_off": "alarmsOff",
     "time": "timeRequest",
     "bye": "clientBye",
 }
@@ -176,6 +185,7 @@ def test_every_kind_flag_and_codec_is_documented() -> None:
 
 def test_every_word_of_a_field_is_documented() -> None:
     words = (*GapReason, *SignalState, *Source, *Quality, *Reason, *OverloadState, *LOST)
+    words += (*AlarmOrigin, *AlarmSeverity, *AlarmState)
     words += tuple(p.name.lower() for p in MessagePriority)
     for word in words:
         assert f"`{word}`" in PAGE, word
@@ -185,6 +195,10 @@ def test_every_word_of_a_field_is_documented() -> None:
     assert properties["stats"]["overload"]["enum"] == [state.value for state in OverloadState]
     assert list(properties["stats"]["drops"]["properties"]) == [reason.value for reason in LOST]
     assert SPEC["components"]["schemas"]["rendition"]["enum"] == [quality.value for quality in Quality]
+    assert properties["serverAlarm"]["origin"]["enum"] == [origin.value for origin in AlarmOrigin]
+    assert properties["serverAlarm"]["severity"]["enum"] == [severity.value for severity in AlarmSeverity]
+    assert properties["serverAlarm"]["state"]["enum"] == [state.value for state in AlarmState]
+    assert properties["deviceAlarm"]["severity"]["enum"] == [severity.value for severity in AlarmSeverity]
     assert properties["quality"]["state"]["enum"] == [state.value for state in SignalState]
     assert SPEC["components"]["schemas"]["source"]["enum"] == [source.value for source in Source]
     assert list(properties["stats"]["queued"]["properties"]) == [p.name.lower() for p in MessagePriority]
@@ -205,6 +219,16 @@ def test_the_limits_are_the_documented_ones() -> None:
     assert hello["signals"]["maxItems"] == messages.MAX_LEADS
     assert (signal["adc_bits"]["minimum"], signal["adc_bits"]["maximum"]) == messages.ADC_BITS
     assert signal["unit"]["enum"] == list(messages.MICROVOLTS_PER)
+    assert schemas["alarmId"]["pattern"] == f"^{alarm_messages.ALARM_ID.pattern}$"
+    displayed = MESSAGES["alarmDisplayed"]["payload"]["properties"]
+    assert displayed["alarms"]["maxItems"] == alarm_messages.MAX_DISPLAYED
+    pause = MESSAGES["audioPause"]["payload"]["properties"]
+    assert pause["seconds"]["maximum"] == alarm_messages.MAX_PAUSE_S
+    alarm = MESSAGES["deviceAlarm"]["payload"]["properties"]
+    assert alarm["alarm"]["pattern"] == f"^{alarm_messages.DEVICE_ALARM_ID.pattern}$"
+    assert alarm["kind"]["pattern"] == f"^{alarm_messages.ALARM_KIND.pattern}$"
+    assert alarm["text"]["maxLength"] == alarm_messages.MAX_ALARM_TEXT
+    assert alarm["lead"]["maxLength"] == alarm_messages.MAX_LEADS_TEXT
 
 
 def test_the_dictionary_is_the_one_that_is_described() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -123,6 +124,20 @@ class TestCommands:
         assert (self.entry().actor, self.entry().action) == ("system:command", "history.prune")
         assert "Deleted 0 chunks" in self.run("prune_history")
         assert self.entry().detail["chunks"] == 6
+
+    def test_prune_by_a_clock_that_has_jumped_waits_for_a_word(
+        self, place: Hospital, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.VAR_DIR = tmp_path
+        monkeypatch.setattr(timezone, "now", lambda: START + timedelta(hours=1))
+        assert "Deleted 0 chunks" in self.run("prune_history")
+        monkeypatch.setattr(timezone, "now", lambda: START + timedelta(days=800))
+        assert "Deleted 0 chunks" in self.run("prune_history")
+        assert "2026-01-05 13:00 was believed last" in self.run("confirm_clock")
+        assert "Deleted 0 chunks" in self.run("prune_history")
+        assert "The clock is believed" in self.run("confirm_clock", "--yes")
+        assert AuditEntry.objects.get(action="clock.confirm").detail == {"last": "2026-01-05T13:00:00+00:00"}
+        assert "Deleted 6 chunks" in self.run("prune_history")
 
 
 def browser(place: Hospital, name: str, *permissions: str) -> Client:

@@ -24,8 +24,8 @@ from streaming.core.frames import FrameKind
 from streaming.core.ladder import Reason
 from streaming.core.messages import GapReason
 from streaming.core.priority import MessagePriority
-from streaming.core.profiles import ProfileSet
-from streaming.core.renditions import Quality
+from streaming.core.profiles import GroupProfile, ProfileSet
+from streaming.core.renditions import LADDER, Quality, Rendition
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.ecg import codec
 from streaming.ecg.simulator import Simulator
@@ -235,6 +235,40 @@ class TestOneStream:
             assert changed
             assert {event.reason for event in changed}.isdisjoint({Reason.STEADY, Reason.QUIET})
             assert stats[-1][1].reason in {Reason.TRIAL, Reason.KNOWN}
+
+
+def best(rendition: Rendition) -> ProfileSet:
+    """Settings under which `a` is sent as nothing better."""
+    return ProfileSet(overrides={"ecg.a": GroupProfile(best_rendition=rendition)})
+
+
+class TestBestRendition:
+    @virtual_time
+    async def test_change_of_the_settings_is_seen_within_two_seconds_and_no_sample_is_missing(self) -> None:
+        async with ward("a", "b") as at:
+            watcher = await at.watch(10_000.0, focus="a")
+            await at.run(8)
+            at.hub.apply_profiles(best(LADDER[4]))
+            await at.run(8)
+            assert watcher.renditions("a", since=10.0) == ["display"]
+            assert watcher.renditions("b", since=10.0) == ["lossless"]
+            at.hub.apply_profiles(ProfileSet())
+            await at.run(8)
+            assert watcher.renditions("a", since=18.0) == ["lossless"]
+            assert watcher.gaps() == []
+            assert watcher.holes("a") == watcher.holes("b") == []
+            assert watcher.cuts == []
+
+    @virtual_time
+    async def test_frames_are_as_long_as_the_settings_say(self) -> None:
+        async with ward("a") as at:
+            at.hub.apply_profiles(best(LADDER[2]))
+            watcher = await at.watch(10_000.0)
+            await at.run(10)
+            frames = [event for _, event in watcher.events() if isinstance(event, Frame)]
+            assert {(frame.info.rendition, frame.info.frame_ms) for frame in frames[5:]} == {
+                ("lossless", 500)
+            }
 
 
 class TestSeveral:

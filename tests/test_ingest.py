@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -21,10 +21,13 @@ from streaming.compression import CompressionHandler
 from streaming.core.bundle import Bundle
 from streaming.core.frames import MAX_FRAME_BYTES, Frame, FrameFlag, FrameKind, encode_frame
 from streaming.core.messages import DeviceQuality
+from streaming.core.patterns import DataPattern
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import CompressionProfile
 from streaming.core.streams import Lead, StreamInfo
-from streaming.ecg import codec, planes, vitals
+from streaming.ecg import codec, planes
+from streaming.ecg.alarm_limits import AlarmSettings
+from streaming.ecg.alarms import Alarm, AlarmEvent, AlarmKind, Change
 from streaming.exceptions import ProtocolError, RateLimitError, StreamBusyError
 from streaming.hub import Hub
 from streaming.ingest import FORGET_S, FRAME_S, SILENCE_S, Ingest, Intake, Place
@@ -35,15 +38,63 @@ INFO = stream_info()
 SESSION = "session-one"
 
 
+class Alarms:
+    """An alarm sink that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[AlarmEvent] = []
+        self.asked: list[int] = []
+        """The epochs whose standing alarms were asked for."""
+        self.before: Sequence[Alarm] = ()
+        self._on: dict[int, dict[str, Alarm]] = {}
+        self.settled: list[int] = []
+
+    def standing(self, info: StreamInfo) -> Sequence[Alarm]:
+        self.asked.append(info.epoch)
+        return self.before
+
+    def settings(self, stream: str) -> AlarmSettings:
+        assert stream == "a"
+        return AlarmSettings()
+
+    def take(self, info: StreamInfo, events: Sequence[AlarmEvent]) -> None:
+        on = self._on.setdefault(info.epoch, {})
+        for event in events:
+            self.told.append(event)
+            on[event.alarm.id] = event.alarm
+            if event.change is Change.ENDED:
+                del on[event.alarm.id]
+
+    def settle(self, info: StreamInfo, on: Collection[str]) -> Collection[str]:
+        self.settled.append(info.epoch)
+        return ()
+
+    def on(self, epoch: int) -> list[Alarm]:
+        """The alarms of an epoch that stand."""
+        return list(self._on.get(epoch, {}).values())
+
+
 class Desk:
-    """An ingest, and everything that it published."""
+    """An ingest, and everything that it published and told."""
 
     def __init__(self, compression: CompressionHandler | None = None) -> None:
         self.bundles: list[Bundle] = []
+        self.alarms = Alarms()
+        self.grave: list[tuple[int, str]] = []
         handler = compression or CompressionHandler()
+        numbers = itertools.count()
         self.ingest = Ingest(
-            self.bundles.append, lambda _group: handler, clock=asyncio.get_running_loop().time
+            self.bundles.append,
+            lambda _group: handler,
+            alarms=self.alarms,
+            new_id=lambda: f"id-{next(numbers)}",
+            on_grave=lambda _info, sample, reason: self.grave.append((sample, reason)),
+            clock=asyncio.get_running_loop().time,
         )
+
+    def tend(self) -> None:
+        """As its owner does once a second."""
+        self.ingest.tend(asyncio.get_running_loop().time())
 
     def open(self, info: StreamInfo = INFO, session: str = SESSION, next_sample: int = 0) -> Intake:
         return self.ingest.open(info, session, Place(next_sample))
@@ -293,10 +344,19 @@ class TestRefusals:
 
 
 def beating(seconds: float, rate_hz: float = 500.0, leads: int = 1) -> npt.NDArray[np.int16]:
-    """Sinus rhythm with one beat a second, as QRS-like triangles of 1 mV and 80 ms, 5 uV a step."""
+    """Sinus rhythm with one beat a second, as QRS-like triangles of 1 mV, 80 ms, 5 uV a step, and noise."""
     index = np.arange(int(seconds * rate_hz))
     since = np.abs(index % int(rate_hz) - rate_hz / 2) / rate_hz
-    return np.tile(np.clip(200 * (1 - since / 0.04), 0, None).astype(np.int16), (leads, 1))
+    noise = np.random.default_rng(1).integers(-1, 2, (leads, len(index)))
+    beats: npt.NDArray[np.int16] = (np.clip(200 * (1 - since / 0.04), 0, None) + noise).astype(np.int16)
+    return beats
+
+
+def until_asystole() -> npt.NDArray[np.int16]:
+    """Ten seconds at the end of whose last five an asystole stands."""
+    signal = beating(10)
+    signal[:, 2500:] = np.random.default_rng(1).integers(-2, 3, (1, 2500))
+    return signal
 
 
 def play(intake: Intake, samples: npt.NDArray[np.int16], first: int = 0) -> None:
@@ -321,17 +381,6 @@ class TestVitals:
         play(desk.open(), beating(2))
         events = {(event.key, event.priority) for bundle in desk.bundles for event in bundle.events}
         assert events == {("vitals", MessagePriority.HIGH), ("quality", MessagePriority.NORMAL)}
-
-    @virtual_time
-    async def test_baseline_and_gain_of_the_lead_are_applied(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen: list[npt.NDArray[np.float64]] = []
-        monkeypatch.setattr(
-            "streaming.ingest.VitalsMonitor.push", lambda _self, _first, microvolts: seen.append(microvolts)
-        )
-        desk = Desk()
-        info = replace(INFO, leads=(Lead("II", 5.0, baseline=100), Lead("V1", 2.0, baseline=-10)))
-        desk.open(info).push(chunk(0, np.array([[101] * 50, [0] * 50], np.int16)))
-        assert seen[0][:, 0].tolist() == [5.0, 20.0]
 
     @virtual_time
     async def test_after_a_hole_the_count_begins_anew(self) -> None:
@@ -367,33 +416,6 @@ class TestVitals:
         assert (desk.events("vitals")[-1]["hr"], desk.events("vitals")[-1]["hr_source"]) == (None, None)
 
     @virtual_time
-    @pytest.mark.parametrize("failing", ["push", "value"])
-    async def test_a_failing_detector_stops_itself_and_not_the_stream(
-        self, failing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        desk = Desk()
-        intake = desk.open()
-        play(intake, beating(10))
-        assert desk.events("vitals")[-1]["hr"] == 60
-
-        def fail(*_: object) -> None:
-            raise FloatingPointError("no")
-
-        monkeypatch.setattr(vitals.VitalsMonitor, failing, fail)
-        play(intake, beating(0.1), first=5000)
-        assert desk.events("vitals")[-1]["hr"] is None
-        intake.report_quality(DeviceQuality(5050, ("II",)))
-        play(intake, beating(5), first=5100)
-        assert [record.message for record in caplog.records] == [
-            "beat detection of stream a is off for this epoch"
-        ]
-        assert desk.story[-1] == ("WAVEFORM", 7550, 7600)
-        assert ("source", 5050, 5100) in desk.story
-        assert desk.events("vitals")[-1]["sample"] >= 7000
-        assert {event["hr"] for event in desk.events("vitals")[-5:]} == {None}
-        assert desk.events("quality")[-1]["leads_off"] == ["II"]
-
-    @virtual_time
     async def test_the_measured_rate_is_told(self) -> None:
         desk = Desk()
         intake = desk.open()
@@ -402,6 +424,128 @@ class TestVitals:
             await asyncio.sleep(50 / 499.0)
         assert desk.events("quality")[0]["rate_hz"] is None
         assert desk.events("quality")[-1]["rate_hz"] == pytest.approx(499.0, rel=1e-3)
+
+
+class TestAlarms:
+    @virtual_time
+    async def test_the_pattern_is_told_when_it_changes_and_once_a_second(self) -> None:
+        desk = Desk()
+        intake = desk.open()
+        play(intake, beating(10))
+        told = [bundle.pattern for bundle in desk.bundles if bundle.frames]
+        assert told.count(DataPattern.NORMAL) == 10
+        assert told.count(None) == 90
+        play(intake, np.random.default_rng(1).integers(-2, 3, (1, 2500)).astype(np.int16), first=5000)
+        news = [bundle.pattern for bundle in desk.bundles[-50:]]
+        assert DataPattern.ARRHYTHMIA in news or DataPattern.FLAT in news
+        silent = [bundle for bundle in desk.bundles[-50:] if not bundle.events and bundle.pattern]
+        assert 1 <= len(silent) <= 3
+
+    @virtual_time
+    async def test_an_alarm_reaches_the_sink_under_an_id_that_was_given(self) -> None:
+        desk = Desk()
+        play(desk.open(), until_asystole())
+        (event,) = (event for event in desk.alarms.told if event.change is Change.RAISED)
+        assert (event.alarm.kind, event.alarm.id) == (AlarmKind.ASYSTOLE, "id-0")
+        assert desk.grave[0][0] > 3000
+
+    @virtual_time
+    async def test_a_new_session_ends_the_alarms_of_the_one_before(self) -> None:
+        desk = Desk()
+        play(desk.open(), until_asystole())
+        (alarm,) = desk.alarms.on(1)
+        desk.open(replace(INFO, epoch=2), "session-two")
+        assert desk.alarms.on(1) == []
+        assert desk.alarms.told[-1].alarm == alarm
+        assert desk.alarms.asked == [1, 2]
+
+    @virtual_time
+    async def test_a_device_that_begins_session_after_session_has_no_alarms_and_that_is_one(self) -> None:
+        desk = Desk()
+        for epoch in range(1, 5):
+            play(desk.open(replace(INFO, epoch=epoch), f"session-{epoch}"), beating(4))
+        (alarm,) = desk.alarms.on(4)
+        assert alarm.kind is AlarmKind.ARRHYTHMIA_OFF
+        assert alarm.condition.evidence.limit == 6.0
+
+    @virtual_time
+    async def test_new_facts_about_an_epoch_do_not_end_its_alarms(self) -> None:
+        desk = Desk()
+        play(desk.open(), until_asystole())
+        before = desk.alarms.on(1)
+        desk.open(replace(INFO, ward="another"), next_sample=5000)
+        assert desk.alarms.on(1) == before
+        assert desk.alarms.asked == [1]
+
+    @virtual_time
+    async def test_the_end_of_an_admission_ends_its_alarms_and_its_epoch(self) -> None:
+        desk = Desk()
+        intake = desk.open()
+        play(intake, until_asystole())
+        desk.ingest.end("a")
+        assert desk.alarms.on(1) == []
+        assert desk.events("quality")[-1]["state"] == "silent"
+        assert not desk.ingest.streams()
+        with pytest.raises(StreamBusyError):
+            send(intake, (5000, 5050))
+        desk.ingest.end("a")
+
+    @virtual_time
+    async def test_a_stream_that_moves_keeps_its_alarms_where_it_goes(self) -> None:
+        desk, elsewhere = Desk(), Desk()
+        play(desk.open(), until_asystole())
+        before = desk.alarms.on(1)
+        place = desk.ingest.release("a")
+        assert place is not None
+        assert desk.alarms.on(1) == before
+        elsewhere.alarms.before = before
+        elsewhere.ingest.open(INFO, SESSION, place)
+        assert elsewhere.alarms.told == []
+        elsewhere.ingest.end("a")
+        assert [event.alarm for event in elsewhere.alarms.told] == before
+
+    @virtual_time
+    async def test_ten_seconds_without_samples_are_an_alarm_until_they_come_again(self) -> None:
+        desk = Desk()
+        intake = desk.open()
+        await asyncio.sleep(9)
+        play(intake, beating(1))
+        await asyncio.sleep(9.5)
+        desk.tend()
+        assert desk.alarms.told == []
+        await asyncio.sleep(0.5)
+        desk.tend()
+        desk.tend()
+        assert [event.alarm.kind for event in desk.alarms.told] == [AlarmKind.NO_DATA]
+        send(intake, (500, 510))
+        play(intake, beating(1), first=600)
+        assert [event.change for event in desk.alarms.told] == [Change.RAISED, Change.ENDED]
+
+    @virtual_time
+    async def test_late_samples_are_no_sign_that_data_come(self) -> None:
+        desk = Desk()
+        intake = desk.open()
+        send(intake, (500, 600))
+        await asyncio.sleep(9)
+        send(intake, (0, 500))
+        await asyncio.sleep(1)
+        desk.tend()
+        assert [event.alarm.kind for event in desk.alarms.told] == [AlarmKind.NO_DATA]
+
+    @virtual_time
+    async def test_alarms_are_settled_with_others_while_samples_come_and_only_then(self) -> None:
+        desk = Desk()
+        intake = desk.open()
+        send(intake, (0, 100))
+        desk.tend()
+        assert desk.alarms.settled == [1]
+        await asyncio.sleep(SILENCE_S)
+        desk.tend()
+        send(intake, (100, 200))
+        desk.tend()
+        intake.close(ended=False)
+        desk.tend()
+        assert desk.alarms.settled == [1, 1]
 
 
 class TestSessions:

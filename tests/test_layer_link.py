@@ -149,6 +149,7 @@ async def test_a_queue_full_of_bytes_loses_the_oldest_too(layer: BreakableLayer,
     for number in range(6):
         link.publish("ecg.a", {"type": "x", "n": number}, layer_link.MAX_OUTBOUND_BYTES // 4)
     assert link.lost_messages == 2
+    assert link.waiting_bytes == layer_link.MAX_OUTBOUND_BYTES
 
 
 async def test_memberships_that_the_layer_forgot_come_back(

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 from channels.layers import InMemoryChannelLayer
-from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from twisted.internet import defer
 
 from streaming import command_line
-from streaming.core.stats import GroupStats
+from streaming.core.stats import GroupStats, ProcessUsage
 from streaming.runtime import Runtime
 from streaming.store.readiness import DatabaseAwayError
 from tests.fakes import virtual_time
@@ -57,11 +56,13 @@ class Order:
                 *,
                 interval_s: float,
                 process_id: str,
-                retention_days: float,
+                beside: object,
+                usage: Callable[[], ProcessUsage],
             ) -> None:
+                assert isinstance(beside, str)
                 assert stats() == []
+                assert usage().viewers == 0
                 assert interval_s > 0
-                assert retention_days == settings.VITAL_SNAPSHOT_RETENTION_DAYS
                 assert process_id
 
             def start(self) -> None:
@@ -70,6 +71,20 @@ class Order:
             async def aclose(self) -> None:
                 order.told.append("snapshots end")
 
+        class QuietAlerting:
+            watch = "the watch over alert rules"
+
+            def __init__(self, _runtime: Runtime) -> None:
+                pass
+
+            def start(self, snapshots: object) -> None:
+                assert isinstance(snapshots, QuietSnapshots)
+                order.told.append("alerts start")
+
+            async def aclose(self) -> None:
+                order.told.append("alerts end")
+
+        monkeypatch.setattr(lifecycle, "Alerting", QuietAlerting)
         monkeypatch.setattr(lifecycle, "Runtime", QuietRuntime)
         monkeypatch.setattr(lifecycle, "SnapshotWriter", QuietSnapshots)
         monkeypatch.setattr(lifecycle, "get_channel_layer", InMemoryChannelLayer)
@@ -91,8 +106,8 @@ def _at_once(function: Callable[[], None]) -> Callable[[], Awaitable[None]]:
     return call
 
 
-STARTED = ["database checked", "runtime starts", "snapshots start"]
-STOPPED = ["runtime stops", "snapshots end"]
+STARTED = ["database checked", "runtime starts", "snapshots start", "alerts start"]
+STOPPED = ["runtime stops", "alerts end", "snapshots end"]
 
 
 @pytest.fixture
@@ -169,7 +184,7 @@ async def test_a_start_is_tried_until_the_layer_is_there_and_said_once(
     order.faults = [AWAY] * 5
     wrapped = Lifecycle(App())
     await wrapped.start()
-    assert order.told[-2:] == STARTED[-2:]
+    assert order.told[-3:] == STARTED[-3:]
     assert [record.message for record in caplog.records] == [
         "cannot start yet, retrying: the channel layer does not answer (ConnectionError)",
         "started, after all",
@@ -223,7 +238,8 @@ async def test_a_websocket_that_comes_too_early_is_asked_to_come_again(order: Or
 async def test_http_is_answered_while_the_start_is_under_way(order: Order) -> None:
     app, scope = App(), {"type": "http"}
     await Lifecycle(app)(scope, nothing, nothing)
-    assert app.scopes == [{"type": "http", "vital": None}]
+    nothing_yet = dict.fromkeys(("vital", "vital.snapshots", "vital.alerts", "vital.live"))
+    assert app.scopes == [{"type": "http", **nothing_yet}]
     assert scope == {"type": "http"}
 
 

@@ -191,8 +191,10 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
     assert make.main(["bench"]) == 0
     assert ran == [
         "bench.adaptation",
+        "bench.alarm_latency",
         "bench.alarms",
         "bench.browser",
+        "bench.capacity",
         "bench.central",
         "bench.cluster",
         "bench.codec",
@@ -202,6 +204,8 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.latency",
         "bench.levels",
         "bench.live",
+        "bench.monitoring",
+        "bench.outage",
         "bench.renditions",
         "bench.resume",
         "bench.slow_client",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -14,13 +14,14 @@ from streaming.aliases import Aliases
 from streaming.core.bundle import Bundle, Gap, WaveFrame
 from streaming.core.frames import FrameKind
 from streaming.core.messages import GapReason
+from streaming.core.patterns import DataPattern
 from streaming.core.renditions import LADDER
 from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
 from streaming.ecg import codec
 from streaming.ecg.frame_maker import FrameMaker
 from streaming.fanout import FanOut
-from streaming.room import QUIET_S, Room
+from streaming.room import QUIET_S, SUSPECTED_S, Room
 from streaming.subscriber import Subscriber
 from tests.fakes import virtual_time
 from tests.viewers import Viewer, stream_info
@@ -34,9 +35,10 @@ class Place:
 
     def __init__(self) -> None:
         self.clock = asyncio.get_running_loop().time
+        self.news: list[Iterable[Subscriber]] = []
         self.aliases = Aliases(self.evict)
         fan_out = FanOut(tick_s=0.0, clock=self.clock)
-        self.room = Room("a", self.aliases, GroupTally(), fan_out, self.clock(), on_news=lambda _: None)
+        self.room = Room("a", self.aliases, GroupTally(), fan_out, self.clock(), on_news=self.news.append)
         self.viewers: list[Viewer] = []
         self.evicted: list[Subscriber] = []
 
@@ -53,9 +55,11 @@ class Place:
         self.room.enter(viewer.subscriber)
         return viewer
 
-    async def deliver(self, *frames: WaveFrame, info: StreamInfo = INFO) -> None:
+    async def deliver(
+        self, *frames: WaveFrame, info: StreamInfo = INFO, pattern: DataPattern | None = None
+    ) -> None:
         """A bundle of these frames, and the viewers take it."""
-        self.room.deliver(Bundle(info, frames=frames), self.clock())
+        self.room.deliver(Bundle(info, frames=frames, pattern=pattern), self.clock())
         for viewer in self.viewers:
             await viewer.catch_up()
 
@@ -250,3 +254,42 @@ async def test_a_rendition_that_cannot_be_ended_has_a_gap_and_takes_nothing_from
 
 def _fail(*_: object) -> None:
     raise KeyError("ours")
+
+
+class TestSuspicion:
+    def wants(self, at: Place) -> list[bool]:
+        """Whether an arrhythmia is suspected, for who focuses on the stream and who does not."""
+        wants = [at.room.want(focused=focused) for focused in (True, False)]
+        return [want.suspected for want in wants if want is not None]
+
+    @virtual_time
+    async def test_an_arrhythmia_is_suspected_from_the_bundle_on_that_says_it(self) -> None:
+        async with place() as at:
+            at.viewer()
+            await at.deliver(live(0), pattern=DataPattern.NOISY)
+            assert self.wants(at) == [False, False]
+            told = len(at.news)
+            await at.deliver(live(50), pattern=DataPattern.ARRHYTHMIA)
+            assert self.wants(at) == [True, True]
+            assert len(at.news) == told + 1
+            await at.deliver(live(100), pattern=DataPattern.ARRHYTHMIA)
+            assert len(at.news) == told + 1
+
+    @virtual_time
+    async def test_it_lasts_half_a_minute_longer_and_does_not_flap(self) -> None:
+        async with place() as at:
+            at.viewer()
+            first = 0
+            for _ in range(5):
+                await at.deliver(live(first), pattern=DataPattern.ARRHYTHMIA)
+                await at.deliver(live(first + 50), pattern=DataPattern.NORMAL)
+                first += 100
+                await asyncio.sleep(SUSPECTED_S - 1)
+                at.room.tend(at.clock())
+                assert self.wants(at) == [True, True]
+            told = len(at.news)
+            await asyncio.sleep(1)
+            at.room.tend(at.clock())
+            at.room.tend(at.clock())
+            assert self.wants(at) == [False, False]
+            assert len(at.news) == told + 1

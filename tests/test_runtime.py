@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 from channels.layers import InMemoryChannelLayer
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
+from streaming import alarm_care, settings_watch
 from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
 from streaming.core.chunks import SILENT_S, Chunk
@@ -24,18 +27,35 @@ from streaming.exceptions import BusyError, CloseCode, ProfileError, RateLimitEr
 from streaming.hub import LINGER_S
 from streaming.ingest import FORGET_S, Intake, Place
 from streaming.layer_link import CONTROL_GROUP
+from streaming.pins import Pin
 from streaming.recorder import WRITE_EVERY_S
 from streaming.runtime import (
     DRAIN_S,
     FORGET_EVERY_S,
-    HEAD_LOG_S,
     KEEP_EVERY_S,
     POLL_S,
+    PROFILES_NOTICE,
     PRUNE_EVERY_S,
     Runtime,
 )
-from streaming.store import access, adaptation, audit, profiles
+from streaming.store import (
+    access,
+    adaptation,
+    alarm_settings,
+    audit,
+    believed,
+    checkpoints,
+    processes,
+    profiles,
+    retention,
+)
 from streaming.store.access import Principal, PrincipalKind, Verdict
+from streaming.store.chain import Head
+from streaming.store.processes import REPORT_S, Refusal
+from streaming.store.trails import Trail
+from streaming.store.upkeep import EVERY_S
+from tests.fake_journal import FakeJournal
+from tests.fake_journal import Store as Journaled
 from tests.fakes import FakeClock, virtual_time
 from tests.viewers import Viewer, frames_of, stream_info, turns
 
@@ -85,6 +105,16 @@ class Store:
         self.kept: list[dict[str, Any]] = []
         self.meanwhile: Callable[[], None] = lambda: None
         monkeypatch.setattr(runtime_module, "database_sync_to_async", _at_once)
+        monkeypatch.setattr(alarm_care, "database_sync_to_async", _at_once)
+        monkeypatch.setattr(settings_watch, "database_sync_to_async", _at_once)
+        self.reports: dict[str, tuple[int, Refusal | None]] = {}
+        """What each process last said of its settings."""
+        self.reported_at: list[float] = []
+        self.report_faults: list[Exception] = []
+        monkeypatch.setattr(processes, "report", self._report)
+        monkeypatch.setattr(processes, "leave", lambda process: self.reports.pop(process, None))
+        monkeypatch.setattr(alarm_care, "AlarmJournal", lambda **_: FakeJournal(Journaled()))
+        monkeypatch.setattr(alarm_settings, "load", dict)
         monkeypatch.setattr(access, "recheck", self._recheck)
         monkeypatch.setattr(
             access, "note_cut", lambda principal, reason: self.cut.append((principal, reason))
@@ -93,10 +123,24 @@ class Store:
         monkeypatch.setattr(
             audit, "record_repeats", lambda *, ending=False: self.repeats.append((_now(), ending))
         )
+        self.marked: list[tuple[float, Head]] = []
+        """Checkpoints of the audit trail, and when they were written."""
+        self.pruned: list[timedelta] = []
+        monkeypatch.setattr(checkpoints, "mark_all", lambda trail, log: 0)
+        monkeypatch.setattr(believed, "newest_of", lambda trail: None)
+        monkeypatch.setattr(checkpoints, "mark", lambda trail, head, log: self.marked.append((_now(), head)))
+        monkeypatch.setattr(retention, "prune", self._prune)
         monkeypatch.setattr(profiles, "current_version", self._current_version)
         monkeypatch.setattr(profiles, "load", self._load)
+        self.places: dict[str, str] = {}
+        """The wards of groups that lie in one with settings of its own."""
+        monkeypatch.setattr(profiles, "places", lambda _wards: self.places)
         monkeypatch.setattr(adaptation, "load", self._load_learned)
         monkeypatch.setattr(adaptation, "save", self._keep)
+
+    def _prune(self, trail: Trail, before: datetime, log: object) -> Iterator[int]:
+        self.pruned.append(timezone.now() - before)
+        yield 3
 
     def _recheck(self, principals: set[Principal]) -> dict[Principal, Verdict]:
         self.asked.append("access")
@@ -105,6 +149,12 @@ class Store:
         verdicts = {principal: self.verdicts[principal] for principal in principals}
         self.meanwhile()
         return verdicts
+
+    def _report(self, process: str, version: int, refusal: Refusal | None) -> None:
+        if self.report_faults:
+            raise self.report_faults.pop()
+        self.reports[process] = version, refusal
+        self.reported_at.append(_now())
 
     def _current_version(self) -> int:
         self.asked.append("version")
@@ -334,9 +384,63 @@ class TestSettings:
             assert [r.message for r in caplog.records] == [
                 "settings version 4 is not usable, the former stays in force: profile ecg.a: level is 12"
             ]
+            assert store.reports[runtime.process_id] == (3, Refusal(4, "profile ecg.a: level is 12"))
             store.version, store.loaded = 5, ProfileSet(5, default=level(7))
             await asyncio.sleep(2 * POLL_S)
+            assert store.reports[runtime.process_id] == (5, None)
             assert runtime.compression_for("ecg.a").profile.level == 7
+
+    @virtual_time
+    async def test_what_is_refused_and_put_back_is_refused_no_more(self, store: Store) -> None:
+        store.version, store.loaded = 3, ProfileSet(3)
+        async with running() as runtime:
+            store.version, store.loaded = 4, ProfileError("bad")
+            await asyncio.sleep(2 * POLL_S)
+            assert store.reports[runtime.process_id] == (3, Refusal(4, "bad"))
+            store.version = 3
+            await asyncio.sleep(2 * POLL_S)
+            assert store.reports[runtime.process_id] == (3, None)
+
+    @virtual_time
+    async def test_each_process_says_what_it_runs_at_once_and_every_five_seconds(self, store: Store) -> None:
+        layer = InMemoryChannelLayer()
+        store.version, store.loaded = 3, ProfileSet(3)
+        async with running(layer) as here, running(layer) as there:
+            assert store.reports == {here.process_id: (3, None), there.process_id: (3, None)}
+            store.reported_at.clear()
+            begun = _now()
+            store.version, store.loaded = 4, ProfileSet(4)
+            await asyncio.sleep(2 * POLL_S)
+            assert store.reports == {here.process_id: (4, None), there.process_id: (4, None)}
+            await asyncio.sleep(60 - 2 * POLL_S)
+            assert 22 <= len(store.reported_at) <= 2 * (60 / REPORT_S + 1)
+            assert store.reported_at[0] - begun <= POLL_S
+        assert store.reports == {}
+
+    @virtual_time
+    async def test_word_that_cannot_be_written_costs_no_setting(self, store: Store) -> None:
+        async with running() as runtime:
+            store.report_faults = [OperationalError("locked")]
+            store.version, store.loaded = 4, ProfileSet(4)
+            await asyncio.sleep(2 * POLL_S)
+            assert runtime.hub.profiles.version == 4
+            await asyncio.sleep(REPORT_S)
+            assert store.reports[runtime.process_id] == (4, None)
+
+    @virtual_time
+    async def test_stream_that_comes_to_lie_in_a_ward_is_governed_by_its_settings(self, store: Store) -> None:
+        shared: dict[tuple[str | None, str], GroupProfile] = {("icu", ""): level(9)}
+        store.version, store.loaded = 3, ProfileSet(3, shared=shared, wards=frozenset({"icu"}))
+        async with running() as runtime:
+            handler = runtime.compression_for("ecg.a")
+            assert handler.profile.level == 6
+            store.places = {"ecg.a": "icu"}
+            store.loaded = ProfileSet(3, shared=shared, wards=frozenset({"icu"}), places=store.places)
+            await asyncio.sleep(POLL_S + 0.1)
+            assert handler.profile.level == 9
+            loads = store.asked.count("load")
+            await asyncio.sleep(5 * POLL_S)
+            assert store.asked.count("load") == loads
 
     @virtual_time
     async def test_other_processes_are_told(self, store: Store) -> None:
@@ -478,11 +582,15 @@ class History:
         self.faults: list[Exception] = []
         self.hangs = False
         self.closed = False
+        self.pins: list[Pin] = []
 
     async def write(self, chunks: Sequence[Chunk]) -> None:
         if self.hangs:
             await asyncio.Event().wait()
         self.chunks += chunks
+
+    async def pin(self, pins: Sequence[Pin]) -> None:
+        self.pins += pins
 
     async def prune(self) -> None:
         self.pruned.append(_now())
@@ -508,6 +616,42 @@ def send(runtime: Runtime, *indices: int) -> Intake:
         payload = codec.WaveformEncoder().encode(samples)
         intake.push(Frame(FrameKind.WAVEFORM, FrameFlag.NONE, 0, 50 * index, payload))
     return intake
+
+
+class TestIngest:
+    """What the ingest is told, and what becomes of what it tells."""
+
+    @virtual_time
+    async def test_it_is_tended_every_second(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        tended: list[float] = []
+        async with running() as runtime:
+            monkeypatch.setattr(runtime.ingest, "tend", tended.append)
+            began = _now()
+            await asyncio.sleep(10.5)
+        assert tended == pytest.approx([began + second for second in range(1, 11)])
+
+    @virtual_time
+    async def test_an_admission_that_ended_ends_its_epoch(self, store: Store) -> None:
+        async with running() as runtime:
+            send(runtime, 0)
+            await asyncio.sleep(2)
+            assert runtime.ingest.streams() == {"a"}
+            store.ended = {"a", "b"}
+            announce_access()
+            await turns()
+            assert runtime.ingest.streams() == set()
+
+    @virtual_time
+    async def test_what_surrounds_the_grave_is_pinned_and_also_at_the_end(
+        self, store: Store, history: History
+    ) -> None:
+        async with running() as runtime:
+            around = 60 * 500
+            runtime.ingest._on_grave(stream_info("a"), around, "ASYSTOLE")
+            await asyncio.sleep(6)
+            assert history.pins == [Pin("a", 1, 0, 2 * around, "ASYSTOLE")]
+            runtime.ingest._on_grave(stream_info("a"), around + 500, "ASYSTOLE")
+        assert history.pins[1:] == [Pin("a", 1, 0, 2 * around + 500, "ASYSTOLE")]
 
 
 class TestHistory:
@@ -605,20 +749,19 @@ class TestEnd:
 
 
 @virtual_time
-async def test_the_head_of_the_audit_trail_is_logged_hourly_and_at_the_end(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_the_audit_trail_gets_checkpoints_hourly_and_at_the_end_and_is_pruned(
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr(audit, "head", lambda: ("w1", 17, "abcd"))
+    first, second = Head("w1", 17, "abcd"), Head("w1", 18, "efgh")
+    heads = [first]
+    monkeypatch.setattr(audit, "head", lambda: heads[-1])
+    began = _now()
     async with running():
-        await asyncio.sleep(2 * HEAD_LOG_S + 1)
-        assert heads_in(caplog) == ["audit head of writer w1: 17 abcd"] * 2
-        monkeypatch.setattr(audit, "head", lambda: ("w1", 18, "efgh"))
-    assert heads_in(caplog)[2:] == ["audit head of writer w1: 18 efgh"]
-
-
-def heads_in(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message for record in caplog.records if "audit head" in record.message]
+        await asyncio.sleep(2 * EVERY_S + 1)
+        assert store.marked == [(began + hour * EVERY_S, first) for hour in range(3)]
+        heads.append(second)
+    assert [head for _at, head in store.marked[3:]] == [second]
+    assert [kept.days for kept in store.pruned] == [730, 730]
 
 
 @virtual_time
@@ -667,6 +810,23 @@ async def test_a_layer_of_this_process_alone_is_given_nothing(store: Store) -> N
     await turns()
     assert layer.channels.get("specific.listener") is None
     await runtime.stop()
+
+
+@virtual_time
+async def test_a_listener_takes_what_nobody_else_knows_of_another_process(store: Store) -> None:
+    layer = InMemoryChannelLayer()
+    async with running(layer) as runtime:
+        heard: list[str] = []
+
+        def hear(message: dict[str, Any]) -> bool:
+            heard.append(message["type"])
+            return str(message["type"]) == "test.known"
+
+        runtime.listeners.append(hear)
+        for kind in ("test.known", "test.unknown", PROFILES_NOTICE):
+            await layer.group_send(CONTROL_GROUP, {"type": kind, "origin": "other"})
+        await turns()
+        assert heard == ["test.known", "test.unknown"]
 
 
 @virtual_time

@@ -16,7 +16,7 @@ from streaming.core.streams import Source
 from streaming.store import access, feeds
 from tests.pages import inline_code
 from tests.store.people import NAMES, Hospital, hospital, session_of
-from vital.logs import TokenFreeFormatter
+from vital.logs import LineFormatter
 
 ADMIN_PAGES = [
     "/admin/",
@@ -25,6 +25,8 @@ ADMIN_PAGES = [
         for page in (
             "ward", "ward/add", "patient", "patient/add", "device", "device/add", "stream", "stream/add",
             "apitoken", "apitoken/add", "auditentry", "profile",
+            "profile/add", "profile/effective", "profile/presets", "profile/import",
+            "profilerevision",
         )
     ),
     "/admin/auth/user/",
@@ -233,7 +235,7 @@ class TestNamesStayInside:
             record = logging.getLogger("x").makeRecord(
                 "x", logging.ERROR, "f", 1, "token %s", (token,), exc_info=__import__("sys").exc_info()
             )
-        line = TokenFreeFormatter("%(message)s").format(record)
+        line = LineFormatter("%(message)s").format(record)
         assert line.count("vtd_abcdefgh_***") == 2
         assert "S3cret" not in line
 

@@ -15,6 +15,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from monitoring.deliveries import NO_MAIL
 from streaming import checks, command_line
 from tests.servers import ROOT
 from vital import env
@@ -194,6 +195,53 @@ class TestHistoryDatabase:
         assert "pw" not in str(refusal.value)
 
 
+class TestJournalDatabase:
+    """As the history's, but what is committed is on the disk."""
+
+    def test_it_lies_beside_the_file_of_sqlite_and_waits_for_the_disk(self, tmp_path: Path) -> None:
+        default = env.database("", tmp_path)
+        made = env.journal_database("", default)
+        assert made["NAME"] == f"{tmp_path}/journal.sqlite3"
+        assert "synchronous=FULL" in made["OPTIONS"]["init_command"]
+        assert "synchronous=NORMAL" in default["OPTIONS"]["init_command"]
+        assert "synchronous=NORMAL" in env.history_database("", default)["OPTIONS"]["init_command"]
+
+    def test_with_postgresql_it_is_the_same_database(self, tmp_path: Path) -> None:
+        default = env.database("postgres://user:pw@db.example/vital", tmp_path)
+        assert {**env.journal_database("", default), "OPTIONS": {}} == default
+        assert env.journal_database("sqlite:////srv/j.db", default)["NAME"] == "/srv/j.db"
+
+    def test_a_wrong_url_names_the_variable(self, tmp_path: Path) -> None:
+        with pytest.raises(ImproperlyConfigured, match="JOURNAL_DATABASE_URL"):
+            env.journal_database("mysql://host/db", env.database("", tmp_path))
+
+    @pytest.mark.parametrize(
+        ("default", "history", "journal", "refused"),
+        [
+            ("", "", "", False),
+            ("postgres://db/vital", "", "", False),
+            ("postgres://db/vital", "postgres://db/other", "", False),
+            ("postgres://db/vital", "postgres://db/other", "postgres://db/other", True),
+            ("", "postgres://db/other", "postgres://user:pw@db/other", True),
+            ("", "sqlite:////srv/a.db", "sqlite:////srv/b.db", False),
+        ],
+    )
+    def test_it_and_the_history_share_the_default_database_or_none(
+        self, default: str, history: str, journal: str, refused: bool, tmp_path: Path
+    ) -> None:
+        made = env.database(default, tmp_path)
+        databases = {
+            "default": made,
+            "history": env.history_database(history, made),
+            "journal": env.journal_database(journal, made),
+        }
+        if refused:
+            with pytest.raises(ImproperlyConfigured, match="must name two databases"):
+                env.refuse_one_for_both(databases)
+        else:
+            env.refuse_one_for_both(databases)
+
+
 class TestLayer:
     """In this process by default, Redis or Valkey by URL."""
 
@@ -255,7 +303,8 @@ def shown_settings(var_dir: Path, **environ: str) -> dict[str, Any]:
 def test_bare_start_is_safe_and_for_this_machine_alone(tmp_path: Path) -> None:
     shown = shown_settings(tmp_path / "new" / "var")
     assert shown["DEBUG"] is False
-    assert shown["VITAL_SNAPSHOT_RETENTION_DAYS"] == 7
+    assert [shown[f"VITAL_SNAPSHOT_{name}_DAYS"] for name in ("FULL", "MINUTE", "HOUR")] == [1, 31, 366]
+    assert shown["VITAL_PIN_DAYS"] == 30
     assert shown["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
     assert (shown["SECURE_SSL_REDIRECT"], shown["SECURE_HSTS_SECONDS"]) == (False, 0)
     assert "SECURE_PROXY_SSL_HEADER" not in shown
@@ -287,6 +336,41 @@ def test_deployment_check_is_clean_with_production_settings(tmp_path: Path) -> N
     )
     assert answer.returncode == 0, answer.stderr
     assert "no issues" in answer.stdout
+
+
+class TestMailServer:
+    """EMAIL_URL."""
+
+    def test_without_one_no_mail_is_sent(self) -> None:
+        assert env.mail_server("") == {"EMAIL_BACKEND": NO_MAIL}
+
+    @pytest.mark.parametrize(
+        ("scheme", "port", "tls", "ssl"),
+        [("smtp", 25, False, False), ("smtp+starttls", 587, True, False), ("smtps", 465, False, True)],
+    )
+    def test_scheme_says_how_it_is_encrypted(self, scheme: str, port: int, tls: bool, ssl: bool) -> None:
+        found = env.mail_server(f"{scheme}://vital%40example.org:p%2Fw@mail.example.org")
+        assert found == {
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": "mail.example.org",
+            "EMAIL_PORT": port,
+            "EMAIL_HOST_USER": "vital@example.org",
+            "EMAIL_HOST_PASSWORD": "p/w",
+            "EMAIL_USE_SSL": ssl,
+            "EMAIL_USE_TLS": tls,
+        }
+        assert env.mail_server(f"{scheme}://mail:2525")["EMAIL_PORT"] == 2525
+
+    @pytest.mark.parametrize("url", ["mail.example.org", "imap://mail", "smtp://", "smtps:///x"])
+    def test_other_things_stop_the_start(self, url: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be like"):
+            env.mail_server(url)
+
+    def test_refusal_does_not_quote_the_password(self) -> None:
+        with pytest.raises(ImproperlyConfigured) as refused:
+            env.mail_server("smtps://me:hush/hush@mail")
+        assert "hush" not in str(refused.value)
+        assert refused.value.__cause__ is None
 
 
 class TestChecks:

@@ -551,6 +551,45 @@ class TestConnection:
             assert viewer.messages("stats")[-1]["reason"] == "steady"
 
     @virtual_time
+    async def test_a_reading_says_what_it_is_sent_and_needs_and_when_it_was_heard(self) -> None:
+        async with connected() as viewer:
+            needs = tuple(1000.0 / place for place in range(1, len(LADDER) + 1))
+            viewer.subscriber.wants = (Want("a", needs),)
+            viewer.subscriber.choose()
+            assert viewer.subscriber.reading().unheard_s is None
+            viewer.subscriber.offer(frame(0), announce())
+            await viewer.catch_up()
+            await asyncio.sleep(0.5)
+            viewer.subscriber.acked(Ack(len(viewer.socket.sent), 7.5, 2))
+            await asyncio.sleep(0.25)
+            reading = viewer.subscriber.reading()
+            assert (reading.sent_as, reading.need) == ({"a": LADDER[0]}, 1000.0)
+            assert reading.unheard_s == pytest.approx(0.25)
+            assert (reading.decoded_ms, reading.backlog) == (7.5, 2)
+            assert reading.stats == viewer.subscriber.stats()
+            assert not any((reading.is_paused, reading.is_under_pressure, reading.is_in_emergency))
+            assert reading.lost_s is None
+
+    @virtual_time
+    async def test_who_fares_worse_is_in_more_trouble(self) -> None:
+        async with connected() as viewer:
+            announcement = announce()
+            assert viewer.subscriber.trouble_s() == 0
+            await stuck(viewer, announcement)
+            await asyncio.sleep(0.5)
+            waits = viewer.subscriber.trouble_s()
+            assert waits >= 0.5
+            viewer.subscriber.offer(frame(2), announcement)
+            await asyncio.sleep(0.5)
+            also_queues = viewer.subscriber.trouble_s()
+            assert also_queues == pytest.approx(waits + 2 * 0.5)
+            await asyncio.sleep(1.0)  # what queued expires
+            assert viewer.subscriber.reading().lost_s == pytest.approx(0.5, abs=0.1)
+            lost = viewer.subscriber.trouble_s()
+            await asyncio.sleep(7.0)
+            assert viewer.subscriber.trouble_s() > lost + 6.0
+
+    @virtual_time
     async def test_stats_that_say_nothing_new_come_less_often(self) -> None:
         async with connected() as viewer:
             for _ in range(1 + QUIET_REPORTS):

@@ -18,10 +18,11 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 from redis.asyncio import Redis
 
-from streaming import command_line, views
+from streaming import alarm_care, command_line, views
 from streaming.conf import NOTICE
 from streaming.runtime import Runtime
 from streaming.store import readiness
+from tests.fake_journal import FakeJournal, Store
 from tests.pages import inline_code
 from tests.store.people import Hospital, hospital
 from vital import env
@@ -258,6 +259,23 @@ class TestProbes:
             "status": "ok",
             "degraded": {"history": "not stored: database is locked; 0 chunks lost so far (0 s of ECG)"},
         }
+
+    @pytest.mark.usefixtures("_database_serves")
+    async def test_alarms_that_are_not_stored_are_told_and_cost_no_traffic(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = FakeJournal(Store())
+        monkeypatch.setattr(alarm_care, "AlarmJournal", lambda **_: journal)
+        runtime = Runtime(InMemoryChannelLayer())
+        journal.lock()
+        response = await probing(runtime).get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {
+            "status": "ok",
+            "degraded": {"alarms": "shown, and not stored: database is locked; 0 entries wait"},
+        }
+        journal.unlock()
+        assert (await probing(runtime).get("/readyz")).json() == {"status": "ok"}
 
     async def test_healthz_asks_nobody(self) -> None:
         response = await probing().get("/healthz")

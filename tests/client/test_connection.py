@@ -24,7 +24,13 @@ from streaming.client.connection import (
 )
 from streaming.core import messages
 from streaming.core.client_messages import viewer_hello
-from streaming.exceptions import AuthenticationError, CloseCode, ForbiddenError, ProtocolError
+from streaming.exceptions import (
+    RETRY_AFTER_MS,
+    AuthenticationError,
+    CloseCode,
+    ForbiddenError,
+    ProtocolError,
+)
 from tests.client.peer import NoWait, port_of, say_bye, server
 
 RETRIED = [None, 1000, 1001, 1006, 1008, 1011, 1012, 1013, 4100, 4101, 4199]
@@ -52,6 +58,10 @@ def test_a_named_time_is_waited_out_in_full(code: int, asked_ms: float, attempt:
     assert delay is not None
     assert delay >= asked_ms / 1000
     assert delay <= asked_ms / 1000 + BACKOFF_CAP_S
+
+
+def test_whom_an_operator_has_cut_comes_back_after_half_a_minute() -> None:
+    assert reconnect_delay(CloseCode.CUT, 0, RETRY_AFTER_MS[CloseCode.CUT], NoWait()) == 30.0
 
 
 def test_a_lost_bye_means_one_second() -> None:

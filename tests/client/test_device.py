@@ -11,7 +11,8 @@ from websockets.asyncio.server import ServerConnection
 
 from streaming.client import device as device_module
 from streaming.client.device import Device
-from streaming.core import messages
+from streaming.core import alarm_messages, messages
+from streaming.core.alarm_record import AlarmSeverity
 from streaming.core.messages import SAMPLE_LIMIT
 from streaming.core.streams import Lead, Source
 from streaming.exceptions import AuthenticationError, CloseCode, ForbiddenError, ProtocolError
@@ -444,3 +445,26 @@ async def test_a_device_outside_its_context_says_how_to_use_it() -> None:
     feed = device("ws://127.0.0.1:1")
     with pytest.raises(RuntimeError, match="async with"):
         await feed.send(ramp(0, 1))
+
+
+async def test_a_device_with_an_alarm_comes_back_within_5_s_whatever_it_was_asked_for() -> None:
+    heard: list[str] = []
+    said = asyncio.Event()
+
+    async def talk(socket: ServerConnection) -> None:
+        heard.append(str(await socket.recv()))
+        if len(heard) == 1:
+            await say_bye(socket, CloseCode.BUSY, "too much to do", retry_after_ms=60_000)
+            return
+        await socket.send(messages.device_welcome(stream="s1", epoch=1, next_sample=0, server_ms=0.0))
+        while '"alarm"' not in str(await socket.recv()):
+            pass
+        said.set()
+        await socket.send(alarm_messages.alarm_stored("a1", on=True))
+        await socket.wait_closed()
+
+    async with server(talk) as url, device(url) as feed, asyncio.timeout(20):
+        await feed.raise_alarm("a1", kind="asystole", text="ASYSTOLE", severity=AlarmSeverity.HIGH)
+        await said.wait()
+        await feed.drain()
+    assert len(heard) == 2

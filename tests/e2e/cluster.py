@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,9 @@ from pathlib import Path
 from tests.e2e.shell import Shell
 from tests.servers import DaphneServer, Server
 from tests.valkeys import Valkey
+
+BEHIND_TLS = {"VITAL_SNAPSHOT_INTERVAL_S": "1", "VITAL_HTTPS": "1", "VITAL_TRUSTED_PROXIES": "127.0.0.1"}
+"""As behind a proxy that speaks TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster(migrated_var: Path, home: Path) -> Iterator[Cluster]:
-    """Start all parts, as behind a proxy that speaks TLS; all end with it, whatever became of them."""
+def cluster(migrated_var: Path, home: Path, settings: Mapping[str, str] = BEHIND_TLS) -> Iterator[Cluster]:
+    """Start all parts, with these settings; all end with it, whatever became of them."""
     shutil.copytree(migrated_var, home / "first")
     (home / "second").mkdir()
     with ExitStack() as stack:
@@ -36,9 +39,7 @@ def cluster(migrated_var: Path, home: Path) -> Iterator[Cluster]:
             "DATABASE_URL": f"sqlite:///{home / 'first' / 'db.sqlite3'}",
             "REDIS_URL": valkey.url,
             "VITAL_SECRET_KEY": secrets.token_urlsafe(64),
-            "VITAL_SNAPSHOT_INTERVAL_S": "1",
-            "VITAL_HTTPS": "1",
-            "VITAL_TRUSTED_PROXIES": "127.0.0.1",
+            **settings,
         }
         first, second = (
             stack.enter_context(DaphneServer(home / name, env=env)) for name in ("first", "second")

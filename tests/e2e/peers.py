@@ -150,6 +150,7 @@ async def viewer(
     async with opened(server, "/ws/viewer/", headers=headers) as peer:
         await peer.say(viewer_hello(token=token))
         await peer.hear("roster")
+        await peer.ack()  # the alarms of a ward may fill the first window
         if streams:
             await watch(peer, *streams)
         yield peer

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,13 @@ def test_behind_nginx_the_page_is_https_and_knows_who_asks(front: Front) -> None
         assert answer.status == 200
         cookies = answer.headers.get_all("Set-Cookie")
     assert all("Secure" in cookie for cookie in cookies)
+
+
+@pytest.mark.server
+def test_behind_nginx_nobody_reads_the_metrics(front: Front) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
+        urllib.request.urlopen(f"https://127.0.0.1:{front.port}/metrics", context=front.trust, timeout=10)
+    assert "VITAL" not in refused.value.read().decode()
 
 
 def test_systemd_understands_the_units(tmp_path: Path) -> None:

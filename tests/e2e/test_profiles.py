@@ -51,6 +51,16 @@ class Place:
                     return time.monotonic()
                 await others.goes_on(1)
 
+    async def until_told(self, others: Steady, *, refused: int | None) -> int:
+        """Wait until the process tells which version it refuses; the one that it runs."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                (told,) = (await self.shell.do("told_by_processes")).result
+                if told["refused"] == refused:
+                    version: int = told["version"]
+                    return version
+                await others.goes_on(1)
+
 
 @pytest.fixture(scope="module")
 def place(module_daphne: StartServer) -> Iterator[Place]:
@@ -84,3 +94,21 @@ async def test_override_of_one_group_by_the_admin(place: Place) -> None:
         assert versions == sorted(versions)
         assert rows[-1]["sent_messages"] > rows[0]["sent_messages"]
         assert rows[-1]["bytes_sent"] > rows[0]["bytes_sent"]
+
+
+async def test_override_of_a_ward_and_row_that_is_not_usable(place: Place) -> None:
+    async with steady(place.server, place.bed["stream"], place.bed["token"], place.token) as others:
+        await place.shell.do("set_profile", "ward:ward-a", low_watermark=0.3, high_watermark=0.65)
+        await place.until(others, high_watermark=0.65)
+        good = await place.until_told(others, refused=None)
+        bad = (
+            await place.shell.do("spoil_profile", "ward:ward-a", high_watermark=None, critical_watermark=0.5)
+        ).result
+        assert await place.until_told(others, refused=bad) == good
+        await others.goes_on(20)
+        assert (await place.rows())[-1]["high_watermark"] == 0.65
+        mended = (
+            await place.shell.do("spoil_profile", "ward:ward-a", critical_watermark=None, high_watermark=0.6)
+        ).result
+        await place.until(others, high_watermark=0.6)
+        assert await place.until_told(others, refused=None) == mended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import time
@@ -31,7 +32,11 @@ FEEDS = 4
 MAX_VIEWERS = 6
 PACE_BYTES_PER_S = 3_800_000
 """A feed's share, below the 4 MiB/s from which on the server cuts a device."""
+MAX_UNACKED = 16
+"""Chunks: a device that does not wait for acks is cut, too, as soon as a server has 1 MiB of its messages."""
 SIGNALS = [{"name": f"L{n}", "unit": "uV", "gain": 1.0, "baseline": 0, "adc_bits": 32} for n in range(LEADS)]
+LEADS_OFF = [signal["name"] for signal in SIGNALS]
+"""Nobody looks for beats in what the device says is no signal: this is about what viewers are sent."""
 ESTABLISHED = 1
 """Of the states in Linux's tcp_info (include/net/tcp_states.h)."""
 
@@ -40,27 +45,37 @@ class _Hose:
     """A device that pushes noise as fast as it is allowed."""
 
     def __init__(self, peer: Peer) -> None:
-        self._socket = peer.socket
+        self._peer = peer
         noise = np.random.default_rng(1).integers(-(2**31), 2**31, (LEADS, SAMPLES), np.int32)
         self._payload = payload(noise)
-        self.taken_bytes = 0
-        """What the server has acknowledged: by then it has been offered to every viewer of the stream."""
+        self._acked = asyncio.Condition()
+        self.taken = 0
+        """Chunks that the server has acknowledged: by then each has been offered to every viewer."""
+
+    @property
+    def taken_bytes(self) -> int:
+        """The size of what was taken."""
+        return self.taken * len(self._payload)
 
     async def push(self) -> None:
         """Until cancelled; each chunk takes the next sample indices."""
+        await self._peer.say({"type": "quality", "sample": 0, "leads_off": LEADS_OFF})
         began = time.monotonic()
-        number = 0
-        while True:
+        for number in itertools.count():
+            async with self._acked:
+                while number - self.taken >= MAX_UNACKED:
+                    await self._acked.wait()
             frame = encode_frame(FrameKind.WAVEFORM, number & 0xFFFF, number * SAMPLES, self._payload)
-            await self._socket.send(encode_bundle([frame]))
-            number += 1
-            due = began + number * len(self._payload) / PACE_BYTES_PER_S
+            await self._peer.say(encode_bundle([frame]))
+            due = began + (number + 1) * len(self._payload) / PACE_BYTES_PER_S
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def read_acks(self) -> None:
         """Until cancelled."""
-        async for message in self._socket:
-            self.taken_bytes = json.loads(message).get("next_sample", 0) // SAMPLES * len(self._payload)
+        async for message in self._peer.socket:
+            async with self._acked:
+                self.taken = max(self.taken, json.loads(message).get("next_sample", 0) // SAMPLES)
+                self._acked.notify_all()
 
 
 async def test_viewer_that_stops_reading_while_100_mb_are_offered(daphne: StartServer) -> None:

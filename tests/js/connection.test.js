@@ -304,6 +304,12 @@ test("4000-4099 add the jitter to the time that the server named, or to a second
   assert.equal(delayOf(4100, 1, 2000, 0.5), 0.5);
 });
 
+test("whom an operator has cut comes back, and not before half a minute", () => {
+  assert.equal(finalState(4014), null);
+  assert.equal(delayOf(4014, 0, 30_000, 0), 30);
+  assert.equal(delayOf(4014, 0, 30_000, 0.5), 30.25);
+});
+
 test("close codes outside 4400-4499 ask for another attempt", () => {
   for (const code of [1000, 1001, 1006, 1011, 4008, 4009, 4012, 4029, 4100, 4101]) assert.equal(finalState(code), null);
 });

@@ -201,6 +201,16 @@ test("numbers that stop are late, stale and lost like samples, and no rate is he
   assert.equal(feed.heartRate(17).hr, null);
 });
 
+test("what the beats form is known as long as their rate is", () => {
+  const { feeds, feed } = numbers();
+  const vitals = { type: "vitals", stream: "a", epoch: 1, sample: 50 + 250 * 13, hr: 72, hr_source: "II" };
+  feeds.hear(/** @type {any} */ ({ ...vitals, rhythm: "bigeminy", pvc_per_min: 30 }), 13.2);
+  assert.deepEqual(feed.rhythm(13.9), { name: "bigeminy", pvcPerMin: 30 });
+  assert.deepEqual(feed.rhythm(24), { name: "", pvcPerMin: 0 });
+  feeds.hear(/** @type {any} */ (vitals), 13.3);
+  assert.deepEqual(feed.rhythm(13.9), { name: "", pvcPerMin: 0 });
+});
+
 test("numbers that come seconds late are told to be so", () => {
   const { feeds, feed } = numbers();
   feeds.hear({ type: "vitals", stream: "a", epoch: 1, sample: 50 + 250 * 13, hr: 72, hr_source: "II" }, 18);

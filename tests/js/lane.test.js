@@ -20,7 +20,7 @@ const partly = (off) => ({
 
 test("a device that died before the page was opened is an alarm as well", () => {
   const wrong = fault(feed("lost", Infinity, false), ["II"], 0);
-  assert.deepEqual(wrong, { what: "No data", note: "device not connected", since: null, alarm: true });
+  assert.deepEqual(wrong, { kind: "no data", what: "No data", note: "device not connected", since: null, alarm: true });
 });
 
 test("waiting for the first sample is none", () => {
@@ -33,11 +33,11 @@ test("a bed with all its leads on has nothing wrong", () => {
 
 test("the lead that is shown and off has a note in place of its trace, with the source of the heart rate", () => {
   const wrong = fault(partly({ II: 15 }), ["II"], 20);
-  assert.deepEqual(wrong, { what: "Lead off II", note: "Lead II off · heart rate from V5", since: 5, alarm: true });
+  assert.deepEqual(wrong, { kind: "lead off", what: "Lead off II", note: "Lead II off · heart rate from V5", since: 5, alarm: true });
 });
 
 test("a lead that is off is an alarm also where another one is shown, which keeps its trace", () => {
-  assert.deepEqual(fault(partly({ V1: 15 }), ["II"], 20), { what: "Lead off V1", note: "", since: 5, alarm: true });
+  assert.deepEqual(fault(partly({ V1: 15 }), ["II"], 20), { kind: "lead off", what: "Lead off V1", note: "", since: 5, alarm: true });
   assert.equal(fault(partly({ V1: 15 }), ["II", "V1", "V5"], 20)?.note, "");
 });
 
@@ -70,14 +70,14 @@ test("of many leads that are left out two are named", () => {
 test("a bed that is sent as numbers alone says why there is no trace, and is no alarm", () => {
   const numbers = { ...partly({}), numbersOnly: true };
   const note = "Numbers only: narrow network";
-  assert.deepEqual(fault(numbers, ["II"], 20), { what: "", note, since: null, alarm: false });
+  assert.deepEqual(fault(numbers, ["II"], 20), { kind: "", what: "", note, since: null, alarm: false });
   assert.equal(fault({ ...numbers, freshness: () => "stale", age: () => 4 }, ["II"], 20)?.what, "No data 4 s");
 });
 
 test("a lead that is off stays an alarm beside what is not sent", () => {
   const both = { ...partly({ V1: 15 }), unsent: ["V5"] };
   const note = "Lead V5 not sent: narrow network";
-  assert.deepEqual(fault(both, ["II", "V1", "V5"], 20), { what: "Lead off V1", note, since: 5, alarm: true });
+  assert.deepEqual(fault(both, ["II", "V1", "V5"], 20), { kind: "lead off", what: "Lead off V1", note, since: 5, alarm: true });
   const numbers = { ...partly({ II: 15 }), numbersOnly: true };
   assert.match(fault(numbers, ["II"], 20)?.note ?? "", /^Numbers only/);
 });

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,8 @@ from django.db import DataError, OperationalError, connection, connections, tran
 
 from monitoring import snapshots
 from monitoring.models import MetricsSnapshot
-from monitoring.snapshots import BACKLOG_TICKS, PRUNE_BATCH_ROWS, PRUNE_EVERY_S, SnapshotWriter
+from monitoring.rollup import Step
+from monitoring.snapshots import BACKLOG_TICKS, UPKEEP_EVERY_S, SnapshotWriter
 from streaming.core.stats import GroupStats
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,7 +42,7 @@ class Database:
         self._changed = asyncio.Condition()
         self.calls = 0
 
-    def write(self, rows: Sequence[MetricsSnapshot]) -> None:
+    def write(self, rows: Sequence[Any]) -> None:
         self.writing += 1
         self.most_at_once = max(self.most_at_once, self.writing)
         self.tell()
@@ -78,7 +79,7 @@ class Database:
 async def writing(
     database: Database, source: Callable[[], list[GroupStats]] = lambda: [stats()], **options: Any
 ) -> AsyncIterator[SnapshotWriter]:
-    settings: dict[str, Any] = {"interval_s": 3600, "write": database.write, "prune": lambda _before: 0}
+    settings: dict[str, Any] = {"interval_s": 3600, "write": database.write, "upkeep": lambda _now: iter(())}
     writer = SnapshotWriter(source, process_id="p1", **settings | options)
     writer.start()
     try:
@@ -112,7 +113,7 @@ async def test_write_runs_in_a_thread_of_its_own() -> None:
     seen: list[threading.Thread] = []
     database = Database()
 
-    def write(rows: Sequence[MetricsSnapshot]) -> None:
+    def write(rows: Sequence[Any]) -> None:
         seen.append(threading.current_thread())
         database.write(rows)
 
@@ -163,7 +164,7 @@ async def test_backlog_behind_a_slow_write_is_bounded_and_the_oldest_is_lost(
             await database.until(lambda: len(database.rows) == 2 + BACKLOG_TICKS)
     sent = [row.sent_messages for row in database.rows]
     assert sent == [1, *range(4, 4 + BACKLOG_TICKS + 1)]
-    assert database.rows[-1].detail == {"lost_snapshots": 2}
+    assert database.rows[-1].lost_snapshots == 2
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
@@ -183,7 +184,7 @@ async def test_locked_database_keeps_the_last_ticks_and_says_so_once(
             await database.until(lambda: bool(database.batches))
     assert len(database.rows) in {BACKLOG_TICKS, BACKLOG_TICKS + 1}, "the last minute is there"
     assert len(database.rows) + writer.lost == ticks
-    assert max(row.detail.get("lost_snapshots", 0) for row in database.rows) > 0
+    assert max(row.lost_snapshots for row in database.rows) > 0
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "database is locked" in caplog.text
 
@@ -251,34 +252,75 @@ async def test_close_without_start_and_twice_is_fine() -> None:
     await writer.aclose()
 
 
-async def test_old_rows_are_pruned_at_the_start_then_hourly_in_batches() -> None:
+async def test_upkeep_is_done_at_the_start_then_every_ten_minutes_step_by_step() -> None:
     database = Database()
     now = 1000.0
-    left = [PRUNE_BATCH_ROWS * 2 + 10]
     asked: list[datetime] = []
+    threads: list[threading.Thread] = []
 
-    def prune(before: datetime) -> int:
-        asked.append(before)
-        deleted = min(left[0], PRUNE_BATCH_ROWS)
-        left[0] -= deleted
+    def upkeep(at: datetime) -> Iterator[Step]:
+        asked.append(at)
+        for _ in range(3):
+            threads.append(threading.current_thread())
+            yield Step(deleted=1)
         database.tell()
-        return deleted
 
     async with writing(
-        database, clock=lambda: now, now=lambda: NOON, prune=prune, retention_days=7, interval_s=1e6
+        database, clock=lambda: now, now=lambda: NOON, upkeep=upkeep, interval_s=1e6
     ) as writer:
         writer.take()
-        await database.until(lambda: len(asked) == 3)
-        now += PRUNE_EVERY_S - 1
+        await database.until(lambda: len(threads) == 3)
+        now += UPKEEP_EVERY_S - 1
         for batches in (2, 3):
             writer.take()
             await database.until(partial(database.called, batches))
-        assert len(asked) == 3
+        assert len(asked) == 1
         now += 1
         writer.take()
-        await database.until(lambda: len(asked) == 4)
-    assert asked == [NOON - timedelta(days=7)] * 4
-    assert left == [0]
+        await database.until(lambda: len(threads) == 6)
+    assert asked == [NOON, NOON]
+    assert len(set(threads)) == 6
+    assert threading.main_thread() not in threads
+
+
+async def test_snapshots_are_stored_between_the_steps_of_upkeep() -> None:
+    database = Database()
+    order: list[str] = []
+    taking = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def upkeep(_at: datetime) -> Iterator[Step]:
+        loop.call_soon_threadsafe(taking.set)
+        assert stepping.wait(10)
+        order.append("step")
+        yield Step()
+        order.append(f"step after {len(database.batches)} writes")
+        database.tell()
+
+    stepping = threading.Event()
+    async with writing(database, clock=lambda: 0.0, upkeep=upkeep) as writer:
+        writer.take()
+        await taking.wait()
+        writer.take()
+        stepping.set()
+        await database.until(lambda: len(order) == 2)
+    assert order == ["step", "step after 2 writes"]
+
+
+async def test_upkeep_that_the_database_refuses_waits_for_its_next_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    database = Database()
+
+    def upkeep(_at: datetime) -> Iterator[Step]:
+        yield Step()
+        raise OperationalError("database is locked")
+
+    async with writing(database, upkeep=upkeep) as writer:
+        for batches in (1, 2):
+            writer.take()
+            await database.until(partial(database.called, batches))
+    assert caplog.text.count("old metrics snapshots stay as they are") == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -306,7 +348,7 @@ async def test_real_lock_delays_snapshots_and_never_the_loop() -> None:
     failed = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def write(rows: Sequence[MetricsSnapshot]) -> None:
+    def write(rows: Sequence[Any]) -> None:
         with connections["default"].cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 50")
         try:
@@ -323,7 +365,7 @@ async def test_real_lock_delays_snapshots_and_never_the_loop() -> None:
 
     atomic = await sync_to_async(begin)()
     writer = SnapshotWriter(
-        lambda: [stats()], interval_s=3600, process_id="p1", write=write, prune=lambda _: 0
+        lambda: [stats()], interval_s=3600, process_id="p1", write=write, upkeep=lambda _: iter(())
     )
     writer.start()
     writer.take()
@@ -336,12 +378,71 @@ async def test_real_lock_delays_snapshots_and_never_the_loop() -> None:
     assert await MetricsSnapshot.objects.filter(process="p1").acount() == 2
 
 
-@pytest.mark.django_db
-def test_delete_batch_takes_the_oldest_and_leaves_the_young() -> None:
-    days = [10, 9, 8, 6, 0]
-    MetricsSnapshot.objects.bulk_create(
-        [MetricsSnapshot.of(stats(), at=NOON - timedelta(days=n), process="p") for n in days]
-    )
-    assert snapshots.delete_batch(NOON - timedelta(days=7)) == 3
-    assert [row.at for row in MetricsSnapshot.objects.order_by("at")] == [NOON - timedelta(days=6), NOON]
-    assert snapshots.delete_batch(NOON - timedelta(days=7)) == 0
+class Neighbour:
+    """What else is made of the figures: counts, and has something to write when it is told so."""
+
+    def __init__(self, database: Database) -> None:
+        self.taken: list[Sequence[GroupStats]] = []
+        self.written: list[str] = []
+        self.faults: list[BaseException | None] = []
+        self.fault: Exception | None = None
+        self.waiting = True
+        self._database = database
+
+    def take(self, stats: Sequence[GroupStats]) -> None:
+        self.taken.append(stats)
+
+    def work(self) -> Callable[[], None] | None:
+        return self._write if self.waiting else None
+
+    def done(self, fault: BaseException | None) -> None:
+        self.waiting = fault is not None
+        self.faults.append(fault)
+        self._database.tell()
+
+    def _write(self) -> None:
+        self.written.append(threading.current_thread().name)
+        if self.fault is not None:
+            raise self.fault
+
+
+async def test_neighbour_has_each_tick_and_writes_in_the_same_thread_after_the_rows() -> None:
+    database = Database()
+    neighbour = Neighbour(database)
+    async with writing(database, beside=neighbour) as writer:
+        writer.take()
+        await database.until(lambda: bool(neighbour.faults))
+    assert neighbour.taken == [[stats()]]
+    assert (neighbour.written, neighbour.faults) == (["snapshots"], [None])
+    assert len(database.rows) == 1
+
+
+async def test_neighbour_writes_without_rows_and_before_the_next_tick() -> None:
+    database = Database()
+    neighbour = Neighbour(database)
+    async with writing(database, beside=neighbour) as writer:
+        writer.wake()
+        await database.until(lambda: bool(neighbour.faults))
+    assert (neighbour.taken, database.batches, neighbour.faults) == ([], [], [None])
+
+
+async def test_neighbour_is_told_what_failed_and_rows_go_on() -> None:
+    database = Database()
+    neighbour = Neighbour(database)
+    neighbour.fault = OperationalError("locked")
+    async with writing(database, beside=neighbour) as writer:
+        writer.take()
+        await database.until(lambda: len(neighbour.faults) == 1)
+        neighbour.fault = None
+        writer.take()
+        await database.until(lambda: len(neighbour.faults) == 2)
+    assert [type(fault) for fault in neighbour.faults] == [OperationalError, type(None)]
+    assert len(database.rows) == 2
+
+
+async def test_what_the_neighbour_has_at_the_end_is_written() -> None:
+    database = Database()
+    neighbour = Neighbour(database)
+    async with writing(database, beside=neighbour):
+        pass
+    assert neighbour.faults == [None]

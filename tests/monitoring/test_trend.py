@@ -1,131 +1,163 @@
-"""Charts are honest: holes stay holes, processes add up, and the scale fits."""
+"""Trends of daily peaks: what they find, how sure they are of it, and when they say nothing."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Any
+import math
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.trend import BOX, COLUMNS, Chart, Point, charts
-
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-STOP = START + timedelta(hours=1)
-COLUMN = timedelta(hours=1) / COLUMNS
-
-
-def point(column: float, **values: Any) -> Point:
-    facts: dict[str, Any] = {
-        "process": "p1",
-        "ratio_vs_json": 90.0,
-        "utilization": 0.1,
-        "high_watermark": 0.8,
-        "messages_per_second": 10.0,
-    }
-    return Point(at=START + column * COLUMN, **facts | values)
-
-
-def drawn(*points: Point) -> dict[str, Chart]:
-    return {chart.slug: chart for chart in charts(points, START, STOP)}
-
-
-def places(path: str) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
-
-
-def test_nothing_stored_draws_no_line_and_claims_no_value() -> None:
-    for chart in drawn().values():
-        assert chart.path == ""
-        assert chart.latest == "--"
-        assert chart.limit == ""
-
-
-def test_line_breaks_where_nothing_was_stored() -> None:
-    path = drawn(point(0), point(1), point(3))["rate"].path
-    assert [part[0] for part in re.findall(r"[ML][^ML]*", path)] == ["M", "L", "M"]
-
-
-def test_lone_value_is_a_dot() -> None:
-    assert drawn(point(5))["rate"].path.endswith("h0")
-
-
-def test_ratio_of_nothing_is_a_hole_and_not_zero() -> None:
-    shown = drawn(point(0), point(1, ratio_vs_json=None), point(2))
-    assert shown["ratio"].path.count("M") == 2
-    assert shown["rate"].path.count("M") == 1
-
-
-def test_rates_of_processes_add_up_and_snapshots_of_one_do_not() -> None:
-    shown = drawn(
-        point(0, messages_per_second=10.0),
-        point(0.5, messages_per_second=20.0),
-        point(0.7, process="p2", messages_per_second=5.0),
-    )
-    assert shown["rate"].latest == "20/s"
-
-
-def test_fullest_buffer_is_shown_with_its_watermark() -> None:
-    shown = drawn(point(0, utilization=0.1), point(0.5, process="p2", utilization=0.6))["utilization"]
-    assert shown.latest == "60 %"
-    assert shown.limit_label == "high watermark 80 %"
-    assert float(shown.limit) == pytest.approx(BOX.top + (BOX.bottom - BOX.top) * 0.2, abs=0.06)
-
-
-def test_full_scale_is_at_the_top_and_zero_at_the_bottom() -> None:
-    path = drawn(point(0, utilization=1.0), point(1, utilization=0.0))["utilization"].path
-    assert [y for _, y in places(path)] == [BOX.top, BOX.bottom]
-
-
-def test_data_that_grew_under_compression_stays_in_the_chart() -> None:
-    shown = drawn(point(0, ratio_vs_json=-50.0))["ratio"]
-    assert shown.latest == "-50 %"
-    assert [row.label for row in shown.rows] == ["-50 %", "25 %", "100 %"]
-
-
-@pytest.mark.parametrize(
-    ("rate", "top"), [(0.2, "1/s"), (3, "5/s"), (10, "10/s"), (11, "20/s"), (700, "1000/s")]
+from monitoring.trend import (
+    HORIZON_DAYS,
+    LEAST_DAYS,
+    Days,
+    Reach,
+    Trend,
+    daily_peaks,
+    kendall_variance,
+    reach_of,
+    trend_of,
 )
-def test_scale_of_the_rate_ends_at_a_round_number(rate: float, top: str) -> None:
-    assert drawn(point(0, messages_per_second=rate))["rate"].rows[-1].label == top
+
+DAY_S = 86_400.0
 
 
-def test_points_outside_the_period_are_not_drawn() -> None:
-    assert drawn(point(-1), point(COLUMNS), point(COLUMNS + 5))["rate"].path == ""
+def hourly(days: int, slope: float, *, seed: int = 1, noise: float = 0.02) -> tuple[list[float], list[float]]:
+    """A load with a daily rhythm that is ten times its trend, and noise."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(24 * days) * 3600.0
+    rhythm = 0.3 + 0.2 * np.sin(2 * np.pi * times / DAY_S)
+    return times.tolist(), (rhythm + slope * times / DAY_S + rng.normal(0, noise, len(times))).tolist()
 
 
-@pytest.mark.parametrize(
-    ("hours", "labels"),
-    [
-        (1, ["12:00", "12:10", "12:20", "12:30", "12:40", "12:50", "13:00"]),
-        (6, ["12:00", "13:00", "14:00", "15:00", "16:00", "17:00", "18:00"]),
-        (24, ["12:00", "16:00", "20:00", "00:00", "04:00", "08:00", "12:00"]),
-        (25, ["12:00", "16:00", "20:00", "00:00", "04:00", "08:00", "12:00"]),
-    ],
-)
-def test_time_axis_names_full_steps_of_the_clock(hours: int, labels: list[str]) -> None:
-    for chart in charts([], START, START + timedelta(hours=hours)):
-        assert [tick.label for tick in chart.columns] == labels
+def found(days: Days, peaks: Days, today: float = math.inf) -> Trend:
+    trend = trend_of(days, peaks, today)
+    assert trend is not None
+    return trend
 
 
-@settings(max_examples=60)
+def test_each_day_counts_by_its_peak() -> None:
+    days, peaks = daily_peaks([0, 100, DAY_S, 3 * DAY_S + 5], [1.0, 3.0, 2.0, 7.0])
+    assert days.tolist() == [0, 1, 3]
+    assert peaks.tolist() == [3.0, 2.0, 7.0]
+
+
+def test_slope_is_found_through_the_rhythm_of_the_day() -> None:
+    trend = found(*daily_peaks(*hourly(28, 0.002)))
+    assert trend.slope == pytest.approx(0.002, abs=0.001)
+    assert trend.low <= 0.002 <= trend.high
+    assert trend.is_certain
+
+
+def test_what_does_not_grow_is_not_certain_to() -> None:
+    trend = found(*daily_peaks(*hourly(28, 0.0)))
+    assert trend.low < 0 < trend.high
+    assert not trend.is_certain
+
+
+def test_a_fifth_of_wrong_days_does_not_turn_it() -> None:
+    days = np.arange(20.0)
+    peaks = 1 + 0.01 * days
+    peaks[[3, 8, 12, 17]] = 50.0
+    assert found(days, peaks).slope == pytest.approx(0.01, abs=0.005)
+
+
+def test_too_little_history_has_no_trend() -> None:
+    days = np.arange(float(LEAST_DAYS))
+    assert trend_of(days[:-1], days[:-1]) is None
+    assert trend_of(days, days) is not None
+    assert trend_of(np.array([]), np.array([])) is None
+
+
+def test_today_is_not_over_and_raises_the_level_alone() -> None:
+    days = np.arange(15.0)
+    peaks = np.append(np.full(14, 0.2), 0.9)
+    trend = found(days, peaks, today=14)
+    assert (trend.slope, trend.level, trend.days) == (0.0, 0.9, 14)
+    assert trend_of(days[:7], days[:7], today=6) is None
+
+
+def test_level_is_the_highest_of_the_last_week_alone() -> None:
+    peaks = np.full(20, 0.2)
+    peaks[5], peaks[15] = 0.9, 0.4
+    assert found(np.arange(20.0), peaks).level == 0.4
+
+
+def test_days_that_are_missing_count_by_their_distance() -> None:
+    days = np.array([0, 1, 2, 10, 11, 12, 20, 21.0])
+    assert found(days, 0.5 * days).slope == pytest.approx(0.5)
+
+
+def test_interval_is_that_of_the_published_example() -> None:
+    # Gilbert (1987), 16.4: with n = 10 and no ties the variance is 125; of 45 slopes at 90 %, C is 18.39,
+    # and the limits are the 13.3rd and the 32.7th of them.
+    days = np.arange(10.0)
+    assert kendall_variance(days) == 125.0
+    rng = np.random.default_rng(3)
+    peaks = rng.normal(size=10)
+    first, second = np.triu_indices(10, 1)
+    slopes = np.sort((peaks[second] - peaks[first]) / (second - first))
+    trend = found(days, peaks)
+    assert slopes[11] <= trend.low <= slopes[13]
+    assert slopes[31] <= trend.high <= slopes[33]
+
+
+def test_ties_lower_the_variance() -> None:
+    assert kendall_variance(np.array([1.0, 1, 1, 2, 3])) < kendall_variance(np.arange(5.0))
+    assert kendall_variance(np.ones(8)) == 0
+
+
+def test_interval_holds_what_it_says_for_independent_days() -> None:
+    rng = np.random.default_rng(5)
+    days = np.arange(30.0)
+    held = 0
+    for _ in range(300):
+        trend = found(days, 0.01 * days + rng.normal(0, 0.1, 30))
+        held += trend.low <= 0.01 <= trend.high
+    assert 0.85 <= held / 300 <= 0.97
+
+
+def test_days_until_the_limit_from_the_highest_of_the_week() -> None:
+    trend = Trend(slope=0.01, low=0.005, high=0.02, level=0.5, days=30)
+    reach = reach_of(trend, 0.8)
+    assert [reach.days, reach.soonest, reach.latest] == pytest.approx([30, 15, 60])
+
+
+def test_what_does_not_grow_reaches_nothing_and_what_is_there_is_there() -> None:
+    assert reach_of(Trend(-0.01, -0.02, 0.002, 0.5, 30), 0.8) == Reach(None, pytest.approx(150), None)  # type: ignore[arg-type]
+    assert reach_of(Trend(-0.01, -0.02, -0.005, 0.5, 30), 0.8) == Reach(None, None, None)
+    assert reach_of(Trend(0.0, 0.0, 0.0, 0.9, 30), 0.8) == Reach(0.0, 0.0, 0.0)
+
+
+def test_beyond_a_year_is_not_told() -> None:
+    slope = 0.3 / (HORIZON_DAYS + 1)
+    assert reach_of(Trend(slope, slope, slope, 0.5, 30), 0.8) == Reach(None, None, None)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=LEAST_DAYS, max_size=40), st.floats(-5, 5), st.floats(0.1, 10))
+def test_law_interval_holds_the_slope_and_follows_shift_and_scale(
+    values: list[float], shift: float, scale: float
+) -> None:
+    days, peaks = np.arange(float(len(values))), np.array(values)
+    trend, moved = found(days, peaks), found(days, scale * peaks + shift)
+    assert trend.low <= trend.slope <= trend.high
+    assert moved.slope == pytest.approx(scale * trend.slope, abs=1e-6 * scale)
+
+
 @given(
-    st.lists(
-        st.builds(
-            point,
-            st.floats(-5, COLUMNS + 5),
-            process=st.sampled_from(["p1", "p2"]),
-            ratio_vs_json=st.none() | st.floats(-500, 100),
-            utilization=st.floats(0, 3),
-            messages_per_second=st.floats(0, 1e7),
-        ),
-        max_size=40,
-    )
+    st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 3), st.floats(0.01, 3)
 )
-def test_every_line_stays_inside_its_chart(points: list[Point]) -> None:
-    for chart in drawn(*points).values():
-        for x, y in places(chart.path):
-            assert BOX.left <= x <= BOX.right
-            assert BOX.top <= y <= BOX.bottom
+def test_law_soonest_is_no_later_than_latest_and_a_higher_limit_no_sooner(
+    slope: float, down: float, up: float, level: float, limit: float, more: float
+) -> None:
+    trend = Trend(slope, slope - down, slope + up, level, 30)
+    near, far = reach_of(trend, limit), reach_of(trend, limit + more)
+    never = math.inf
+
+    def or_never(days: float | None) -> float:
+        return never if days is None else days
+
+    assert or_never(near.soonest) <= or_never(near.days) <= or_never(near.latest)
+    assert or_never(near.days) <= or_never(far.days)

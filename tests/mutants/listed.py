@@ -12,6 +12,10 @@ NETWORK, FRAMES, MESSAGES = (
 )
 SEND_QUEUE, T_SEND_QUEUE = "streaming/core/send_queue.py", "tests/core/test_send_queue.py"
 BACKPRESSURE, FANOUT = "streaming/backpressure.py", "streaming/fanout.py"
+PRECEDENCE, T_PRECEDENCE = "streaming/core/precedence.py", "tests/core/test_precedence.py"
+CHANGES, T_CHANGES = "streaming/store/profile_changes.py", "tests/store/test_profile_changes.py"
+WATCH, T_RUNTIME = "streaming/settings_watch.py", "tests/test_runtime.py"
+HUB, T_RENDITIONS = "streaming/hub.py", "tests/test_hub_renditions.py"
 ROOM, SUBSCRIBER = "streaming/room.py", "streaming/subscriber.py"
 T_OUTBOX, T_MODEL = "tests/core/test_outbox.py", "tests/core/test_outbox_model.py"
 T_WINDOW, T_WINDOW_MODEL = "tests/core/test_window.py", "tests/core/test_window_model.py"
@@ -20,6 +24,13 @@ T_NETWORK, T_FRAMES, T_MESSAGES = (
     "tests/core/test_frames.py",
     "tests/core/test_messages.py",
 )
+ALERTS, T_ALERTS = "monitoring/alert_engine.py", "tests/monitoring/test_alert_engine.py"
+FIGURES, T_FIGURES = "monitoring/alert_metrics.py", "tests/monitoring/test_alert_metrics.py"
+ALERT_STORE, T_ALERT_STORE = "monitoring/alert_store.py", "tests/monitoring/test_alert_store.py"
+ALERT_WATCH, T_ALERT_WATCH = "monitoring/alert_watch.py", "tests/monitoring/test_alert_watch.py"
+DELIVERIES, T_DELIVERIES = "monitoring/deliveries.py", "tests/monitoring/test_deliveries.py"
+WEBHOOK, T_WEBHOOK = "monitoring/webhook.py", "tests/monitoring/test_webhook.py"
+ADDRESSES = "monitoring/channel_addresses.py"
 T_BACKPRESSURE, T_SUBSCRIBER = "tests/test_backpressure.py", "tests/test_subscriber.py"
 T_FANOUT, T_HUB, T_ROOM = "tests/test_fanout.py", "tests/test_hub.py", "tests/test_room.py"
 
@@ -448,5 +459,138 @@ MUTANTS = (
         "                self._announced.discard(drop.item.key)\n",
         "                self._announced.add(drop.item.key)\n",
         (T_SUBSCRIBER,),
+    ),
+    Mutant(
+        "a pattern wins over a ward",
+        PRECEDENCE,
+        "return (*own, *of_ward, *_patterns(names, group), DEFAULT_NAME)",
+        "return (*own, *_patterns(names, group), *of_ward, DEFAULT_NAME)",
+        (T_PRECEDENCE,),
+    ),
+    Mutant(
+        "a ward is judged without the longer patterns that may govern its streams",
+        PRECEDENCE,
+        "if len(pattern) - 1 > len(_ANY_STREAM) and pattern.startswith(_ANY_STREAM):",
+        "if False:",
+        (T_PRECEDENCE,),
+    ),
+    Mutant(
+        "a plan of a former version is carried out",
+        CHANGES,
+        "if version != plan.version + 1:",
+        "if version < plan.version + 1:",
+        (T_CHANGES,),
+    ),
+    Mutant(
+        "undoing takes back what was changed since",
+        CHANGES,
+        "row = dict(rows.get(change.name, {}))",
+        "row = dict(change.before)",
+        (T_CHANGES,),
+    ),
+    Mutant(
+        "a stream that comes to lie in a ward is governed by its settings after the next change alone",
+        WATCH,
+        "if version == self.held.version and not await self._streams_have_moved():",
+        "if version == self.held.version:",
+        (T_RUNTIME,),
+    ),
+    Mutant(
+        "what is refused is told late",
+        WATCH,
+        "self._refusal = refusal\n        self.due.set()",
+        "self._refusal = refusal",
+        (T_RUNTIME,),
+    ),
+    Mutant(
+        "a running stream keeps its best rendition",
+        HUB,
+        "room.cap(profiles.for_group(room.group).best_rendition)",
+        "room.group",
+        (T_RENDITIONS,),
+    ),
+    Mutant(
+        "time without a figure counts as held",
+        ALERTS,
+        "watched.seen_at = None  # the time until it is known again counts for nothing",
+        "watched.seen_at = watched.seen_at",
+        (T_ALERTS,),
+    ),
+    Mutant(
+        "an alert opens anew before its cool-down",
+        ALERTS,
+        "watched.held_s >= rule.hold_s and now >= watched.silent_until",
+        "watched.held_s >= rule.hold_s",
+        (T_ALERTS,),
+    ),
+    Mutant(
+        "a group that comes back is told of before its cool-down",
+        ALERTS,
+        "if now >= watched.silent_until:\n            del",
+        "if now >= 0:\n            del",
+        (T_ALERTS,),
+    ),
+    Mutant(
+        "a counter that began anew fell",
+        FIGURES,
+        "return value - former if value >= former else value",
+        "return value - former",
+        (T_FIGURES,),
+    ),
+    Mutant(
+        "two processes resolve, and tell, one orphan",
+        ALERT_STORE,
+        "return bool(Alert.objects.filter(pk=uid, resolved_at=None).update(",
+        "return bool(Alert.objects.filter(pk=uid).update(",
+        (T_ALERT_STORE,),
+    ),
+    Mutant(
+        "a bad row switches its rule off",
+        ALERT_STORE,
+        "if row.pk in held.by_id:",
+        "if False:",
+        (T_ALERT_STORE,),
+    ),
+    Mutant(
+        "what could not be stored takes the place of what came after it",
+        ALERT_WATCH,
+        "self._entries = written | self._entries",
+        "self._entries = self._entries | written",
+        (T_ALERT_WATCH,),
+    ),
+    Mutant(
+        "two processes make one attempt",
+        DELIVERIES,
+        "pk=message.pk, state=DeliveryState.WAITING, attempts=message.attempts",
+        "pk=message.pk, state=DeliveryState.WAITING",
+        (T_DELIVERIES,),
+    ),
+    Mutant(
+        "a channel that fails holds up the others",
+        DELIVERIES,
+        "failed.add(message.channel_id)",
+        "failed.update()",
+        (T_DELIVERIES,),
+    ),
+    Mutant(
+        "a server that drips holds the thread for ever",
+        WEBHOOK,
+        "watchdog.start()",
+        "watchdog.name",
+        (T_WEBHOOK,),
+    ),
+    Mutant(
+        "a name is looked up again for the connection",
+        WEBHOOK,
+        "socket.create_connection((self._ip, self.port), self.timeout)",
+        "socket.create_connection((self.host, self.port), self.timeout)",
+        (T_WEBHOOK,),
+    ),
+    Mutant(
+        "of several addresses only the first is looked at",
+        ADDRESSES,
+        "any(not _is_public(each) for each in found)",
+        "not _is_public(found[0])",
+        (T_WEBHOOK,),
     ),
 )

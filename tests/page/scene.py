@@ -62,12 +62,35 @@ class Scene:
         """The device of a bed, to be entered."""
         return Device(self.server.ws_url, bed.token, signals=signals, rate_hz=rate_hz, source=source)
 
+    def colleague(self, *wards: str) -> str:
+        """The name of another user, who sees these wards."""
+        name = f"{self.user}-{next(_numbers)}"
+        self._shell.run("employ", name, *wards, password=PASSWORD)
+        return name
+
+    def allow(self, *codenames: str) -> None:
+        """Give the scene's user these permissions."""
+        self._shell.run("allow", self.user, *codenames)
+
+    def journal(self, alarm: str) -> list[dict[str, Any]]:
+        """The steps that are stored of an alarm."""
+        steps: list[dict[str, Any]] = self._shell.run("journal", alarm)
+        return steps
+
     async def open(
-        self, path: str = "/", *, state: str = "online", answer: Answer | None = None, **context: Any
+        self,
+        path: str = "/",
+        *,
+        state: str = "online",
+        answer: Answer | None = None,
+        user: str | None = None,
+        url: str | None = None,
+        **context: Any,
     ) -> Page:
         """Sign in and go to `path`; returns when the page's connection is in `state`.
 
-        With `answer`, the page's WebSocket ends there, and not at the server.
+        With `answer`, the page's WebSocket ends there, and not at the server. `user`: the scene's by default.
+        `url`: of something on the way to the server, where the page is to go through it.
         """
         watched = await self._chromium.page(**{"viewport": {"width": 1280, "height": 800}, **context})
         self._pages.append(watched)
@@ -75,8 +98,8 @@ class Scene:
         page.set_default_timeout(DEADLINE_MS)
         if answer is not None:
             await page.route_web_socket("**/ws/viewer/", answer)
-        await page.goto(self.server.url + path)
-        await page.fill("#id_username", self.user)
+        await page.goto((url or self.server.url) + path)
+        await page.fill("#id_username", user or self.user)
         await page.fill("#id_password", PASSWORD)
         await page.click("button[type=submit]")
         await page.wait_for_function("(state) => window.vital?.stats().phase === state", arg=state)

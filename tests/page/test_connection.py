@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from streaming.client import Pacer
 from streaming.client.playback import play, simulated, simulated_leads
+from streaming.core.messages import bye
 from streaming.ecg.simulator import Simulator
+from streaming.exceptions import RETRY_AFTER_MS, CloseCode
 from tests.page.scene import DEADLINE_MS, RATE_HZ, Scene, stop_of
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -59,6 +63,41 @@ async def test_a_lost_connection_is_told_and_comes_back(ward: Scene) -> None:
     await expect(page.locator(".offline")).to_be_hidden()
     await expect(page.locator(f'[data-stream="{bed.stream}"]')).to_be_visible()
     assert len(sockets) >= 2
+
+
+async def test_whom_an_operator_has_cut_says_so_and_may_try_at_once(ward: Scene) -> None:
+    sockets: list[WebSocketRoute] = []
+    page = await ward.open()
+
+    async def relay(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        server = socket.connect_to_server()
+        if len(sockets) > 1:
+            return
+
+        async def pass_on(message: str | bytes) -> None:
+            socket.send(message)
+            if isinstance(message, str) and "roster" in message:
+                reason = "cut by an operator: changes its network"
+                socket.send(bye(CloseCode.CUT, reason, retry_after_ms=RETRY_AFTER_MS[CloseCode.CUT]))
+                await socket.close(code=CloseCode.CUT)
+
+        server.on_message(pass_on)
+
+    await page.route_web_socket("**/ws/viewer/", relay)
+    await page.reload()
+    await expect(page.locator(".outage")).to_contain_text("Cut by an operator")
+    await expect(page.locator(".attempt")).to_contain_text(
+        re.compile(r"try 1 in [23]\d s: changes its network")
+    )
+    assert len(sockets) == 1
+    await page.set_viewport_size({"width": 390, "height": 800})
+    button = await page.locator("[data-action=retry]").bounding_box()
+    assert button is not None
+    assert button["x"] + button["width"] <= 390
+    await page.locator("[data-action=retry]").click()
+    await page.wait_for_function("() => window.vital.stats().connections === 2")
+    await expect(page.locator(".offline")).to_be_hidden()
 
 
 async def test_the_network_panel_shows_no_figure_of_a_connection_that_is_gone(ward: Scene) -> None:

@@ -18,6 +18,10 @@ NAMES = ("Zaunkoenig", "Rotkehlchen", "Kleiber", "Buntspecht")
 """Display names; they must turn up in rosters and nowhere else."""
 
 
+NO_ALARM_SETTINGS = {"alarms-TOTAL_FORMS": "0", "alarms-INITIAL_FORMS": "0"}
+"""What the admin's form of a patient also sends, where nothing is set about its alarms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hospital:
     """Wards a and b with a group each; streams by ward; one admission of ward a has ended."""

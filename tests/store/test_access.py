@@ -15,7 +15,8 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from streaming.core.streams import Lead, Source
 from streaming.exceptions import AuthenticationError, ForbiddenError, ProtocolError
 from streaming.models import ApiToken, AuditEntry, Device, DeviceToken, StreamEpoch
-from streaming.store import access, feeds, tokens
+from streaming.models_lease import StreamLease
+from streaming.store import access, feeds, leases, tokens
 from streaming.store.access import Principal, PrincipalKind, Verdict
 from tests.store.people import NAMES, Hospital, api_token_of, session_of, session_store
 
@@ -428,3 +429,34 @@ def test_cut_connection_is_audited_with_its_reason(
     assert list(entries) == [
         (actor, "connection.cut", {"reason": "revoked"}) for actor in ("user:7", "api-token:8", "device:9")
     ]
+
+
+def test_what_was_sent_and_is_not_any_more_is_abandoned_while_its_patient_is_admitted(
+    place: Hospital, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    streams = place.streams
+    other = feeds.begin_admission(
+        Device.objects.create(name="heard"),
+        streams["a"].patient,
+        streams["a"].ward,
+        "99",
+        actor="system:test",
+    )
+    for stream in (*streams.values(), other):
+        access.open_epoch(stream.device_id, "session", 250.0, LEADS, Source.SIM)
+        leases.take(stream.pk, "session", "p1", seen=leases.Lease(), next_sample=0)
+    assert access.abandoned_streams() == {}
+    past = timezone.now() - timedelta(minutes=1)
+    StreamLease.objects.exclude(pk=other.pk).update(expires_at=past)
+    feeds.end_admission(streams["b"], actor="system:test")
+    with django_assert_num_queries(1):
+        (info,) = abandoned = access.abandoned_streams()
+    assert (info.stream, info.epoch, abandoned[info]) == (
+        streams["a"].pk,
+        1,
+        f"1.{round(1000 * past.timestamp())}",
+    )
+    leases.end("p1", {info.stream: 10}, {info.stream: 1})
+    assert access.abandoned_streams() == {info: "1"}
+    leases.take(info.stream, "session", "p1", seen=leases.read(info.stream), next_sample=10)
+    assert access.abandoned_streams() == {}

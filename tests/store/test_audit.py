@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,10 +15,22 @@ from hypothesis import strategies as st
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from streaming.exceptions import AuthenticationError
-from streaming.models import AuditEntry
+from streaming.models import AuditEntry, Ward
 from streaming.store import access, audit
-from streaming.store.audit import GENESIS, AuditProblem, AuditWriter, Head, Refusal
+from streaming.store.audit import AuditWriter, Refusal
+from streaming.store.chain import GENESIS, Head, link, row_hash
+from streaming.store.trails import AUDIT
+from streaming.store.verification import Fault, verify_chains
 from tests.store.tampering import TRIGGERS, remove, tamper
+
+
+def problem(writer: str, seq: int, text: str) -> Fault:
+    return Fault("audit", writer, seq, text)
+
+
+def faults() -> list[Fault]:
+    """What is wrong with all chains."""
+    return verify_chains(AUDIT, set(AuditEntry.objects.values_list("writer", flat=True)))
 
 
 def write(writer: AuditWriter, count: int) -> None:
@@ -34,7 +48,7 @@ def chain(db: None) -> AuditWriter:
 
 
 def test_untouched_chain_is_whole(chain: AuditWriter) -> None:
-    assert audit.verify() == audit.verify(chain.head().writer) == []
+    assert faults() == verify_chains(AUDIT, [chain.head().writer]) == []
 
 
 def test_entries_are_numbered_and_linked(chain: AuditWriter) -> None:
@@ -58,45 +72,41 @@ def test_entries_are_numbered_and_linked(chain: AuditWriter) -> None:
 )
 def test_altered_entry_is_found(change: dict[str, Any], chain: AuditWriter) -> None:
     tamper(3, **change)
-    assert AuditProblem(chain.head().writer, 3, "altered") in audit.verify()
+    assert problem(chain.head().writer, 3, "altered") in faults()
 
 
 def test_altered_time_is_found(chain: AuditWriter) -> None:
     at = AuditEntry.objects.get(seq=3).at
     tamper(3, at=at.replace(microsecond=(at.microsecond + 1) % 1_000_000))
-    assert audit.verify() == [AuditProblem(chain.head().writer, 3, "altered")]
+    assert faults() == [problem(chain.head().writer, 3, "altered")]
 
 
 def test_entry_forged_with_a_right_hash_of_its_own_is_found(chain: AuditWriter) -> None:
     entry = AuditEntry.objects.get(seq=3)
     entry.outcome = "denied"
-    tamper(3, outcome="denied", hash=audit.entry_hash(entry))
-    assert audit.verify() == [AuditProblem(chain.head().writer, 4, "does not follow the entry before it")]
+    tamper(3, outcome="denied", hash=row_hash(entry))
+    assert faults() == [problem(chain.head().writer, 4, "does not follow the entry before it")]
 
 
 def test_missing_entry_is_found(chain: AuditWriter) -> None:
     remove(3)
-    assert audit.verify() == [AuditProblem(chain.head().writer, 3, "missing")]
+    assert faults() == [problem(chain.head().writer, 3, "missing")]
 
 
 def test_missing_first_entry_is_found(chain: AuditWriter) -> None:
     remove(1)
-    assert audit.verify() == [AuditProblem(chain.head().writer, 1, "missing")]
+    assert faults() == [problem(chain.head().writer, 1, "missing")]
 
 
-def test_cut_off_end_is_found_by_the_head_that_was_logged(chain: AuditWriter) -> None:
-    logged = chain.head()
-    assert audit.verify_head(logged)
+def test_cut_off_end_is_found_by_a_head_that_somebody_knows(chain: AuditWriter) -> None:
+    known = chain.head()
+    assert verify_chains(AUDIT, [known.writer], [known]) == []
     remove(5)
-    assert audit.verify() == []
-    assert not audit.verify_head(logged)
-
-
-def test_cut_off_end_of_the_own_chain_is_found(chain: AuditWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "_writer", chain)
-    assert audit.verify() == []
-    remove(5)
-    assert audit.verify() == [AuditProblem(chain.head().writer, 5, "the end of the chain is missing")]
+    assert verify_chains(AUDIT, [known.writer]) == []
+    (fault,) = verify_chains(AUDIT, [known.writer], [known])
+    assert (
+        str(fault) == f"audit {known.writer}/5: the end of the chain is missing: this process names entry 5"
+    )
 
 
 def test_chains_of_several_processes_stand_side_by_side(chain: AuditWriter) -> None:
@@ -104,8 +114,17 @@ def test_chains_of_several_processes_stand_side_by_side(chain: AuditWriter) -> N
     write(other, 2)
     write(chain, 1)
     remove(3)
-    assert audit.verify(other.head().writer) == []
-    assert [problem.seq for problem in audit.verify()] == [3]
+    assert verify_chains(AUDIT, [other.head().writer]) == []
+    assert [fault.seq for fault in faults()] == [3]
+
+
+def test_hash_is_of_everything_and_stays_what_it_was() -> None:
+    """A trail that was written years ago verifies by it."""
+    at = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    entry = AuditEntry(at=at, actor="user:1", action="a", object="o", outcome="done", detail={"n": [1, "é"]})
+    assert link(Head("w", 6, GENESIS), entry) == Head(
+        "w", 7, "30cc8a71c38d48c90e4b4e23f7398ca5f0364dd2a84d35649c221441ba06199e"
+    )
 
 
 def test_child_of_a_fork_begins_its_own_chain(chain: AuditWriter) -> None:
@@ -143,7 +162,7 @@ def test_failed_write_is_raised_and_begins_a_new_chain(
             write(chain, 1)
     write(chain, 1)
     assert chain.head().writer != before.writer
-    assert audit.verify() == []
+    assert faults() == []
 
 
 def refusal(address: str, target: str = "user:7") -> Refusal:
@@ -256,7 +275,7 @@ class TestRecord:
         for thread in threads:
             thread.join()
         assert audit.head().seq == AuditEntry.objects.count() == 40
-        assert audit.verify() == []
+        assert faults() == []
 
     @pytest.mark.parametrize("value", [1.5, b"bytes", object()], ids=["float", "bytes", "object"])
     def test_values_that_may_come_back_changed_are_refused(self, value: object) -> None:
@@ -283,7 +302,7 @@ _plain = st.recursive(
 def test_whatever_is_stored_verifies(detail: dict[str, Any], db: None) -> None:
     writer = AuditWriter()
     writer.append("user:1", "test", "stream:1", "done", detail)
-    assert audit.verify(writer.head().writer) == []
+    assert verify_chains(AUDIT, [writer.head().writer]) == []
 
 
 class TestAppendOnly:
@@ -309,3 +328,93 @@ class TestAppendOnly:
                 cursor.execute(TRIGGERS.SQLITE[1])
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             AuditEntry.objects.filter(seq=3).delete()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRecording:
+    """What is done and its entry are committed together."""
+
+    def done(self, writer: AuditWriter, *, what: Callable[[], object] = lambda: None) -> None:
+        with writer.recording("user:1", "ward.make", "ward:1", "done", {}):
+            Ward.objects.create(name="made")
+            what()
+
+    def left(self, writer: AuditWriter) -> tuple[int, int, int]:
+        """Wards, entries, and where the chain stands; it is whole."""
+        assert faults() == verify_chains(AUDIT, [writer.head().writer], [writer.head()]) == []
+        return Ward.objects.count(), AuditEntry.objects.count(), writer.head().seq
+
+    def test_both_are_there_and_the_chain_goes_on(self) -> None:
+        writer = AuditWriter()
+        write(writer, 2)
+        self.done(writer)
+        write(writer, 1)
+        assert self.left(writer) == (1, 4, 4)
+
+    def test_neither_is_there_when_the_entry_cannot_be_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_args: object, **_fields: object) -> None:
+            raise InterfaceError("gone")
+
+        writer = AuditWriter()
+        write(writer, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(AuditEntry, "save", fail)
+            with pytest.raises(InterfaceError):
+                self.done(writer)
+        assert self.left(writer) == (0, 2, 0)
+        self.done(writer)
+        assert self.left(writer) == (1, 3, 1)
+
+    def test_neither_is_there_when_the_commit_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail() -> None:
+            raise DatabaseError("database is locked")
+
+        writer = AuditWriter()
+        write(writer, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "_commit", fail)
+            with pytest.raises(DatabaseError):
+                self.done(writer)
+        assert self.left(writer) == (0, 2, 0)
+
+    def test_neither_is_there_when_it_cannot_be_done(self) -> None:
+        writer = AuditWriter()
+        write(writer, 2)
+        with pytest.raises(Ward.DoesNotExist):
+            self.done(writer, what=lambda: Ward.objects.get(name="unknown"))
+        assert self.left(writer) == (0, 2, 2)
+        self.done(writer)
+        assert self.left(writer) == (1, 3, 3)
+
+    def test_what_follows_the_commit_is_recorded_after_it(self) -> None:
+        writer = AuditWriter()
+        self.done(writer, what=lambda: transaction.on_commit(lambda: write(writer, 2)))
+        assert self.left(writer) == (1, 3, 3)
+        assert AuditEntry.objects.get(seq=1).action == "ward.make"
+
+    def test_it_is_no_part_of_another_transaction(self) -> None:
+        writer = AuditWriter()
+        with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+            self.done(writer)
+        assert self.left(writer) == (0, 0, 0)
+
+    def test_another_thread_waits_until_it_is_committed(self) -> None:
+        writer = AuditWriter()
+
+        def write_one() -> None:
+            write(writer, 1)
+            connection.close()
+
+        waiting = threading.Thread(target=write_one)
+
+        def begin() -> None:
+            waiting.start()
+            assert AuditEntry.objects.count() == 0
+
+        self.done(writer, what=begin)
+        waiting.join(10.0)
+        assert self.left(writer) == (1, 2, 2)
+        assert [entry.action for entry in AuditEntry.objects.order_by("seq")] == [
+            "ward.make",
+            "stream.subscribe",
+        ]

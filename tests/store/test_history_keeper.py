@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, connections
 from django.utils import timezone
+from pytest_django import Settings
 
 from streaming.exceptions import HistoryAwayError
 from streaming.models import AuditEntry
-from streaming.models_history import HistoryChunk
-from streaming.store import history
+from streaming.models_history import HistoryChunk, HistoryPin
+from streaming.pins import Pin
+from streaming.store import believed, history
+from streaming.store.believed import BelievedClock
 from streaming.store.history_keeper import HistoryKeeper
 from streaming.store.history_limits import Limits
 from streaming.store.routing import HISTORY
@@ -78,6 +83,20 @@ async def test_pruning_is_recorded_when_it_deleted_anything(keeper: HistoryKeepe
     assert entry.detail == {"chunks": 1, "bytes": removed.size_bytes, "pins": 0}
 
 
+async def test_a_clock_that_has_jumped_ahead_deletes_no_history(
+    keeper: HistoryKeeper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keeper._clock = BelievedClock("history", believed.newest_of_history, tmp_path / "clock")
+    now = timezone.now()
+    await keeper.write([chunk_of(0, 500, began_at=now)])
+    await keeper.pin([Pin("a", 1, 0, 500, "asystole")])
+    assert not await keeper.prune()
+    monkeypatch.setattr(timezone, "now", lambda: now + timedelta(days=800))
+    assert not await keeper.prune()
+    believed.write(timezone.now(), tmp_path / "clock")
+    assert (await keeper.prune()).chunks == 1
+
+
 async def test_what_was_deleted_before_a_fault_is_recorded(
     keeper: HistoryKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,3 +127,19 @@ async def test_a_locked_file_is_waited_for_and_then_told(keeper: HistoryKeeper, 
         lock.execute("ROLLBACK")
     await keeper.write([chunk_of(0, 500)])
     assert await count(keeper) == 1
+
+
+async def test_a_pin_is_kept_for_its_days_and_made_longer_in_place(
+    keeper: HistoryKeeper, settings: Settings
+) -> None:
+    settings.VITAL_PIN_DAYS = 3
+    pin = Pin("a", 1, 100, 900, "ASYSTOLE" * 20)
+    await keeper.pin([pin, replace(pin, stream="b")])
+    await keeper.pin([replace(pin, stop=1500)])
+    rows = await keeper._thread.run(lambda: list(HistoryPin.objects.order_by("stream")))
+    assert [(row.stream, row.epoch, row.first, row.stop) for row in rows] == [
+        ("a", 1, 100, 1500),
+        ("b", 1, 100, 900),
+    ]
+    assert len(rows[0].reason) == 80
+    assert all(timedelta(days=2.9) < row.until - timezone.now() < timedelta(days=3.1) for row in rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, OperationalError
 
 from streaming.store.own_thread import DatabaseThread
 from tests.servers import ROOT
@@ -40,6 +41,34 @@ async def test_an_error_is_raised_where_the_result_is_awaited(own: DatabaseThrea
     with pytest.raises(KeyError):
         await own.run(fail)
     assert await own.run(lambda: 7) == 7
+
+
+async def test_what_an_error_holds_ends_in_the_thread_and_not_by_the_collector(own: DatabaseThread) -> None:
+    """A cursor that the collector ends on the event loop waits there for what its connection waits for."""
+    ended: list[str] = []
+
+    class Cursor:
+        def __del__(self) -> None:
+            ended.append(threading.current_thread().name)
+
+    def execute() -> None:
+        cursor = Cursor()
+        raise KeyError(repr(cursor))
+
+    def fail() -> None:
+        try:
+            execute()
+        except KeyError as error:
+            named = OperationalError("locked")  # by the frame that is in its traceback, as Django's are
+            raise named from error
+
+    gc.disable()
+    try:
+        with pytest.raises(OperationalError):
+            await own.run(fail)
+        assert ended == ["test-database"]
+    finally:
+        gc.enable()
 
 
 async def test_whoever_gives_up_waiting_leaves_the_thread_to_others(own: DatabaseThread) -> None:

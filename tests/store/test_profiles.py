@@ -14,11 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from streaming.core.precedence import DEFAULT_NAME
 from streaming.core.priority import MessagePriority
+from streaming.core.profile_columns import SETTINGS, columns_of, profile_of
 from streaming.core.profiles import GroupProfile, ProfileSet
+from streaming.core.renditions import LADDER, Quality
+from streaming.core.streams import group_of
 from streaming.exceptions import ProfileError
-from streaming.models_profiles import DEFAULT_GROUP, SETTINGS, Profile, ProfileVersion, profiles_changed
-from streaming.store import profiles
+from streaming.models_profile_versions import ProfileVersion, profiles_changed
+from streaming.models_profiles import Profile
+from streaming.store import feeds, profiles
+from tests.store.people import hospital
 
 pytestmark = pytest.mark.django_db
 
@@ -87,16 +93,16 @@ class TestDefault:
         assert profiles.current_version() == before
 
     def test_default_cannot_take_another_name(self) -> None:
-        row = Profile.objects.get(group=DEFAULT_GROUP)
+        row = Profile.objects.get(group=DEFAULT_NAME)
         row.group = "ecg.a"
         assert "group" in faults(row)
 
     def test_there_is_one_default(self) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
-            Profile(**Profile.columns_of(GroupProfile()), group=DEFAULT_GROUP).save()
+            Profile(**columns_of(GroupProfile()), group=DEFAULT_NAME).save()
 
     def test_ensure_default_leaves_what_is_there(self) -> None:
-        Profile.objects.filter(group=DEFAULT_GROUP).update(compression_level=3)
+        Profile.objects.filter(group=DEFAULT_NAME).update(compression_level=3)
         assert profiles.ensure_default().compression_level == 3
 
     @pytest.mark.django_db(transaction=True)
@@ -122,7 +128,7 @@ class TestInheritance:
 
     def test_changed_default_shows_through_what_is_inherited(self) -> None:
         override("ecg.a", compression_level=9)
-        Profile.objects.filter(group=DEFAULT_GROUP).update(compression_level=1, mem_level=8)
+        Profile.objects.filter(group=DEFAULT_NAME).update(compression_level=1, mem_level=8)
         loaded = profiles.load().for_group("ecg.a").compression
         assert (loaded.level, loaded.mem_level) == (9, 8)
 
@@ -142,6 +148,49 @@ class TestInheritance:
             override(f"ecg.{n}", compression_level=n + 1)
         with django_assert_num_queries(2):
             assert len(profiles.load().overrides) == 5
+
+
+class TestWardsAndPatterns:
+    def test_streams_of_a_ward_and_of_a_pattern(self) -> None:
+        place = hospital()
+        override("ward:ward-a", compression_level=2)
+        override("ecg.*", compression_level=3, mem_level=9)
+        loaded = profiles.load()
+        mine, theirs = (loaded.for_group(group_of(place.streams[ward].pk)).compression for ward in "ab")
+        assert (mine.level, mine.mem_level) == (2, 9)
+        assert (theirs.level, theirs.mem_level) == (3, 9)
+        assert loaded.for_group("control") is loaded.default
+
+    def test_stream_that_has_ended_lies_in_no_ward(self) -> None:
+        place = hospital()
+        override("ward:ward-a", compression_level=2)
+        assert set(profiles.places({"ward-a"})) == {group_of(place.streams["a"].pk)}
+        feeds.end_admission(place.streams["a"], actor="system:test")
+        assert profiles.places({"ward-a"}) == {}
+
+    def test_places_ask_nobody_without_wards(self, django_assert_num_queries: Any) -> None:
+        with django_assert_num_queries(0):
+            assert profiles.places(frozenset()) == {}
+
+    def test_override_is_judged_with_its_ward_and_pattern(self) -> None:
+        override("ecg.*", high_watermark=0.6)
+        found = faults(Profile(group="ward:icu", low_watermark=0.7))
+        assert "in order" in found["low_watermark"][0]
+
+    def test_ward_cannot_break_an_override_that_inherits_from_it(self) -> None:
+        place = hospital()
+        group = group_of(place.streams["a"].pk)
+        override(group, low_watermark=0.7)
+        found = faults(Profile(group="ward:ward-a", high_watermark=0.6))
+        assert found["__all__"][0].startswith(
+            f"{group} would no longer be valid: watermarks must be in order"
+        )
+
+    def test_pattern_is_told_at_no_field_what_only_meets_in_a_ward(self) -> None:
+        override("ward:icu", low_watermark=0.7)
+        found = faults(Profile(group="ecg.ab*", high_watermark=0.6))
+        assert list(found) == ["__all__"]
+        assert found["__all__"][0].startswith("ward:icu would no longer be valid")
 
 
 class TestValidation:
@@ -179,6 +228,20 @@ class TestValidation:
             "low_watermark",
         }
 
+    def test_levels_must_be_in_order_with_what_is_inherited(self) -> None:
+        found = faults(Profile(group="ecg.a", min_level=7))
+        assert found == {
+            "min_level": ["levels must be in order: 1 <= min <= level <= max <= 9, not 7, 6, 9."]
+        }
+        override("ecg.a", min_level=7, compression_level=8)
+
+    def test_best_rendition_is_one_that_there_is(self) -> None:
+        assert "best_rendition" in faults(Profile(group="ecg.a", best_rendition="best"))
+        override("ecg.a", best_rendition="display-0.5")
+        loaded = profiles.load()
+        assert loaded.for_group("ecg.a").best_rendition.quality is Quality.DISPLAY
+        assert loaded.default.best_rendition == LADDER[0]
+
     def test_quotas_must_sum_to_one_with_what_is_inherited(self) -> None:
         found = faults(Profile(group="ecg.a", quota_high=0.5))
         assert found == {"quota_high": ["quotas must sum to 1, not 1.1000."]}
@@ -201,7 +264,9 @@ class TestValidation:
         row.save()
         assert profiles.load().default.connection.stall_s == 20.0
 
-    @pytest.mark.parametrize("group", ["", "ecg a", "ecg/a", "ecg.ä", "*x", "a" * 100, "ecg.a\n"])
+    @pytest.mark.parametrize(
+        "group", ["", "ecg a", "ecg/a", "ecg.ä", "*x", "e*g", "ward:", "ward:a.b", "a" * 100, "ecg.a\n"]
+    )
     def test_group_is_a_name_that_the_layer_takes(self, group: str) -> None:
         assert "group" in faults(Profile(group=group))
 
@@ -219,9 +284,17 @@ class TestDatabase:
         ("values", "name"),
         [
             ({"window_bits": 8}, "profile_window_bits"),
+            ({"group": "e*g"}, "profile_group_is_a_name"),
             ({"mem_level": 0}, "profile_mem_level"),
             ({"compression_level": 10}, "profile_compression_level"),
             ({"compression_threshold": 1024 * 1024 + 1}, "profile_compression_threshold"),
+            ({"min_level": 7, "compression_level": 6}, "profile_levels_in_order"),
+            ({"min_level": 7, "max_level": 6}, "profile_levels_in_order"),
+            ({"max_level": 10}, "profile_max_level"),
+            ({"hysteresis": 0.6}, "profile_hysteresis"),
+            ({"explore_share": 0.2}, "profile_explore_share"),
+            ({"cpu_weight": 0.0}, "profile_cpu_weight"),
+            ({"best_rendition": "best"}, "profile_best_rendition"),
             ({"max_buffer_size": 9}, "profile_max_buffer_size"),
             ({"max_retries": 21}, "profile_max_retries"),
             ({"low_watermark": 0.5, "high_watermark": 0.4}, "profile_watermarks_in_order"),
@@ -247,7 +320,7 @@ class TestDatabase:
     def test_constraint_refuses_what_passes_by_validation(self, values: dict[str, Any], name: str) -> None:
         before = profiles.current_version()
         with pytest.raises(IntegrityError, match=name), transaction.atomic():
-            Profile(group="ecg.a", **values).save()
+            Profile(**{"group": "ecg.a"} | values).save()
         assert profiles.current_version() == before, "a change that did not happen is no version"
 
     def test_bad_row_is_named_and_costs_nobody_what_he_has(self) -> None:
@@ -311,7 +384,7 @@ class TestVersion:
             lambda: Profile.objects.get(group="ecg.a").save(),
             lambda: Profile.objects.get(group="ecg.a").delete(),
             lambda: Profile.objects.filter(group="ecg.a").delete(),
-            lambda: Profile.objects.exclude(group=DEFAULT_GROUP).update(compression_level=2),
+            lambda: Profile.objects.exclude(group=DEFAULT_NAME).update(compression_level=2),
             lambda: Profile.objects.bulk_create([Profile(group="ecg.x"), Profile(group="ecg.y")]),
             lambda: Profile.objects.bulk_update([Profile.objects.get(group="ecg.a")], ["mem_level"]),
             lambda: Profile.objects.update_or_create(group="ecg.a", defaults={"mem_level": 3}),
@@ -384,4 +457,4 @@ class TestLaw(TestCase):
 def _as_transport_sees(profile: Profile) -> GroupProfile:
     if profile.age_high == 0:
         raise ProfileError("live ECG must expire")
-    return profile.to_profile()
+    return profile_of({name: value for name, (value, _) in profile.effective.items()})

@@ -7,7 +7,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.migrations.executor import MigrationExecutor
 
 from streaming.store import readiness
-from streaming.store.routing import HISTORY
+from streaming.store.routing import HISTORY, JOURNAL
 
 
 def test_migrated_database_can_serve(db: None) -> None:
@@ -27,17 +27,18 @@ def test_database_that_fails_is_a_sentence_not_an_error(
         readiness.require_migrated()
 
 
-def test_history_that_does_not_answer_hinders_nobody(
-    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("alias", [HISTORY, JOURNAL])
+def test_history_or_journal_that_does_not_answer_hinders_nobody(
+    alias: str, db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plan = MigrationExecutor.migration_plan
 
     def fail(self: MigrationExecutor, *arguments: object) -> object:
-        if self.connection.alias == HISTORY:
+        if self.connection.alias == alias:
             raise OperationalError("no route to host")
         return plan(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(MigrationExecutor, "migration_plan", fail)
     readiness.require_migrated()
-    assert "the history's database does not answer (OperationalError)" in caplog.text
+    assert f"the {alias}'s database does not answer (OperationalError)" in caplog.text
     assert readiness.database_fault() is None
