@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 PORT ?=
-.PHONY: help setup demo test check bench docs nightly mutants lock
+.PHONY: help setup demo test check bench docs nightly mutants chaos lock
 
 help:
 	@$(PYTHON) make.py --help
@@ -12,5 +12,5 @@ help:
 demo:
 	@$(PYTHON) make.py demo $(if $(PORT),--port $(PORT))
 
-setup test check bench docs nightly mutants lock:
+setup test check bench docs nightly mutants chaos lock:
 	@$(PYTHON) make.py $@ $(if $(ARGS),-- $(ARGS))

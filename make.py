@@ -352,7 +352,7 @@ def manage(*arguments: str) -> None:
         raise MakeError(f"`manage.py {' '.join(arguments)}` failed; what it printed says why.")
 
 
-# -- test, check, bench, docs, nightly
+# -- test, check, bench, docs, nightly, chaos
 
 
 def test(options: argparse.Namespace) -> int:
@@ -383,6 +383,13 @@ def mutants(options: argparse.Namespace) -> int:
     """Make each of a list of faults, and see a test fail; words after `--` choose among them."""
     install("test")
     return run([PYTHON, "-m", "tests.mutants", *options.rest])
+
+
+def chaos(options: argparse.Namespace) -> int:
+    """Raise 100,000 alarms while servers, Valkey and viewers are killed: none lost, none shown twice."""
+    install("test")
+    provide_chromium()
+    return run([PYTHON, "-m", "tests.chaos", *options.rest], {"PYTHONDONTWRITEBYTECODE": ""})
 
 
 def pytest(arguments: Sequence[str]) -> int:
@@ -536,6 +543,7 @@ COMMANDS = {
     "docs": docs,
     "nightly": nightly,
     "mutants": mutants,
+    "chaos": chaos,
     "lock": lock,
 }
 

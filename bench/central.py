@@ -134,10 +134,10 @@ async def measure(server: Server, viewers: Swarm) -> Load:
     )
 
 
-async def ours(directory: Path, leads: tuple[str, ...]) -> Load:
-    """The product itself."""
+@contextlib.asynccontextmanager
+async def loaded(server: Server, leads: tuple[str, ...]) -> AsyncIterator[Swarm]:
+    """The product itself, once its viewers are connected; fed for as long as the body runs."""
     async with contextlib.AsyncExitStack() as stack:
-        server = stack.enter_context(DaphneServer(migrated(directory)))
         streams, device_tokens, viewer_tokens = server.python(ADMIT.format(patients=PATIENTS)).split()
         signals = simulated_leads(Patients(leads).simulators[0])
         devices = [
@@ -155,7 +155,14 @@ async def ours(directory: Path, leads: tuple[str, ...]) -> Load:
             swarm(f"{server.ws_url}/ws/viewer/", viewer_tokens, streams, viewers=VIEWERS)
         )
         await stack.enter_async_context(feeding(send, leads))
-        return await measure(server, viewers)
+        yield viewers
+
+
+async def ours(directory: Path, leads: tuple[str, ...]) -> Load:
+    """The same, measured."""
+    with DaphneServer(migrated(directory)) as server:
+        async with loaded(server, leads) as viewers:
+            return await measure(server, viewers)
 
 
 async def theirs(directory: Path, command: Sequence[str], leads: tuple[str, ...], *, bundled: bool) -> Load:

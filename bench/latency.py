@@ -24,6 +24,7 @@ from playwright.async_api import Page
 from bench.support.page import Ward, ward
 from bench.support.report import Figure, at_most, parser, report
 from streaming.client.playback import CHUNK_S
+from tests.page.lethal import compare_clocks
 
 RATE_HZ = 250.0
 WARM_UP_S = 10.0
@@ -31,8 +32,6 @@ TAKE_S = 5.0
 """Often enough for few records at a time; the page keeps its last 65,536 paintings."""
 SETTLE_S = 3.0
 """After this a sample has been drawn, or never will be: longer than the longest playout delay."""
-CLOCKS_APART_MS = 5.0
-_CLOCK = "() => [Date.now(), performance.timeOrigin + performance.now()]"
 _TAKE = """() => ({
   drawn: window.vital.probe.take(),
   frames: window.vital.stats().frames,
@@ -102,13 +101,6 @@ async def measure(beds: Ward, seconds: float) -> list[Figure]:
         at_most("sample to screen, 95th percentile", float(p95), 250, "ms", against=conditions),
         Figure("sample to screen, longest", float(latencies_ms.max()), "ms"),
     ]
-
-
-async def compare_clocks(page: Page) -> None:
-    """RuntimeError when the page's time has drifted from the machine's: its origin is read only once."""
-    wall_ms, page_ms = await page.evaluate(_CLOCK)
-    if abs(wall_ms - page_ms) > CLOCKS_APART_MS:
-        raise RuntimeError(f"the page's clock is {page_ms - wall_ms:.1f} ms off the machine's")
 
 
 async def main(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,8 @@ LISTENING = re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)")
 class HookedServer(DaphneServer):
     """Daphne with the server that a benchmark can steer."""
 
-    def __init__(self, var_dir: Path) -> None:
-        super().__init__(var_dir)
+    def __init__(self, var_dir: Path, *, env: Mapping[str, str] | None = None) -> None:
+        super().__init__(var_dir, env=env)
         self._command[-1] = "bench.support.hooked:application"
 
     async def call(self, hook: str) -> None:

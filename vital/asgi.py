@@ -12,13 +12,14 @@ django_application = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the app registry)
 from django.conf import settings  # noqa: E402
 
+from monitoring import routing as monitoring_routing  # noqa: E402
+from streaming import routing as streaming_routing  # noqa: E402
 from streaming.guard import Guard  # noqa: E402
-from streaming.routing import websocket_urlpatterns  # noqa: E402
 from vital.lifecycle import Lifecycle  # noqa: E402
 
-lifecycle = Lifecycle(
-    ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(websocket_urlpatterns)})
-)
+# Last what streaming has: it refuses what nobody knows.
+websockets = URLRouter([*monitoring_routing.websocket_urlpatterns, *streaming_routing.websocket_urlpatterns])
+lifecycle = Lifecycle(ProtocolTypeRouter({"http": django_application, "websocket": websockets}))
 application = Guard(
     lifecycle,
     allowed_hosts=settings.ALLOWED_HOSTS,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 REDIS_RETRIES = 40
 """Forty retries with waits of at most 0.5 s: about 19 s, more than a restart of Redis takes."""
@@ -33,6 +36,28 @@ def flag(environ: Mapping[str, str], name: str, *, default: bool = False) -> boo
     raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
 
 
+def choice(environ: Mapping[str, str], name: str, options: Sequence[str]) -> str:
+    """One of the options, the first without any."""
+    value = environ.get(name, "").strip().lower() or options[0]
+    if value not in options:
+        raise ImproperlyConfigured(f"{name} must be {' or '.join(options)}, not {environ[name]!r}")
+    return value
+
+
+def log_levels(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """Levels by logger, of a list such as `streaming.hub=DEBUG,daphne=WARNING`."""
+    levels = {}
+    for word in words(environ, name):
+        logger, _, level = word.partition("=")
+        if not logger or level.upper() not in _LEVELS:
+            raise ImproperlyConfigured(
+                f"{name} must list loggers with a level, like streaming.hub=DEBUG, not {word!r}; "
+                f"levels are {', '.join(_LEVELS)}"
+            )
+        levels[logger] = level.upper()
+    return levels
+
+
 def words(environ: Mapping[str, str], name: str, *, default: str = "") -> list[str]:
     """A list separated by commas or blanks."""
     return environ.get(name, default).replace(",", " ").split()
@@ -48,6 +73,13 @@ def days(environ: Mapping[str, str], name: str, *, default: int, least: int = 0)
     return _whole(environ, name, "days", default, least)
 
 
+def refuse_descending(**values: int) -> None:
+    """Each of these settings must be at least the one before it: what is coarser is kept for longer."""
+    for (lower, least), (name, value) in pairwise(values.items()):
+        if value < least:
+            raise ImproperlyConfigured(f"{name} must be at least {lower}, which is {least}, not {value}")
+
+
 def _whole(environ: Mapping[str, str], name: str, unit: str, default: int, least: int) -> int:
     value = environ.get(name, str(default))
     if not value.isdecimal() or int(value) < least:
@@ -55,9 +87,9 @@ def _whole(environ: Mapping[str, str], name: str, unit: str, default: int, least
     return int(value)
 
 
-def networks(environ: Mapping[str, str], name: str) -> list[str]:
+def networks(environ: Mapping[str, str], name: str, *, default: str = "") -> list[str]:
     """A list of addresses and networks, each checked."""
-    listed = words(environ, name)
+    listed = words(environ, name, default=default)
     for word in listed:
         try:
             ip_network(word)
@@ -149,24 +181,53 @@ def database(url: str, directory: Path, *, name: str = "DATABASE_URL") -> dict[s
     }
 
 
-def history_database(url: str, default: Mapping[str, Any]) -> dict[str, Any]:
-    """Django's settings for `HISTORY_DATABASE_URL`; without one, beside SQLite's file, or `default` again.
+def own_database(
+    url: str, default: Mapping[str, Any], *, name: str, file: str, durable: bool = False
+) -> dict[str, Any]:
+    """Django's settings for a database beside the default one, by the URL that the variable `name` holds.
 
-    A writer that is always there: its connection stays open, because the last one that a SQLite database
-    loses waits for the disk. A PostgreSQL that has vanished is noticed by the system after ten seconds, not
-    after two hours.
+    Without one, `file` beside SQLite's, or `default` again. It has a writer that is always there: its
+    connection stays open, because the last one that a SQLite database loses waits for the disk. `durable`:
+    in SQLite, what was committed outlives a failure of the power as well. A PostgreSQL that has vanished is
+    noticed by the system after ten seconds, not after two hours.
     """
     if url:
-        chosen = database(url, Path(), name="HISTORY_DATABASE_URL")
+        chosen = database(url, Path(), name=name)
     else:
         chosen = {**default, "OPTIONS": dict(default["OPTIONS"])}
         if chosen["ENGINE"].endswith("sqlite3"):
-            chosen["NAME"] = str(Path(chosen["NAME"]).with_name("history.sqlite3"))
+            chosen["NAME"] = str(Path(chosen["NAME"]).with_name(file))
     if chosen["ENGINE"].endswith("sqlite3"):
         chosen["CONN_MAX_AGE"] = 60
+        if durable:
+            chosen["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
     else:
         chosen["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 10_000, **chosen["OPTIONS"]}
     return chosen
+
+
+def history_database(url: str, default: Mapping[str, Any]) -> dict[str, Any]:
+    """Django's settings for `HISTORY_DATABASE_URL`: many bytes, which a failure of the power may cost."""
+    return own_database(url, default, name="HISTORY_DATABASE_URL", file="history.sqlite3")
+
+
+def journal_database(url: str, default: Mapping[str, Any]) -> dict[str, Any]:
+    """Django's settings for `JOURNAL_DATABASE_URL`: few rows, each of which is waited for."""
+    return own_database(url, default, name="JOURNAL_DATABASE_URL", file="journal.sqlite3", durable=True)
+
+
+def refuse_one_for_both(databases: Mapping[str, Mapping[str, Any]]) -> None:
+    """History and journal may lie in the default database, or each in one of its own.
+
+    One database has one record of the migrations that were applied to it: for the second alias that names it
+    nothing would be left to do, and its tables would not be there.
+    """
+    default, history, journal = (
+        tuple(str(databases[alias].get(key, "")) for key in ("ENGINE", "NAME", "HOST", "PORT"))
+        for alias in ("default", "history", "journal")
+    )
+    if history == journal != default:
+        raise ImproperlyConfigured("HISTORY_DATABASE_URL and JOURNAL_DATABASE_URL must name two databases")
 
 
 def channel_layer(url: str) -> dict[str, Any]:
@@ -200,4 +261,34 @@ def channel_layer(url: str) -> dict[str, Any]:
                 }
             ]
         },
+    }
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """Django's settings for the mail server that `EMAIL_URL` names; without one, no mail is sent.
+
+    smtps:// speaks TLS from the first byte, smtp+starttls:// after a greeting, smtp:// never.
+    """
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # whose words would show a password that holds a slash
+        raise ImproperlyConfigured(
+            "EMAIL_URL cannot be read: the port must be a number, and / : @ [ in a password as %2F etc."
+        ) from None
+    ports = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+    if parts.scheme not in ports or not parts.hostname:
+        raise ImproperlyConfigured(
+            "EMAIL_URL must be like smtps://user:password@host:465, smtp+starttls:// or smtp://"
+        )
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": port or ports[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.scheme == "smtp+starttls",
     }

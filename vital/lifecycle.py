@@ -17,6 +17,8 @@ from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_la
 from django.conf import settings
 from django.db import Error as DatabaseFault
 
+from monitoring.alerting import Alerting
+from monitoring.live_watch import LiveWatch
 from monitoring.snapshots import SnapshotWriter
 from streaming.core import messages
 from streaming.core.frames import SUBPROTOCOL
@@ -41,7 +43,9 @@ App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[N
 
 
 class Lifecycle:
-    """ASGI wrapper that owns the process's Runtime and puts it into every scope as `scope["vital"]`.
+    """ASGI wrapper that owns the process's Runtime and puts it into every scope as `scope["vital"]`, the
+    writer of snapshots as `scope["vital.snapshots"]`, the watch over alert rules as `scope["vital.alerts"]`,
+    and who tells live pages as `scope["vital.live"]`; all are None until it has started.
 
     Daphne runs a Twisted reactor and has no lifespan: `hook_into_daphne` starts with the reactor, and holds
     its shutdown until every socket has its close frame. Other servers send `lifespan`; importing Daphne
@@ -52,6 +56,8 @@ class Lifecycle:
         self._app = app
         self._runtime: Runtime | None = None
         self._snapshots: SnapshotWriter | None = None
+        self._alerts: Alerting | None = None
+        self._live: LiveWatch | None = None
         self._started = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._fault: str | None = None
@@ -63,7 +69,13 @@ class Lifecycle:
         if scope["type"] == "websocket" and not await self._has_started():
             await _send_away(scope, receive, send)
             return
-        await self._app({**scope, "vital": self._runtime}, receive, send)
+        told = {
+            "vital": self._runtime,
+            "vital.snapshots": self._snapshots,
+            "vital.alerts": None if self._alerts is None else self._alerts.watch,
+            "vital.live": self._live,
+        }
+        await self._app(scope | told, receive, send)
 
     async def start(self) -> None:
         """Start the background work, as soon as the database and the channel layer are there.
@@ -101,13 +113,18 @@ class Lifecycle:
                 logger.exception("the start failed")
         else:
             self._runtime = runtime
+            self._alerts = Alerting(runtime)
             self._snapshots = SnapshotWriter(
                 runtime.stats,
                 interval_s=settings.VITAL_SNAPSHOT_INTERVAL_S,
                 process_id=runtime.process_id,
-                retention_days=settings.VITAL_SNAPSHOT_RETENTION_DAYS,
+                beside=self._alerts.watch,
+                usage=runtime.usage,
             )
             self._snapshots.start()
+            self._alerts.start(self._snapshots)
+            self._live = LiveWatch(runtime)
+            self._live.start()
             return None
         await runtime.stop()
         return fault
@@ -117,8 +134,12 @@ class Lifecycle:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
+        if self._live is not None:
+            await self._live.aclose()
         if self._runtime is not None:
             await self._runtime.stop()
+        if self._alerts is not None:
+            await self._alerts.aclose()
         if self._snapshots is not None:
             await self._snapshots.aclose()
 

@@ -22,8 +22,28 @@ ALLOWED_HOSTS = env.words(os.environ, "VITAL_ALLOWED_HOSTS", default="localhost,
 CSRF_TRUSTED_ORIGINS = env.words(os.environ, "VITAL_CSRF_TRUSTED_ORIGINS")
 VITAL_TRUSTED_PROXIES = env.networks(os.environ, "VITAL_TRUSTED_PROXIES")
 VITAL_SNAPSHOT_INTERVAL_S = env.seconds(os.environ, "VITAL_SNAPSHOT_INTERVAL_S", default=10, least=1)
-VITAL_SNAPSHOT_RETENTION_DAYS = env.days(os.environ, "VITAL_SNAPSHOT_RETENTION_DAYS", default=7, least=1)
+VITAL_SNAPSHOT_FULL_DAYS = env.days(os.environ, "VITAL_SNAPSHOT_FULL_DAYS", default=1, least=1)
+VITAL_SNAPSHOT_MINUTE_DAYS = env.days(os.environ, "VITAL_SNAPSHOT_MINUTE_DAYS", default=31, least=1)
+VITAL_SNAPSHOT_HOUR_DAYS = env.days(os.environ, "VITAL_SNAPSHOT_HOUR_DAYS", default=366, least=1)
+env.refuse_descending(
+    VITAL_SNAPSHOT_FULL_DAYS=VITAL_SNAPSHOT_FULL_DAYS,
+    VITAL_SNAPSHOT_MINUTE_DAYS=VITAL_SNAPSHOT_MINUTE_DAYS,
+    VITAL_SNAPSHOT_HOUR_DAYS=VITAL_SNAPSHOT_HOUR_DAYS,
+)
+VITAL_CAPACITY_MBPS = env.whole(os.environ, "VITAL_CAPACITY_MBPS", "megabits a second", default=0)
+VITAL_CAPACITY_MEMORY_MB = env.whole(os.environ, "VITAL_CAPACITY_MEMORY_MB", "megabytes", default=0)
+VITAL_CAPACITY_VIEWERS = env.whole(os.environ, "VITAL_CAPACITY_VIEWERS", "viewers", default=0)
+VITAL_CAPACITY_DATABASE_MB = env.whole(os.environ, "VITAL_CAPACITY_DATABASE_MB", "megabytes", default=0)
+VITAL_AUDIT_KEY = env.words(os.environ, "VITAL_AUDIT_KEY")
+VITAL_AUDIT_DAYS = env.days(os.environ, "VITAL_AUDIT_DAYS", default=730, least=30)
+VITAL_JOURNAL_DAYS = env.days(os.environ, "VITAL_JOURNAL_DAYS", default=365, least=30)
 VITAL_HISTORY_HOURS = env.whole(os.environ, "VITAL_HISTORY_HOURS", "hours", default=24, least=1)
+VITAL_PIN_DAYS = env.days(os.environ, "VITAL_PIN_DAYS", default=30, least=1)
+VITAL_ALERT_DAYS = env.days(os.environ, "VITAL_ALERT_DAYS", default=366, least=1)
+VITAL_WEBHOOK_HOSTS = env.words(os.environ, "VITAL_WEBHOOK_HOSTS")
+VITAL_METRICS_NETWORKS = env.networks(os.environ, "VITAL_METRICS_NETWORKS", default="127.0.0.0/8,::1")
+VITAL_METRICS_TOKEN = env.words(os.environ, "VITAL_METRICS_TOKEN")
+VITAL_METRICS_GROUPS = env.whole(os.environ, "VITAL_METRICS_GROUPS", "groups", default=50)
 VITAL_HISTORY_MAX_MB = env.whole(os.environ, "VITAL_HISTORY_MAX_MB", "megabytes", default=20_000, least=10)
 
 INSTALLED_APPS = [
@@ -75,13 +95,20 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES = {"default": env.database(os.environ.get("DATABASE_URL", ""), VAR_DIR)}
 DATABASES["history"] = env.history_database(os.environ.get("HISTORY_DATABASE_URL", ""), DATABASES["default"])
-DATABASE_ROUTERS = ["streaming.store.routing.HistoryRouter"]
+DATABASES["journal"] = env.journal_database(os.environ.get("JOURNAL_DATABASE_URL", ""), DATABASES["default"])
+env.refuse_one_for_both(DATABASES)
+DATABASE_ROUTERS = ["streaming.store.routing.StoreRouter"]
 for _alias, _database in DATABASES.items():
     if _database["ENGINE"].endswith("sqlite3"):
         # A file, as in production: threads that share a database in memory get "table is locked" at once.
         _database["TEST"] = {"NAME": str(VAR_DIR / f"test-{_alias}.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {"default": env.channel_layer(os.environ.get("REDIS_URL", ""))}
+
+# Of alerts alone: VITAL sends no other mail.
+globals().update(env.mail_server(os.environ.get("EMAIL_URL", "")))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("VITAL_EMAIL_FROM") or "vital@localhost"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -134,7 +161,7 @@ CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_NAME = "__Host-vital-csrf" if HTTPS else "vital-csrf"
 
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.seconds(os.environ, "VITAL_HSTS_SECONDS", default=31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
@@ -161,17 +188,23 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "()": "vital.logs.TokenFreeFormatter",
+        "text": {
+            "()": "vital.logs.LineFormatter",
             "format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        }
+        },
+        "json": {"()": "vital.logs.JsonFormatter"},
     },
     "filters": {"no_probe": {"()": "vital.logs.NoProbe"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": env.choice(os.environ, "VITAL_LOG_FORMAT", ("text", "json")),
+        }
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
@@ -183,3 +216,5 @@ LOGGING = {
         "streaming": {"level": "INFO"},
     },
 }
+for _logger, _level in env.log_levels(os.environ, "VITAL_LOG_LEVELS").items():
+    LOGGING["loggers"].setdefault(_logger, {})["level"] = _level

@@ -9,6 +9,7 @@ from streaming.views import admin_login
 
 urlpatterns = [
     path("", include("streaming.urls")),
+    path("", include("monitoring.urls")),
     path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
 ]

@@ -22,7 +22,8 @@ from streaming.client import Device, Pacer, Source
 from streaming.client.playback import CHUNK_S, play, simulated, simulated_leads
 from streaming.ecg.codec import Samples
 from streaming.ecg.leads import TWELVE_LEADS
-from streaming.ecg.simulator import RHYTHMS, Simulator
+from streaming.ecg.rhythms import WARD_RHYTHMS
+from streaming.ecg.simulator import Simulator
 from tests.browser import Chromium, WatchedPage, chromium
 from tests.servers import DaphneServer, migrated
 
@@ -104,7 +105,7 @@ class Ward:
 async def ward(patients: int, rate_hz: float, leads: int) -> AsyncIterator[Ward]:
     """Start all of it, feed it in chunks of CHUNK_S, and end it whatever happens, also on SIGTERM.
 
-    The beds take turns in all rhythms of the simulator. They begin spread evenly over a chunk's length, as
+    The beds take turns in the rhythms of WARD_RHYTHMS. They begin spread evenly over a chunk's length, as
     devices that know nothing of each other do.
     """
     task = asyncio.current_task()
@@ -123,7 +124,7 @@ async def ward(patients: int, rate_hz: float, leads: int) -> AsyncIterator[Ward]
                 Simulator(rhythm, rate_hz=rate_hz, leads=_LEADS[:leads], seed=seed),
             )
             for seed, (rhythm, (stream, token)) in enumerate(
-                zip(islice(cycle(RHYTHMS), patients), admitted, strict=True)
+                zip(islice(cycle(WARD_RHYTHMS), patients), admitted, strict=True)
             )
         ]
         for bed in beds:
