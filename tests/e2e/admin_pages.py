@@ -76,7 +76,13 @@ async def sign_in(page: Page, server: Server) -> None:
     await page.wait_for_url("**/admin/")
 
 
-TOO_WIDE = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
+TOO_WIDE = """async () => {
+  const root = document.documentElement;
+  for (let frames = 0; frames < 10 && root.scrollWidth > root.clientWidth; frames += 1)
+    await new Promise(requestAnimationFrame);
+  return root.scrollWidth > root.clientWidth;
+}"""
+"""Whether the page is wider than its window, when charts have had frames enough to follow that."""
 
 
 async def look(page: Page, width: int, theme: Literal["light", "dark"]) -> None:

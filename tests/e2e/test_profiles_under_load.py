@@ -16,6 +16,8 @@ from tests.e2e.cluster import Cluster
 
 pytestmark = [pytest.mark.server, pytest.mark.valkey]
 
+WARD = "Loaded ward"
+"""Of this test alone: no bed in it is without frames."""
 VIEWERS, PATIENTS = 100, 2
 """Viewers of each process, who watch all patients; these are fed to the first."""
 SAVES = 5
@@ -35,8 +37,8 @@ class _Begun(Progress):
 
 
 async def test_settings_are_in_force_everywhere_within_two_seconds_and_nobody_is_cut(parts: Cluster) -> None:
-    beds = [(await parts.shell.do("admit", f"loaded {n}")).result["token"] for n in range(PATIENTS)]
-    nurses = [(await parts.shell.do("employ", f"watching {n}", "Ward a")).result for n in range(4)]
+    beds = [(await parts.shell.do("admit", f"loaded {n}", WARD)).result["token"] for n in range(PATIENTS)]
+    nurses = [(await parts.shell.do("employ", f"watching {n}", WARD)).result for n in range(4)]
     stop, begun = asyncio.Event(), (_Begun(), _Begun())
 
     def watching(at: int, devices: tuple[str, ...]) -> Coroutine[None, None, Outcome]:
