@@ -24,7 +24,6 @@ from monitoring.families import at_shares, counter, counters, gauge, gauges, qua
 from monitoring.pausing import Pause
 from monitoring.snapshots import SnapshotWriter
 from streaming.core.alarm_record import AlarmSeverity, AlarmState
-from streaming.core.diagnostics import ViewerStats
 from streaming.core.items import DropReason
 from streaming.core.network import NetworkCondition
 from streaming.core.overload import OverloadState
@@ -34,6 +33,7 @@ from streaming.core.stats import GroupStats
 from streaming.group_stats import VIEWERS_AT_ONCE
 from streaming.recorder import Recorder
 from streaming.runtime import Runtime
+from streaming.subscriber import Subscriber
 
 MOST_RULES = 100
 """Alert rules that have a label of their own."""
@@ -63,7 +63,7 @@ async def metric_families(
             groups.append(group)
         await pause.after(VIEWERS_AT_ONCE if group is None else 1 + group.viewers % VIEWERS_AT_ONCE)
     for subscriber in runtime.hub.subscribers():
-        viewers.add(subscriber.stats())
+        viewers.add(subscriber)
         await pause.after(1 + subscriber.watches)
     families += _loop(runtime)
     families += _messages(runtime)
@@ -182,15 +182,18 @@ class _Viewers:
         self._in_flight_bytes = 0
         self._round_trips_s: list[float] = []
 
-    def add(self, viewer: ViewerStats) -> None:
+    def add(self, viewer: Subscriber) -> None:
         """Count one more."""
-        self._by_kind[viewer.rendition.value, viewer.condition.value] += 1
-        self._streams.update(viewer.streams)
-        self._queued.update(viewer.queued)
-        self._queued_bytes += viewer.queued_bytes
-        self._in_flight_bytes += viewer.in_flight_bytes
-        if viewer.rtt_s is not None:
-            self._round_trips_s.append(viewer.rtt_s)
+        handler, window = viewer.handler, viewer.window
+        network = window.network
+        self._by_kind[viewer.coarsest.value, network.condition.value] += 1
+        self._streams.update(rendition.quality for rendition in viewer.renditions.values())
+        if handler.queued_messages:
+            self._queued.update(handler.queued())
+            self._queued_bytes += handler.queued_bytes
+        self._in_flight_bytes += window.in_flight_bytes
+        if network.rtt_s is not None:
+            self._round_trips_s.append(network.rtt_s)
 
     def families(self) -> Iterator[Metric]:
         """What they come to."""

@@ -307,6 +307,10 @@ class BackpressureHandler:
         """What governs groups that have no profile of their own."""
         return self._profiles[DEFAULT_GROUP]
 
+    def queued(self) -> dict[MessagePriority, int]:
+        """Logical messages that wait, by their class."""
+        return dict(zip(MessagePriority, self._queue.queued(), strict=True))
+
     def get_metrics(self) -> BackpressureMetrics:
         """Read everything now."""
         now = self._clock()
@@ -335,7 +339,7 @@ class BackpressureHandler:
             retries=self._sender.retries,
             drop_rate=(expired + dropped) / offered if offered else 0.0,
             messages_per_second=self._rate.per_second(now),
-            queued=dict(zip(MessagePriority, queue.queued(), strict=True)),
+            queued=self.queued(),
             drops=drops,
             backpressure_active=queue.outbox.backpressure_active,
             emergency_mode=queue.outbox.emergency,
@@ -350,6 +354,11 @@ class BackpressureHandler:
     def get_detailed_metrics(self) -> dict[str, dict[str, Any]]:
         """The same as nested plain values: `buffer`, `performance`, `state`, and `network`."""
         return self.get_metrics().detailed(self.profile)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and no group is under pressure: each group's state is an empty lane's."""
+        return self._queue.idle
 
     @property
     def queued_messages(self) -> int:

@@ -6,13 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from streaming.adaptive_compression import AdaptiveCompression
+from streaming.backpressure import BackpressureHandler
 from streaming.core.items import LOST
 from streaming.core.lane import LaneState
 from streaming.core.network import NetworkCondition
-from streaming.core.renditions import Quality
+from streaming.core.renditions import Quality, Rendition
 from streaming.core.stages import Percentiles, Stage
 from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of, stream_of
@@ -75,11 +76,12 @@ def group_pieces(
     groups = viewers.keys() | tallies.keys() | adaptive.keys()
     followed = {group_of(stream): stages for stream, stages in hub.stages_by_stream().items()}
     process, detail = _process(hub)
+    looks = _Looks()
     control = adaptive.get(CONTROL_GROUP)
     if control is not None and not control.handler.get_compression_stats()["messages_processed"]:
         groups -= {CONTROL_GROUP}
     for group in sorted(groups):
-        watching = _Watching(group)
+        watching = _Watching(group, looks)
         for number, viewer in enumerate(viewers.get(group, ()), 1):
             watching.add(viewer)
             if number % VIEWERS_AT_ONCE == 0:
@@ -119,11 +121,36 @@ def _process(hub: Hub) -> tuple[dict[str, Any], dict[str, Any]]:
     return fields, detail
 
 
+class _Look(NamedTuple):
+    """What one viewer says for all of its groups."""
+
+    condition: NetworkCondition
+    renditions: Mapping[str, Rendition]
+    paused: bool
+    busy: BackpressureHandler | None
+    """None of the many for whom nothing waits: their groups have nothing to tell."""
+
+
+class _Looks(dict[Subscriber, _Look]):
+    """Each viewer is looked at once, when first one of its groups asks."""
+
+    def __missing__(self, viewer: Subscriber) -> _Look:
+        handler = viewer.handler
+        look = self[viewer] = _Look(
+            viewer.window.network.condition,
+            viewer.renditions,
+            handler.paused,
+            None if handler.idle else handler,
+        )
+        return look
+
+
 class _Watching:
     """The viewers of one group, read one by one."""
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, looks: _Looks) -> None:
         self._group = group
+        self._looks = looks
         self._stream = stream_of(group) or ""
         self._count = 0
         self._conditions = Counter[NetworkCondition]()
@@ -133,13 +160,14 @@ class _Watching:
 
     def add(self, viewer: Subscriber) -> None:
         """Read one more."""
+        condition, renditions, paused, busy = self._looks[viewer]
         self._count += 1
-        self._conditions[viewer.window.network.condition] += 1
-        if (rendition := viewer.renditions.get(self._stream)) is not None:
+        self._conditions[condition] += 1
+        if (rendition := renditions.get(self._stream)) is not None:
             self._renditions[rendition.quality] += 1
-        if (lane := viewer.handler.group_state(self._group)) is not None:
+        if busy is not None and (lane := busy.group_state(self._group)) is not None:
             self._lanes.append(lane)
-        self._paused = self._paused or viewer.handler.paused
+        self._paused = self._paused or paused
 
     def viewers(self) -> dict[str, Any]:
         """How many, by what they are sent the stream as, and by the condition of their networks."""

@@ -326,7 +326,7 @@ class Subscriber:
             network.condition,
             self._losses,
             queued,
-            self._coarsest,
+            self.coarsest,
             self._changed_for,
             self.layer_is_away,
         )
@@ -351,7 +351,7 @@ class Subscriber:
             expired=metrics.expired_messages,
             drops=metrics.drops,
             condition=metrics.condition or NetworkCondition.GOOD,
-            rendition=self._coarsest,
+            rendition=self.coarsest,
             reason=self._reason,
             overload=self._overload,
             layer="away" if self.layer_is_away else "ok",
@@ -372,7 +372,7 @@ class Subscriber:
             queued_bytes=metrics.buffer_bytes,
             drops=metrics.drops,
             streams=Counter(rendition.quality for rendition in self._decision.renditions.values()),
-            rendition=self._coarsest,
+            rendition=self.coarsest,
             reason=self._reason,
         )
 
@@ -403,7 +403,7 @@ class Subscriber:
         """
         now = self._clock()
         late_s = self.window.waits_s(now) + self.handler.waveform_waits_s(now)
-        steps = _BEST_FIRST.index(self._coarsest)
+        steps = _BEST_FIRST.index(self.coarsest)
         lost = self._lost_at is not None and now - self._lost_at < _RECENTLY_S
         return late_s + (self.window.network.rtt_s or 0.0) + 0.5 * (steps + lost)
 
@@ -412,7 +412,7 @@ class Subscriber:
         return Reason.QUIET if self._decision.reason is Reason.QUIET else self._changed_for
 
     @property
-    def _coarsest(self) -> Quality:
+    def coarsest(self) -> Quality:
         """Of all that it is sent."""
         qualities = {rendition.quality for rendition in self._decision.renditions.values()}
         return max(qualities, key=_BEST_FIRST.index, default=Quality.LOSSLESS)

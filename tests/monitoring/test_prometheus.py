@@ -223,18 +223,18 @@ async def test_a_bounded_number_of_groups_has_a_label_and_the_others_are_one() -
 async def test_the_event_loop_has_its_turn_after_so_many_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
     async with process(a=READ_AT_ONCE + 30, b=READ_AT_ONCE) as (runtime, _):
         reads: list[int] = [0]
-        stats = Subscriber.stats
+        coarsest: Any = Subscriber.coarsest
 
         def counted(subscriber: Subscriber) -> Any:
             reads[-1] += 1
-            return stats(subscriber)
+            return coarsest.fget(subscriber)
 
         async def turn() -> None:
             while True:
                 reads.append(0)
                 await asyncio.sleep(0)
 
-        monkeypatch.setattr(Subscriber, "stats", counted)
+        monkeypatch.setattr(Subscriber, "coarsest", property(counted))
         other = asyncio.create_task(turn())
         await metric_families(runtime, None, most_groups=50)
         other.cancel()
