@@ -6,31 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring.counters import growth
 from monitoring.figures import FIGURES, Figure, Keep
 from streaming.core.overload import OverloadState
-from streaming.core.stats import GroupStats
+from streaming.core.stats import GroupStats, ProcessUsage
 
 _Read = Callable[[Any, Any, float], float | None]
 """Figures now, those of the tick before (None at the first one), and the seconds between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessFigures:
+class ProcessFigures(ProcessUsage):
     """One process at one tick. Counters are since it started."""
 
-    overload: str
-    loop_lag_ms: float
-    rss_mb: float
-    cpu_s: float
-    viewers: int
-    streams: int
-    """To which a device is connected here."""
-    queued_bytes: int
-    """In the queues of all viewers."""
     offered_messages: int
     dropped_messages: int
-    sent_messages: int
-    bytes_sent: int
     layer_away: bool
     layer_lost_messages: int
     journal_away: bool
@@ -118,9 +108,8 @@ def _word(name: str, order: tuple[str, ...]) -> _Read:
 
 
 def _growth(now: Any, was: Any, name: str) -> float:
-    """Since the tick before; a counter that is less than it was began anew at zero."""
-    value, former = float(getattr(now, name)), float(getattr(was, name))
-    return value - former if value >= former else value
+    """Since the tick before."""
+    return growth(float(getattr(was, name)), float(getattr(now, name)))
 
 
 def _rate(name: str, per_s: float = 1.0) -> _Read:

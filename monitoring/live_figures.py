@@ -15,7 +15,6 @@ from streaming.core.stats import GroupStats
 from streaming.core.streams import group_of
 from streaming.core.strict_json import to_json
 from streaming.group_stats import VIEWERS_AT_ONCE
-from streaming.memory import resident_mb
 from streaming.runtime import Runtime
 from streaming.subscriber import Subscriber
 
@@ -92,21 +91,20 @@ class FiguresReader:
 
     def _of_process(self) -> dict[str, Any]:
         runtime, hub = self._runtime, self._runtime.hub
-        totals, streams = hub.totals(), runtime.ingest.streams()
-        online = sum(map(runtime.ingest.is_online, streams))
+        usage = runtime.usage()
         degraded = {"history": runtime.recorder.degraded, "alarms": runtime.care.degraded}
         return {
             "process": runtime.process_id,
             "at_ms": round(1000 * time.time()),
-            "overload": hub.overload.state.value,
-            "lag_ms": round(1000 * hub.overload.lag_s, 1),
-            "rss_mb": round(resident_mb(), 1),
-            "queued_bytes": hub.overload.queued_bytes,
-            "devices": online,
-            "silent": len(streams) - online,
-            "sent": totals.sent,
-            "sent_bytes": totals.sent_bytes,
-            "dropped": totals.dropped,
+            "overload": usage.overload,
+            "lag_ms": usage.loop_lag_ms,
+            "rss_mb": usage.rss_mb,
+            "queued_bytes": usage.queued_bytes,
+            "devices": usage.streams,
+            "silent": len(runtime.ingest.streams()) - usage.streams,
+            "sent": usage.sent_messages,
+            "sent_bytes": usage.bytes_sent,
+            "dropped": hub.totals().dropped,
             "layer": "ok" if hub.link.healthy else "away",
             "lost_messages": hub.link.lost_messages,
             "settings_version": hub.profiles.version,

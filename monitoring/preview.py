@@ -19,6 +19,7 @@ from functools import partial
 from itertools import pairwise
 from statistics import median
 
+from monitoring.counters import growth
 from streaming.core.priority import MessagePriority
 from streaming.core.profiles import CompressionProfile, GroupProfile
 from streaming.core.renditions import SHARE_OF_INT16, Quality
@@ -111,9 +112,8 @@ class Spell:
         return self.after.at - self.before.at
 
     def grown(self, read: Callable[[Reading], float]) -> float:
-        """By how much a counter grew; one that is less than before began anew at zero."""
-        was, value = read(self.before), read(self.after)
-        return value - was if value >= was else value
+        """By how much a counter grew."""
+        return growth(read(self.before), read(self.after))
 
 
 def estimate(readings: Sequence[Reading], old: GroupProfile, new: GroupProfile) -> list[Line]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import F, FloatField, Max, Q, QuerySet, Sum
 
 from monitoring.buckets import Bucket, floor
+from monitoring.counters import growth
 from monitoring.models import MetricsSnapshot, Resolution
 from monitoring.periods import Period, parts
 from monitoring.rollup import Limits
@@ -152,7 +153,7 @@ def _grouped(rows: QuerySet[MetricsSnapshot], step: int) -> Iterable[dict[str, A
 
 
 def _let_grow(cells: Mapping[tuple[str, int], _Cell]) -> None:
-    """Turn counters into growth; one that is less than before began anew at zero."""
+    """Turn counters into growth."""
     before: dict[str, int] = {}
     for process, bucket in sorted(cells):
         last = before.get(process)
@@ -162,8 +163,7 @@ def _let_grow(cells: Mapping[tuple[str, int], _Cell]) -> None:
         cell, former = cells[process, bucket], cells[process, last]
         cell.seconds = cell.last_at - former.last_at
         for name in _COUNTERS:
-            value, was = cell.largest[name], former.largest[name]
-            cell.grown[name] = value - was if value >= was else value
+            cell.grown[name] = growth(former.largest[name], cell.largest[name])
 
 
 def _values(column: list[_Cell]) -> Iterator[tuple[str, float | None]]:
