@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.browser import Chromium
+from tests.browser import Chromium, WatchedPage
 from tests.conftest import unavailable
 from tests.e2e import admin_pages
-from tests.servers import ROOT, StartServer
+from tests.servers import ROOT, Server, StartServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -28,27 +30,42 @@ def axe() -> str:
     return AXE.read_text()
 
 
+TABS = 2
+"""Pages that are looked at side by side: a page waits for its server as long as it computes."""
+
+
 async def test_every_page_serves_everybody_in_every_look(
     daphne: StartServer, chromium: Chromium, axe: str
 ) -> None:
     server = daphne(env={"VITAL_SNAPSHOT_INTERVAL_S": "3600"})  # else alerts of a process that is none end
     server.python(admin_pages.PREPARE)
-    watched = await chromium.page()
-    page = watched.page
-    await admin_pages.sign_in(page, server)
-    addresses = await admin_pages.found(page, server)
+    tabs = [await chromium.page() for _ in range(TABS)]
+    for tab in tabs:
+        await admin_pages.sign_in(tab.page, server)
+    addresses = await admin_pages.found(tabs[0].page, server)
     assert len(addresses) > 40
-    faults = []
+    shares = [addresses[number::TABS] for number in range(TABS)]
+    async with asyncio.TaskGroup() as tasks:
+        judging = [
+            tasks.create_task(_faults(tab, server, share, axe))
+            for tab, share in zip(tabs, shares, strict=True)
+        ]
+    assert [fault for judged in judging for fault in judged.result()] == []
+
+
+async def _faults(tab: WatchedPage, server: Server, addresses: list[str], axe: str) -> list[str]:
+    """What is wrong with these pages, in every look."""
+    page, faults = tab.page, []
     for path in addresses:
         await page.goto(server.url + path)
         for width, theme in admin_pages.LOOKS:
             await admin_pages.look(page, width, theme)
             if await page.evaluate(admin_pages.TOO_WIDE):
                 faults.append(f"{path} at {width}, {theme}: it is too wide")
-        assert watched.complaints == [], path
+        assert tab.complaints == [], path
         await page.evaluate(axe)
         for width, theme in admin_pages.LOOKS:
             await admin_pages.look(page, width, theme)
             faults += [f"{path} at {width}, {theme}: {fault}" for fault in await page.evaluate(SERIOUS)]
-        watched.complaints.clear()  # of what axe-core does to the page
-    assert faults == []
+        tab.complaints.clear()  # of what axe-core does to the page
+    return faults
