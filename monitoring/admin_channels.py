@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -20,7 +19,7 @@ from monitoring import alert_store, webhook
 from monitoring.admin_parts import CSS, ReadOnly, ask, to_the_second
 from monitoring.channel_addresses import AddressError, Target
 from monitoring.deliveries import NO_MAIL
-from monitoring.models_alerts import ChannelKind, Delivery, DeliveryState, NotificationChannel
+from monitoring.models_alerts import ChannelKind, Delivery, DeliveryState, NotificationChannel, new_salt
 from streaming.admin_audit import Audited, actor_of
 from streaming.store import audit
 
@@ -66,9 +65,7 @@ class NotificationChannelAdmin(Audited, _ModelAdmin):
         ]
 
     def save_model(self, request: HttpRequest, obj: NotificationChannel, form: Any, change: bool) -> None:
-        """A new webhook has a secret; an e-mail channel wants a mail server."""
-        if not change:
-            obj.salt = secrets.token_hex(16)
+        """An e-mail channel wants a mail server."""
         super().save_model(request, obj, form, change)
         if obj.kind == ChannelKind.EMAIL and settings.EMAIL_BACKEND == NO_MAIL:
             messages.warning(request, "No mail is sent before EMAIL_URL names a mail server.")
@@ -114,7 +111,7 @@ class NotificationChannelAdmin(Audited, _ModelAdmin):
                 f"A new secret for {channel}",
                 "It is shown once. The former one signs nothing more, messages that wait included.",
             )
-        channel.salt = secrets.token_hex(16)
+        channel.salt = new_salt()
         channel.save(update_fields=["salt"])
         audit.record(actor_of(request), "channel.secret", f"notificationchannel:{channel.pk}", "done")
         return self._show_once(request, channel)

@@ -220,6 +220,11 @@ class ChannelKind(models.TextChoices):
     WEBHOOK = "webhook", "webhook"
 
 
+def new_salt() -> str:
+    """What makes a channel's secret unlike any other's."""
+    return secrets.token_hex(16)
+
+
 class NotificationChannel(models.Model):
     """Whom alerts are told to. A webhook's secret is made of `salt` and the server's own, stored nowhere."""
 
@@ -233,7 +238,7 @@ class NotificationChannel(models.Model):
         "minimum severity", max_length=8, choices=SEVERITIES, default=Severity.WARNING.value
     )
     enabled = models.BooleanField(default=True)
-    salt = models.CharField(max_length=32, default="", blank=True, editable=False)
+    salt = models.CharField(max_length=32, default=new_salt, editable=False)
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name"]

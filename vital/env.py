@@ -143,6 +143,7 @@ def database(url: str, directory: Path, *, name: str = "DATABASE_URL") -> dict[s
     SQLite: WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, where the busy
     timeout applies (a later upgrade of a read lock fails at once); synchronous NORMAL is durable against a
     killed process, and in WAL mode risks the last commits, never the file, when the power fails.
+    A PostgreSQL that has vanished is noticed after ten seconds, not after the system's two hours.
     """
     try:
         parts = urlsplit(url)
@@ -166,8 +167,8 @@ def database(url: str, directory: Path, *, name: str = "DATABASE_URL") -> dict[s
         }
     if parts.scheme not in ("postgres", "postgresql"):
         raise ImproperlyConfigured(f"{name} must start with postgres:// or sqlite:///")
-    options = dict(parse_qsl(parts.query))
-    socket_directory = options.pop("host", "")
+    options = {"connect_timeout": 5, "tcp_user_timeout": 10_000, **dict(parse_qsl(parts.query))}
+    socket_directory = str(options.pop("host", ""))
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path[1:]),
@@ -188,8 +189,7 @@ def own_database(
 
     Without one, `file` beside SQLite's, or `default` again. It has a writer that is always there: its
     connection stays open, because the last one that a SQLite database loses waits for the disk. `durable`:
-    in SQLite, what was committed outlives a failure of the power as well. A PostgreSQL that has vanished is
-    noticed by the system after ten seconds, not after two hours.
+    in SQLite, what was committed outlives a failure of the power as well.
     """
     if url:
         chosen = database(url, Path(), name=name)
@@ -201,8 +201,6 @@ def own_database(
         chosen["CONN_MAX_AGE"] = 60
         if durable:
             chosen["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-    else:
-        chosen["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 10_000, **chosen["OPTIONS"]}
     return chosen
 
 
