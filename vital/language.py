@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Language(LocaleMiddleware):
-    """Django's, but for the admin: its own texts are English, and half a page in each language helps nobody."""
+    """Django's, but for the admin: our texts there are English, and a page of two languages helps nobody."""
 
     def process_request(self, request: HttpRequest) -> None:
         """Choose for this request."""
