@@ -204,7 +204,7 @@ def demo(options: argparse.Namespace) -> int:
     crew = Crew(logs)
     try:
         say("Starting the server")
-        crew.start("daphne", [PYTHON, *serve])
+        crew.start("daphne", [PYTHON, *serve], VITAL_LAB=os.environ.get("VITAL_LAB", "1"))
         crew.wait_until_ready(f"http://{address}/readyz", READY_DEADLINE_S)
         crew.start("feed", [PYTHON, "manage.py", "feed_demo", "--url", f"ws://{address}"])
         say(f"\n  VITAL runs at  http://{address}/\n  Logs are in    {logs}\n  Ctrl-C ends it\n")
@@ -280,11 +280,17 @@ class Crew:
         self._logs = logs
         self._members: list[tuple[str, subprocess.Popen[bytes]]] = []
 
-    def start(self, name: str, command: Sequence[str]) -> None:
+    def start(self, name: str, command: Sequence[str], **variables: str) -> None:
         """Start one; its output goes to <name>.log, and a Ctrl-C at the terminal reaches only us."""
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env={**os.environ, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._members.append((name, process))
 

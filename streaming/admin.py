@@ -31,7 +31,7 @@ from streaming.admin_history import WithHistory
 from streaming.admin_wards import user_of, wards_of
 from streaming.models import ApiToken, Device, DeviceToken, Patient, Stream, Token, Ward
 from streaming.models_alarms import PatientAlarms
-from streaming.store import feeds, tokens
+from streaming.store import feeds, limits, tokens
 from streaming.store.tokens import IssuedToken
 
 if TYPE_CHECKING:
@@ -163,6 +163,14 @@ class PatientAdmin(AdmittedAdmin):
     search_help_text = "By pseudonym alone: what is searched for stands in the address, and so in logs."
     readonly_fields = ("pseudonym",)
     inlines = (PatientAlarmsInline,)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Limits that are changed here stand in the patient's log as well."""
+        known = PatientAlarms.objects.filter(patient_id=form.instance.pk)
+        before = known.first()
+        super().save_related(request, form, formsets, change)
+        changed = limits.differences(before, known.first())
+        limits.log_change(form.instance, request.user.get_username(), changed)
 
 
 class DeviceTokenInline(_TabularInline):

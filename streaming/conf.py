@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
@@ -15,4 +17,4 @@ NOTICE = (
 
 def notice(_request: HttpRequest) -> dict[str, str]:
     """Template context: the notice, as `vital_notice`."""
-    return {"vital_notice": NOTICE}
+    return {"vital_notice": gettext(NOTICE)}

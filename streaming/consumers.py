@@ -26,6 +26,7 @@ from streaming.core import alarm_messages, messages
 from streaming.core.alarm_messages import DeviceAlarm
 from streaming.core.diagnostics import Holder
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
+from streaming.core.lab import Throttle
 from streaming.core.messages import CONNECTIONS_PER_PRINCIPAL
 from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import (
@@ -36,6 +37,7 @@ from streaming.exceptions import (
     RateLimitError,
 )
 from streaming.ingest import Intake
+from streaming.lab_socket import LabSocket
 from streaming.log_context import Work, WorkKind
 from streaming.runtime import Runtime
 from streaming.store import access
@@ -254,6 +256,7 @@ class ViewerConsumer(VitalConsumer):
         self._following = False
         self._visible: frozenset[str] = frozenset()
         self._alarms: AlarmSeat | None = None
+        self._lab: LabSocket | None = None
         self._telling_roster = asyncio.Lock()
         self._roster = ""
 
@@ -279,11 +282,18 @@ class ViewerConsumer(VitalConsumer):
         elif isinstance(message, AboutAlarms):
             if self._alarms is not None:
                 self._alarms.hear(message)
-        elif isinstance(message, messages.TimeRequest):
+        elif message is not None:
+            await self._heard(subscriber, message)
+
+    async def _heard(self, subscriber: Subscriber, message: messages.ViewerMessage) -> None:
+        """What is about the connection itself."""
+        if isinstance(message, messages.TimeRequest):
             subscriber.tell(messages.time(time.time() * 1000, t0=message.t0), key="time")
+        elif isinstance(message, messages.ThrottleRequest):
+            self._throttle(subscriber, message.link)
         elif isinstance(message, messages.Bye):
             await self._end(CloseCode.GOING_AWAY, "bye")
-        elif message is not None:
+        else:
             raise ProtocolError("hello was said already")
 
     async def sent(self, data: bytes) -> None:  # noqa: ARG002
@@ -316,6 +326,8 @@ class ViewerConsumer(VitalConsumer):
         if subscriber is not None:
             self.runtime.hub.remove(subscriber)
             await subscriber.aclose()
+        if self._lab is not None:
+            self._lab.close()
 
     async def _greet(self, hello: messages.ViewerHello) -> None:
         peer = self.scope["vital.peer"]
@@ -331,8 +343,10 @@ class ViewerConsumer(VitalConsumer):
         self.runtime.add(self)
         await self.send_text(messages.welcome(connection=self.work.id, server_ms=time.time() * 1000))
         hub = self.runtime.hub
+        if settings.VITAL_LAB:
+            self._lab = LabSocket(self, self.spawn, self._tell_throttle)
         self._subscriber = Subscriber(
-            self,
+            self._lab or self,
             profiles=hub.profiles,
             compression=self.runtime.compression_for(CONTROL_GROUP),
             on_cut=self.cut,
@@ -355,6 +369,28 @@ class ViewerConsumer(VitalConsumer):
         except ProtocolError as error:
             self.cut(error.close_code, error.reason)
         return True
+
+    def _throttle(self, subscriber: Subscriber, link: Throttle) -> None:
+        """Make the link of this connection worse, where this server is for trying things out."""
+        if self._lab is None:
+            refusal = alarm_messages.refused("throttle", "", "this server has no lab")
+            subscriber.tell(refusal, key="throttle")
+        elif link is Throttle.CUT:
+            logger.info("the lab cuts a viewer")
+            self.spawn(self._drop())
+        else:
+            self._lab.throttle(link)
+            self._tell_throttle(link)
+
+    def _tell_throttle(self, link: Throttle = Throttle.OFF) -> None:
+        if self._subscriber is not None and self._lab is not None:
+            self._subscriber.tell(messages.throttled(link, self._lab.left_s), key="throttle")
+
+    async def _drop(self) -> None:
+        """End without a word, as a network does."""
+        await self._write({"type": "websocket.close", "code": int(CloseCode.SILENT)})
+        self._open = False
+        await self._release()
 
     async def _authenticate(self, hello: messages.ViewerHello) -> Principal:
         if hello.token is not None:

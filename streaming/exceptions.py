@@ -8,6 +8,9 @@ VitalError
 |   |-- BusyError              more viewers come than are taken in       4013
 |   `-- RateLimitError         more than the limit in force              4029
 |-- ProfileError               a setting outside its bounds
+|-- LayoutError                an arrangement of the ward that is none
+|-- LimitsError                values that cannot be alarm limits
+|-- LimitsConflictError        somebody else has changed them meanwhile
 |-- ScenarioError              a scenario that cannot be played
 |-- HistoryAwayError           the history database takes nothing now
 `-- RecordingError             a recording that cannot be read
@@ -100,6 +103,25 @@ class RateLimitError(ProtocolError):
     """The peer sends more messages or bytes than the limit in force."""
 
     close_code = CloseCode.RATE_LIMIT
+
+
+class LayoutError(VitalError):
+    """An arrangement of the ward with what it cannot have; says what."""
+
+
+class LimitsError(VitalError):
+    """Values that cannot be alarm limits.
+
+    `fields` says why, by their names; `__all__` where they contradict each other.
+    """
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {why}" for name, why in fields.items()))
+        self.fields = fields
+
+
+class LimitsConflictError(VitalError):
+    """Alarm limits that somebody else has changed since they were read."""
 
 
 class ProfileError(VitalError, ValueError):

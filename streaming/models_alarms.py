@@ -8,15 +8,19 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from streaming.ecg.alarm_limits import LONGEST_SIGNAL_DELAY_S, RATE_BOUNDS, AlarmLimits, AlarmSettings
+from streaming.ecg.alarm_limits import BOUNDS, AlarmLimits, AlarmSettings
 
 _LIMITS = AlarmLimits()
-_RATE_VALIDATORS = [MinValueValidator(RATE_BOUNDS[0]), MaxValueValidator(RATE_BOUNDS[1])]
+
+
+def _within(name: str) -> list[MinValueValidator | MaxValueValidator]:
+    least, greatest = BOUNDS[name]
+    return [MinValueValidator(least), MaxValueValidator(greatest)]
 
 
 def _rate(default: int, help_text: str) -> models.PositiveSmallIntegerField[Any, Any]:
     return models.PositiveSmallIntegerField(
-        default=default, validators=_RATE_VALIDATORS, help_text=f"Beats a minute. {help_text}"
+        default=default, validators=_within("hr_high"), help_text=f"Beats a minute. {help_text}"
     )
 
 
@@ -36,20 +40,20 @@ class PatientAlarms(models.Model):
     asystole_s = models.FloatField(
         "asystole",
         default=_LIMITS.asystole_s,
-        validators=[MinValueValidator(3.0), MaxValueValidator(10.0)],
+        validators=_within("asystole_s"),
         help_text="Seconds without a QRS, 3 to 10.",
     )
     run_beats = models.PositiveSmallIntegerField(
         "ventricular run",
         default=_LIMITS.run_beats,
-        validators=[MinValueValidator(3), MaxValueValidator(15)],
+        validators=_within("run_beats"),
         help_text="Ventricular beats in a row, 3 to 15, that are a tachycardia.",
     )
     run_rate = _rate(_LIMITS.run_rate, "The least rate of such a run.")
     hr_signal_delay_s = models.FloatField(
         "delay of HR alarms",
         default=_LIMITS.hr_signal_delay_s,
-        validators=[MinValueValidator(0.0), MaxValueValidator(LONGEST_SIGNAL_DELAY_S)],
+        validators=_within("hr_signal_delay_s"),
         help_text="Seconds that HR must be beyond its limit; what has passed by then is no alarm.",
     )
 
@@ -60,6 +64,7 @@ class PatientAlarms(models.Model):
             ("acknowledge_alarms", "Can acknowledge alarms"),
             ("pause_alarm_audio", "Can pause the sound of alarms"),
             ("switch_off_alarms", "Can switch the alarms of a patient off and on"),
+            ("set_alarm_limits", "Can change the alarm limits of a patient"),
         ]
 
     def __str__(self) -> str:
@@ -85,3 +90,24 @@ class PatientAlarms(models.Model):
             hr_signal_delay_s=self.hr_signal_delay_s,
         )
         return AlarmSettings(limits, is_off=self.is_off)
+
+
+class AlarmLimitChange(models.Model):
+    """Who set which limits of a patient to what; the audit trail has the same, chained."""
+
+    patient = models.ForeignKey("streaming.Patient", on_delete=models.CASCADE, related_name="limit_changes")
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    """The user's name, as it was then."""
+    changed = models.JSONField()
+    """By the name of the limit: the value before, and the one after."""
+
+    class Meta:
+        default_permissions = ()
+        ordering: ClassVar[list[str]] = ["-at", "-pk"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["patient", "-at"], name="limits_by_patient")
+        ]
+
+    def __str__(self) -> str:
+        return f"limits of {self.patient} at {self.at:%Y-%m-%d %H:%M:%S}"

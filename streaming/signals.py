@@ -38,7 +38,8 @@ def _connect(reason: str, signal: Any, sender: type[models.Model]) -> None:
 
 # A logout deletes the session row, and so does a changed password for all other sessions of the user.
 _connect("session", post_delete, Session)
-for _model in (_User, Group, Ward, Stream, Patient, Device, DeviceToken, ApiToken):
+# The roster tells the limits of each patient.
+for _model in (_User, Group, Ward, Stream, Patient, PatientAlarms, Device, DeviceToken, ApiToken):
     _connect(_model.__name__.lower(), post_save, _model)
     _connect(_model.__name__.lower(), post_delete, _model)
 for _membership in (

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from django.contrib.auth import views as auth_views
 from django.urls import path, re_path
+from django.views.i18n import set_language
 
-from streaming import views
+from streaming import page_api, views
 
 urlpatterns = [
     path("", views.app, name="ward"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/$", views.app, name="patient"),
+    re_path(r"^patients/(?P<stream>[a-z2-7]{12})/limits/$", page_api.patient_limits, name="limits"),
+    path("layout/", page_api.layout, name="layout"),
     path(
         "accounts/login/",
         auth_views.LoginView.as_view(redirect_authenticated_user=True),
         name="login",
     ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("language/", set_language, name="set_language"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
 ]

@@ -23,6 +23,7 @@ from django.views.decorators.http import require_safe
 from streaming import command_line
 from streaming.core.overload import OverloadState
 from streaming.runtime import Runtime
+from streaming.store import layouts
 from streaming.store.readiness import database_fault
 
 PROBE_DEADLINE_S = 2.0
@@ -38,7 +39,14 @@ def app(request: HttpRequest, stream: str = "") -> HttpResponse:
     Which streams there are comes over the WebSocket, checked there; an id that is unknown and one that is
     forbidden therefore give the same page here.
     """
-    return render(request, "app.html", {"stream": stream, "simulate": _simulate_command(request)})
+    told = {
+        "stream": stream,
+        "simulate": _simulate_command(request),
+        "layout": layouts.load(request.user.pk or 0).as_json(),
+        "lab": settings.VITAL_LAB,
+        "time_zone": settings.VITAL_TIME_ZONE,
+    }
+    return render(request, "app.html", told)
 
 
 def _simulate_command(request: HttpRequest) -> str:

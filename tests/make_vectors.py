@@ -22,6 +22,7 @@ from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import FrameFlag, FrameKind, encode_frame
 from streaming.core.framing import BUNDLE_VERSION, encode_bundle
 from streaming.core.items import DropReason
+from streaming.core.lab import Throttle
 from streaming.core.messages import GapReason, RosterEntry, SignalState
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
@@ -198,11 +199,13 @@ def waveforms() -> Vectors:
 
 def server_messages() -> dict[str, str]:
     """One text of every message that a server sends, and of some variants."""
-    entry = RosterEntry("bed-7", "P-0042", "Ada Ö.", "icu", "Intensive care", "7", Source.REPLAY, online=True)
+    place = ("bed-7", "P-0042", "Ada Ö.", "icu", "Intensive care", "7")
+    entry = RosterEntry(*place, Source.REPLAY, online=True, hr_low=50, hr_high=120)
     return {
         "welcome": messages.welcome(connection="c-1", server_ms=1.7e12),
         "device welcome": messages.device_welcome(stream="bed-7", epoch=3, next_sample=0, server_ms=1.7e12),
         "device ack": messages.device_ack(720),
+        "throttled": messages.throttled(Throttle.SLOWER, 299.5),
         "roster": messages.roster([entry]),
         "empty roster": messages.roster([]),
         "stream": messages.stream(_INFO, 9),
@@ -285,6 +288,7 @@ def client_texts() -> dict[str, str]:
         "ack": client_messages.ack(4, decoded_ms=1.25, backlog=0, held_ms=40),
         "resume": client_messages.resume("bed-7", epoch=3, next_sample=3600),
         "resume of a gap": client_messages.resume("bed-7", epoch=3, next_sample=36, stop=72),
+        "throttle": client_messages.throttle(Throttle.SLOWER),
         "time": client_messages.time_request(12.5),
         "bye": client_messages.client_bye(),
         "device hello": client_messages.device_hello(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import zoneinfo
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from itertools import pairwise
@@ -41,6 +42,14 @@ def choice(environ: Mapping[str, str], name: str, options: Sequence[str]) -> str
     value = environ.get(name, "").strip().lower() or options[0]
     if value not in options:
         raise ImproperlyConfigured(f"{name} must be {' or '.join(options)}, not {environ[name]!r}")
+    return value
+
+
+def time_zone(environ: Mapping[str, str], name: str) -> str:
+    """A name of the IANA's list, such as Europe/Berlin; empty without any."""
+    value = environ.get(name, "").strip()
+    if value and value not in zoneinfo.available_timezones():
+        raise ImproperlyConfigured(f"{name} must be a time zone, like Europe/Berlin, not {value!r}")
     return value
 
 

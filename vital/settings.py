@@ -34,6 +34,8 @@ VITAL_CAPACITY_MBPS = env.whole(os.environ, "VITAL_CAPACITY_MBPS", "megabits a s
 VITAL_CAPACITY_MEMORY_MB = env.whole(os.environ, "VITAL_CAPACITY_MEMORY_MB", "megabytes", default=0)
 VITAL_CAPACITY_VIEWERS = env.whole(os.environ, "VITAL_CAPACITY_VIEWERS", "viewers", default=0)
 VITAL_CAPACITY_DATABASE_MB = env.whole(os.environ, "VITAL_CAPACITY_DATABASE_MB", "megabytes", default=0)
+VITAL_LAB = env.flag(os.environ, "VITAL_LAB")
+VITAL_TIME_ZONE = env.time_zone(os.environ, "VITAL_TIME_ZONE")
 VITAL_AUDIT_KEY = env.words(os.environ, "VITAL_AUDIT_KEY")
 VITAL_AUDIT_DAYS = env.days(os.environ, "VITAL_AUDIT_DAYS", default=730, least=30)
 VITAL_JOURNAL_DAYS = env.days(os.environ, "VITAL_JOURNAL_DAYS", default=365, least=30)
@@ -67,6 +69,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "vital.language.Language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -111,8 +114,15 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = os.environ.get("VITAL_EMAIL_FROM") or "vital@localhost"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "German")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_NAME = "vital-language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = HTTPS
 TIME_ZONE = "UTC"
-USE_I18N = False
+USE_I18N = True
 USE_TZ = True
 FORMAT_MODULE_PATH = "vital.formats"
 

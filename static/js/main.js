@@ -2,27 +2,36 @@
 /** Puts the page together: connection, feeds, the view that the address names, keys, and two clocks. */
 
 import { expose } from "./debug.js";
+import { t } from "./i18n.js";
 import { Connection, SUBPROTOCOL } from "./stream/connection.js";
 import { Feeds } from "./stream/feeds.js";
 import { startHeartbeat } from "./stream/heartbeat.js";
+import { Watchdog } from "./stream/watchdog.js";
 import { AlarmBar } from "./ui/alarm-bar.js";
 import { AlarmDesk } from "./ui/alarm-desk.js";
 import { titleText } from "./ui/alarm-words.js";
 import { Announcer } from "./ui/announcer.js";
-import { holdIcons } from "./ui/dom.js";
+import { PLAIN, withPin } from "./ui/arrangement.js";
+import { Clock } from "./ui/clock.js";
+import { holdIcons, mark, write } from "./ui/dom.js";
+import { Drawers } from "./ui/drawer.js";
 import { keepFlashesInPhase } from "./ui/flash.js";
 import { Help } from "./ui/help.js";
+import { LayoutStore } from "./ui/layout-store.js";
+import { Looks } from "./ui/looks.js";
 import { Loop } from "./ui/loop.js";
 import { readPalette } from "./ui/palette.js";
-import { recall, remember } from "./ui/preferences.js";
+import { recall } from "./ui/preferences.js";
 import { Screen } from "./ui/screen.js";
 import { Sound } from "./ui/sound.js";
 import { Speaker } from "./ui/speaker.js";
 import { TopBar } from "./ui/topbar.js";
+import { WakeLock } from "./ui/wake-lock.js";
 
 const UPDATE_S = 0.25; // texts change at most four times a second: a rate and an age are read, not watched
 
 const now = () => performance.now() / 1000;
+const served = document.body.dataset;
 const address = new URL("/ws/viewer/", location.href);
 address.protocol = address.protocol.replace("http", "ws");
 
@@ -32,6 +41,7 @@ const connection = new Connection(
   {
     message: (message, at) => {
       if (feeds.hear(message, at)) screen.bedsChanged();
+      lab?.hear(message, at);
       // After all that came with it: a hundred alarms in one message are drawn once.
       if (desk.hear(message, at) && !due) {
         due = true;
@@ -42,6 +52,8 @@ const connection = new Connection(
     welcomed: () => {
       feeds.forgetConnection();
       desk.forgetConnection();
+      lab?.forgetConnection();
+      void store.save();
     },
     resumes: (streams) => feeds.resumes(streams),
     changed: () => {
@@ -51,8 +63,19 @@ const connection = new Connection(
   },
   { now },
 );
+const store = new LayoutStore({
+  user: served.user ?? "",
+  served: JSON.parse(document.getElementById("layout")?.textContent ?? "null") ?? PLAIN,
+  path: "/layout/",
+});
+const clock = new Clock(served.timeZone ?? "");
+const wakeLock = new WakeLock();
+const drawers = new Drawers();
+/** What makes this page's link worse, where the server lets one try that. @type {import("./ui/lab.js").Lab | null} */
+let lab = null;
 const desk = new AlarmDesk(connection, feeds);
-const screen = new Screen({ connection, feeds, desk, palette: readPalette(), now });
+const screen = new Screen({ connection, feeds, desk, store, palette: readPalette(), now });
+const looks = new Looks(() => (screen.palette = readPalette()));
 const topBar = new TopBar(connection);
 const alarmBar = new AlarmBar(desk);
 const announcer = new Announcer();
@@ -75,10 +98,25 @@ function draw() {
   document.title = titleText(desk.entries, screen.title);
   screen.update(at);
   topBar.update(feeds, at);
+  drawers.update(at);
+  mark(document.documentElement, "data-awake", wakeLock.state);
+  mark(document.documentElement, "data-asleep", null);
   desk.drawn();
 }
 
+const watchdog = new Watchdog(now, () => Date.now() / 1000);
+
+/** What came before the page slept is old, whatever its clock says. */
+function wake() {
+  const slept = watchdog.look();
+  if (slept === 0) return;
+  feeds.sleep(slept);
+  connection.renew();
+  draw();
+}
+
 startHeartbeat(() => {
+  wake();
   connection.tick();
   const at = now();
   desk.tick(at);
@@ -88,22 +126,85 @@ startHeartbeat(() => {
   draw();
 });
 
+/** The page is about to be frozen: what stands there when it wakes, before anything of it runs, must not look live. */
+function fallAsleep() {
+  mark(document.documentElement, "data-asleep", "");
+  for (const rate of document.querySelectorAll(".hr-val")) {
+    write(rate, "--");
+    mark(rate, "data-unknown", "");
+  }
+  for (const age of document.querySelectorAll(".age")) write(age, "--");
+}
+
+/** It runs again: ages first, of whatever stands there. */
+function wakeUp() {
+  wake();
+  draw();
+}
+
+document.addEventListener("freeze", fallAsleep);
+document.addEventListener("resume", wakeUp);
+document.addEventListener("visibilitychange", () => document.hidden || wakeUp());
+addEventListener("pagehide", fallAsleep);
+addEventListener("pageshow", wakeUp);
+
 function changeTheme() {
-  const theme = document.documentElement.dataset.theme === "light" ? "dark" : "light";
-  document.documentElement.dataset.theme = theme;
-  remember("theme", theme);
-  screen.palette = readPalette();
+  looks.theme = looks.theme === "light" ? "dark" : "light";
+}
+
+/**
+ * Open a drawer, whose code comes with its first opening; pressed again, it closes.
+ * @param {string} name
+ */
+async function openDrawer(name) {
+  try {
+    await DRAWERS[name]();
+    draw();
+  } catch (error) {
+    console.warn("vital: a part of the page could not be loaded", error);
+    announcer.say(t("This part could not be loaded: try again, or load the page again"));
+  }
+}
+
+/** @type {Record<string, () => Promise<void>>} */
+const DRAWERS = {
+  order: async () => {
+    const { begin } = await import("./ui/order.js");
+    drawers.show("order", (element) => begin(element, { screen, feeds, store }));
+  },
+  display: async () => {
+    const { begin } = await import("./ui/display.js");
+    drawers.show("display", (element) => begin(element, { looks, wakeLock, clock }));
+  },
+  limits: async () => {
+    const bed = screen.bed;
+    const { begin } = await import("./ui/limits.js");
+    if (bed) drawers.show("limits", (element) => begin(element, bed));
+    else announcer.say(t("Select a bed first"));
+  },
+  lab: async () => {
+    const { Lab, begin } = await import("./ui/lab.js");
+    const told = (lab ??= new Lab());
+    drawers.show("lab", (element) => begin(element, { connection, feeds, lab: told }));
+  },
+};
+
+/** Put the selected bed before the others, or back to its place. */
+function pin() {
+  const bed = screen.bed;
+  if (bed) screen.arrange(withPin(store.value, bed.id, (stream) => feeds.get(stream) !== null));
+  else announcer.say(t("Select a bed first"));
 }
 
 /** Acknowledge the foremost alarm of the bed that is selected, and of no other. */
 function acknowledge() {
   const bed = screen.bed;
   const entry = bed && desk.unseen(bed);
-  if (!bed) announcer.say("Select a bed first: A acknowledges its alarm");
-  else if (!entry) announcer.say("No alarm of this bed to acknowledge");
+  if (!bed) announcer.say(t("Select a bed first: A acknowledges its alarm"));
+  else if (!entry) announcer.say(t("No alarm of this bed to acknowledge"));
   else {
     desk.acknowledge(entry);
-    if (entry.alarm) announcer.say(desk.refusal("alarm_ack", entry.alarm.alarm));
+    if (entry.alarm) announcer.say(t(desk.refusal("alarm_ack", entry.alarm.alarm)));
   }
   draw();
 }
@@ -124,7 +225,11 @@ function nextAlarm() {
 const keys = {
   "?": () => help.open(),
   a: acknowledge,
+  b: pin,
+  d: () => void openDrawer("display"),
+  i: () => void openDrawer("limits"),
   n: nextAlarm,
+  o: () => void openDrawer("order"),
   p: pause,
   t: changeTheme,
 };
@@ -137,6 +242,11 @@ const actions = {
   },
   theme: changeTheme,
   help: () => help.open(),
+  order: () => void openDrawer("order"),
+  display: () => void openDrawer("display"),
+  limits: () => void openDrawer("limits"),
+  lab: () => void openDrawer("lab"),
+  pin,
   retry: () => connection.connect(),
   previous: () => screen.turn(-1),
   next: () => screen.turn(1),
@@ -154,7 +264,8 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || help.isOpen) return;
-  if (event.target instanceof Element && event.target.closest("input, select, textarea")) return;
+  if (event.key === "Escape" && drawers.close()) return event.preventDefault();
+  if (event.target instanceof Element && event.target.closest("input, select, textarea, .drawer")) return;
   const single = event.key.length === 1;
   if (single && recall("keys") === "off") return;
   const key = event.key.toLowerCase();
@@ -174,6 +285,7 @@ matchMedia("(max-width: 600px)").addEventListener("change", () => (screen.palett
 keepFlashesInPhase();
 holdIcons().catch(() => {}); // then each is fetched where it is first shown
 screen.route();
+document.documentElement.dataset.started = "";
 expose({ feeds, connection, desk, loop, sweeps: () => screen.sweeps });
 loop.start();
 connection.connect();

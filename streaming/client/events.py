@@ -25,6 +25,7 @@ from streaming.exceptions import ProtocolError
 
 _LONGEST = 64
 _MOST_LEADS = 16
+_HIGHEST_RATE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,9 +416,15 @@ def _roster(fields: Fields, item: Mapping[str, Any]) -> tuple[RosterEntry, ...]:
             bed=entry.optional_text("bed", longest=200) or "",
             source=Source(entry.choice("source", Source)),
             online=entry.flag("online"),
+            hr_low=_optional_rate(entry, "hr_low"),
+            hr_high=_optional_rate(entry, "hr_high"),
         )
         for entry in fields.objects("streams", most=100_000)
     )
+
+
+def _optional_rate(fields: Fields, name: str) -> int | None:
+    return fields.integer(name, 0, _HIGHEST_RATE) if fields.has(name) else None
 
 
 def _alarm(fields: Fields) -> Alarm:

@@ -7,6 +7,7 @@ from typing import Any
 
 from streaming.core.alarm_messages import DeviceAlarm
 from streaming.core.frames import SUBPROTOCOL
+from streaming.core.lab import Throttle
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import MAX_SERVER_TEXT_BYTES, parse_any_json, to_json
 from streaming.exceptions import ProtocolError
@@ -25,6 +26,7 @@ __all__ = [
     "parse_server_messages",
     "resume",
     "subscribe",
+    "throttle",
     "time_request",
     "viewer_hello",
 ]
@@ -71,6 +73,11 @@ def audio_pause(seconds: int) -> str:
 def alarms_off(stream: str, *, off: bool) -> str:
     """Switch the alarms of a stream's patient off, or on again."""
     return _message("alarms_off", stream=stream, off=off)
+
+
+def throttle(link: Throttle) -> str:
+    """Make this connection's link worse, or what it was, at a server that has a lab."""
+    return _message("throttle", link=link)
 
 
 def time_request(t0: float) -> str:

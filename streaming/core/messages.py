@@ -20,6 +20,7 @@ from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
 from streaming.core.items import DropReason
+from streaming.core.lab import Throttle
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import MAX_SAFE_INTEGER, MAX_TEXT_BYTES, parse_json, to_json
@@ -146,6 +147,13 @@ class DeviceQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrottleRequest:
+    """The viewer's own link is to be worse than it is, where the server has a lab."""
+
+    link: Throttle
+
+
+@dataclass(frozen=True, slots=True)
 class RosterEntry:
     """One stream that a viewer may see; `name` is shown and never logged."""
 
@@ -157,6 +165,9 @@ class RosterEntry:
     bed: str
     source: Source
     online: bool
+    hr_low: int | None = None
+    hr_high: int | None = None
+    """Beats a minute below and above which an alarm is due; None where nobody says."""
 
 
 ViewerMessage = (
@@ -168,6 +179,7 @@ ViewerMessage = (
     | AlarmAck
     | AudioPause
     | AlarmsOff
+    | ThrottleRequest
     | TimeRequest
     | Bye
 )
@@ -304,6 +316,7 @@ _VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerMessage]] = {
     "alarm_ack": alarms.read_ack,
     "audio_pause": alarms.read_audio_pause,
     "alarms_off": lambda fields: alarms.read_alarms_off(fields, STREAM_ID),
+    "throttle": lambda fields: ThrottleRequest(Throttle(fields.choice("link", Throttle))),
     "time": _time_request,
     "bye": lambda _: Bye(),
 }
@@ -354,6 +367,11 @@ def device_welcome(*, stream: str, epoch: int, next_sample: int, server_ms: floa
 def device_ack(next_sample: int) -> str:
     """The server has every sample before `next_sample` that it will ever want."""
     return _message("ack", next_sample=next_sample)
+
+
+def throttled(link: Throttle, left_s: float) -> str:
+    """What the viewer's link is now, and for how long."""
+    return _message("throttled", link=link, left_s=round(left_s, 1))
 
 
 def roster(entries: Iterable[RosterEntry]) -> str:

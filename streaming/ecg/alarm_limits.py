@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-RATE_BOUNDS = (20, 300)
-"""Beats a minute that a limit may have."""
-LONGEST_SIGNAL_DELAY_S = 10.0
+_RATE = (20, 300)
+BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "hr_high": _RATE,
+        "hr_low": _RATE,
+        "extreme_tachycardia": _RATE,
+        "extreme_bradycardia": _RATE,
+        "asystole_s": (3.0, 10.0),
+        "run_beats": (3, 15),
+        "run_rate": _RATE,
+        "hr_signal_delay_s": (0.0, 10.0),
+    }
+)
+"""The least and the greatest value of each limit: beats a minute, seconds, beats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +44,9 @@ class AlarmLimits:
         order = (self.extreme_bradycardia, self.hr_low, self.hr_high, self.extreme_tachycardia)
         if list(order) != sorted(order) or self.hr_low == self.hr_high:
             raise ValueError("limits must rise: extreme bradycardia, HR low, HR high, extreme tachycardia")
-        lowest, highest = RATE_BOUNDS
-        if not all(lowest <= rate <= highest for rate in (*order, self.run_rate)):
-            raise ValueError(f"rates are {lowest} to {highest} bpm")
-        if not 3.0 <= self.asystole_s <= 10.0:
-            raise ValueError("asystole_s is 3 to 10 s")
-        if not 3 <= self.run_beats <= 15:
-            raise ValueError("run_beats is 3 to 15")
-        if not 0.0 <= self.hr_signal_delay_s <= LONGEST_SIGNAL_DELAY_S:
-            raise ValueError(f"hr_signal_delay_s is 0 to {LONGEST_SIGNAL_DELAY_S:g} s")
+        for name, (least, greatest) in BOUNDS.items():
+            if not least <= getattr(self, name) <= greatest:
+                raise ValueError(f"{name} is {least:g} to {greatest:g}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ from django.utils import timezone
 
 from streaming.core.messages import RosterEntry
 from streaming.core.streams import Lead, Source, StreamInfo
+from streaming.ecg.alarm_limits import AlarmLimits
 from streaming.exceptions import AuthenticationError, ForbiddenError, ProtocolError
 from streaming.models import ApiToken, DeviceToken, Stream, StreamEpoch, Ward
+from streaming.models_alarms import PatientAlarms
 from streaming.store import audit, tokens
 
 _STREAM_ID = re.compile(r"[a-z2-7]{12}")
@@ -216,10 +218,11 @@ def visible_streams(principal: Principal) -> list[RosterEntry]:
     last_source = StreamEpoch.objects.filter(stream=OuterRef("pk")).order_by("-number").values("source")[:1]
     streams = (
         visible_admissions(principal)
-        .select_related("patient", "ward", "device")
+        .select_related("patient__alarms", "ward", "device")
         .annotate(last_source=Subquery(last_source))
         .order_by("ward__name", "bed", "pk")
     )
+    limits = {stream.pk: _limits_of(stream) for stream in streams}
     roster = [
         RosterEntry(
             stream=stream.pk,
@@ -230,6 +233,8 @@ def visible_streams(principal: Principal) -> list[RosterEntry]:
             bed=stream.bed,
             source=_marked(Source(stream.device.source), Source(stream.last_source or stream.device.source)),
             online=False,
+            hr_low=limits[stream.pk].hr_low,
+            hr_high=limits[stream.pk].hr_high,
         )
         for stream in streams
     ]
@@ -407,6 +412,14 @@ def _session_is_of(session: dict[str, Any] | None, user: User) -> bool:
     if compare_digest(known, user.get_session_auth_hash()):
         return True
     return any(compare_digest(known, old) for old in user.get_session_auth_fallback_hash())
+
+
+def _limits_of(stream: Stream) -> AlarmLimits:
+    """Those that its patient's analysis goes by: of a row that contradicts itself, the default ones."""
+    try:
+        return stream.patient.alarms.settings().limits
+    except (PatientAlarms.DoesNotExist, ValueError):
+        return AlarmLimits()
 
 
 def _marked(device_source: Source, claimed: Source) -> Source:

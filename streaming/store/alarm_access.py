@@ -1,4 +1,4 @@
-"""Who may do what about alarms: acknowledge one, pause their sound, switch those of a patient off."""
+"""Who may do what about alarms: acknowledge, pause their sound, switch a patient's off, set their limits."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ class AlarmRight(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     PAUSE_AUDIO = "pause_audio"
     SWITCH_OFF = "switch_off"
+    SET_LIMITS = "set_limits"
 
 
 _PERMISSIONS = {
     AlarmRight.ACKNOWLEDGE: "streaming.acknowledge_alarms",
     AlarmRight.PAUSE_AUDIO: "streaming.pause_alarm_audio",
     AlarmRight.SWITCH_OFF: "streaming.switch_off_alarms",
+    AlarmRight.SET_LIMITS: "streaming.set_alarm_limits",
 }
 _NOT_ALLOWED = {
     AlarmRight.ACKNOWLEDGE: "you may not acknowledge alarms",
     AlarmRight.PAUSE_AUDIO: "you may not pause the sound",
     AlarmRight.SWITCH_OFF: "you may not switch alarms off or on",
+    AlarmRight.SET_LIMITS: "you may not change alarm limits",
 }
 
 

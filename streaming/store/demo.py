@@ -125,7 +125,9 @@ def _staff_permissions() -> list[Permission]:
         ]
     )
     deleted = Q(codename__in=["delete_profile", "delete_historychunk"])
-    alarms = Q(codename__in=["acknowledge_alarms", "pause_alarm_audio", "switch_off_alarms"])
+    alarms = Q(
+        codename__in=["acknowledge_alarms", "pause_alarm_audio", "switch_off_alarms", "set_alarm_limits"]
+    )
     return list(Permission.objects.filter(ours & (seen | changed | deleted | alarms)))
 
 

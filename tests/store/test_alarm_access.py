@@ -20,8 +20,11 @@ CODENAMES = {
     AlarmRight.ACKNOWLEDGE: "acknowledge_alarms",
     AlarmRight.PAUSE_AUDIO: "pause_alarm_audio",
     AlarmRight.SWITCH_OFF: "switch_off_alarms",
+    AlarmRight.SET_LIMITS: "set_alarm_limits",
 }
-GRANTS = [frozenset(grant) for n in range(4) for grant in itertools.combinations(AlarmRight, n)]
+GRANTS = [
+    frozenset(grant) for n in range(len(AlarmRight) + 1) for grant in itertools.combinations(AlarmRight, n)
+]
 
 
 def nurse(place: Hospital, granted: frozenset[AlarmRight], *wards: str) -> Principal:

@@ -1,7 +1,9 @@
 // @ts-check
 /** All alarms that a page shows, its own among them, in the order in which they want somebody. */
 
+import { t } from "../i18n.js";
 import { ALARMS_OFF } from "./alarms.js";
+import { saidOf } from "./alarm-text.js";
 
 /** @typedef {import("./alarms.js").Alarm} Alarm */
 /** @typedef {import("./feed.js").Feed} Feed */
@@ -26,7 +28,7 @@ import { ALARMS_OFF } from "./alarms.js";
 
 /** @type {Readonly<Record<Severity, number>>} */
 const RANK = { high: 0, medium: 1, low: 2, technical: 3 };
-const HERE = "on this page";
+const HERE = t("on this page");
 
 export class AlarmList {
   /** What was acknowledged here of what the page found by itself, and when. @type {Map<string, number>} */ #seen = new Map();
@@ -140,15 +142,16 @@ function told(alarm, feed, several) {
     severity: alarm.severity,
     state,
     feed: fits ? feed : null,
-    place: fits ? placeOf(feed, several) : alarm.patient || "System",
-    text: alarm.text,
+    place: fits ? placeOf(feed, several) : alarm.patient || t("System"),
+    text: saidOf(alarm),
     sinceMs: alarm.raised_ms,
     acknowledgedMs: alarm.acknowledged_ms,
     acknowledgedBy: alarm.acknowledged_by,
   };
   if (fits || feed === null) return [entry];
   const place = placeOf(feed, several);
-  const wrong = `Wrong patient: an alarm of ${alarm.patient} came for this bed of ${feed.entry.patient}`;
+  const people = { theirs: alarm.patient, ours: feed.entry.patient };
+  const wrong = t("Wrong patient: an alarm of {theirs} came for this bed of {ours}", people);
   const note = { key: `own patient ${alarm.alarm}`, severity: /** @type {const} */ ("technical"), place, text: wrong };
   return [entry, { ...entry, ...note, alarm: null }];
 }
@@ -158,8 +161,8 @@ function told(alarm, feed, several) {
  * @param {boolean} several
  */
 function placeOf(feed, several) {
-  const bed = `bed ${feed.entry.bed}`;
-  return several ? `${feed.entry.ward_name} ${bed}` : `Bed ${feed.entry.bed}`;
+  const { bed, ward_name: ward } = feed.entry;
+  return several ? t("{ward} bed {bed}", { ward, bed }) : t("Bed {bed}", { bed });
 }
 
 /**

@@ -95,6 +95,13 @@ export class Connection {
     return this.#clock.serverMs(this.#now());
   }
 
+  /** Begin anew: what was on the way while the page slept is of then, and the way itself may be gone. */
+  renew() {
+    if (!this.#socket) return;
+    this.#closed(1006);
+    this.connect();
+  }
+
   /** Open a socket now, whatever the back-off says. */
   connect() {
     if (this.#socket) return;

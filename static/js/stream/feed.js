@@ -39,6 +39,7 @@ export class Feed {
   #hrAt = -Infinity;
   #rhythm = /** @type {{name: string, pvcPerMin: number}} */ ({ name: "", pvcPerMin: 0 });
   trend = new HeartRateTrend();
+  /** Seconds that this page did not run for and its clock does not know of; what it has is older by so much. */ #sleptS = 0;
 
   /** @param {RosterEntry} entry */
   constructor(entry) {
@@ -132,6 +133,7 @@ export class Feed {
     const from = ring.write(first, planes, count, format, late);
     if (from < this.position) this.revision++;
     if (late) return true;
+    this.#sleptS = 0;
     playout.arrive(from, first + (count - 1) * format.factor + 1, now);
     this.format = format;
     return true;
@@ -183,7 +185,10 @@ export class Feed {
    */
   setVitals(vitals, now) {
     if (this.info && vitals.epoch !== this.info.epoch) return;
-    if (this.numbersOnly) this.playout?.hear(vitals.sample, now);
+    if (this.numbersOnly) {
+      this.#sleptS = 0;
+      this.playout?.hear(vitals.sample, now);
+    }
     this.#hr = vitals.hr;
     this.#hrSource = vitals.hr_source;
     this.#rhythm = { name: vitals.rhythm ?? "", pvcPerMin: vitals.pvc_per_min ?? 0 };
@@ -243,7 +248,7 @@ export class Feed {
    * @param {number} now
    */
   age(now) {
-    return this.playout?.age(now) ?? Infinity;
+    return (this.playout?.age(now) ?? Infinity) + this.#sleptS;
   }
 
   /**
@@ -252,6 +257,14 @@ export class Feed {
    */
   shownAge(now) {
     return this.numbersOnly ? this.age(now) : Math.max(this.age(now), this.playout?.delay ?? 0);
+  }
+
+  /**
+   * The page has slept: until something fresh comes, all that it has of the stream is old.
+   * @param {number} seconds
+   */
+  sleep(seconds) {
+    this.#sleptS += seconds;
   }
 
   /** @param {number} now */

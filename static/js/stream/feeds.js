@@ -51,6 +51,14 @@ export class Feeds {
   }
 
   /**
+   * The page has slept for so long, and its clock with it.
+   * @param {number} seconds
+   */
+  sleep(seconds) {
+    for (const feed of this.inOrder) feed.sleep(seconds);
+  }
+
+  /**
    * What the page has of these streams, for a connection that does not know.
    * @param {string[]} streams
    */

@@ -1,6 +1,8 @@
 // @ts-check
 /** How old data may be before the page says so: H1 of the hazards, a stale trace that looks live. */
 
+import { decimal } from "../i18n.js";
+
 export const LATE_S = 1;
 export const STALE_S = 3;
 export const LOST_S = 10;
@@ -25,7 +27,7 @@ export function freshness(ageS, waitedS) {
  */
 export function ageText(ageS) {
   if (!Number.isFinite(ageS)) return "--";
-  if (ageS < 10) return `${ageS.toFixed(1)} s`;
+  if (ageS < 10) return `${decimal(ageS, 1)} s`;
   return durationText(ageS);
 }
 

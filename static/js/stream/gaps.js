@@ -1,6 +1,8 @@
 // @ts-check
 /** What a stream's server said of samples that are missing: why, whether they may still come, and what to ask for. */
 
+import { t } from "../i18n.js";
+
 const REMEMBERED = 256;
 /** What the server fills by itself has come by then: it is not asked for a second time. */
 const PATIENCE_S = 2;
@@ -8,13 +10,13 @@ const ASKED_AT_ONCE = 4;
 
 /** @type {Record<string, string>} */
 const WORDS = {
-  away: "no connection",
-  dropped: "lost on the way",
-  emergency: "overload",
-  expired: "came too late",
-  quota: "too much at once",
-  rendition: "numbers only",
-  source: "not sent by the device",
+  away: t("no connection"),
+  dropped: t("lost on the way"),
+  emergency: t("overload"),
+  expired: t("came too late"),
+  quota: t("too much at once"),
+  rendition: t("numbers only"),
+  source: t("not sent by the device"),
 };
 
 /**

@@ -8,7 +8,7 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 
 /** @typedef {"LIVE" | "SIM" | "REPLAY"} Source */
 /** @typedef {{name: string, gain_uv: number, baseline: number}} Lead microvolts = (sample - baseline) * gain_uv */
-/** @typedef {{stream: string, patient: string, name: string, ward: string, ward_name: string, bed: string, source: Source, online: boolean}} RosterEntry */
+/** @typedef {{stream: string, patient: string, name: string, ward: string, ward_name: string, bed: string, source: Source, online: boolean, hr_low?: number | null, hr_high?: number | null}} RosterEntry beats a minute beyond which an alarm is due */
 /** @typedef {{type: "welcome", protocol: string, connection: string, server_ms: number, ack: {messages: number, ms: number}, keepalive_s: number}} Welcome */
 /** @typedef {{type: "roster", streams: RosterEntry[]}} Roster */
 /** @typedef {{type: "stream", alias: number, stream: string, epoch: number, rendition: string, rate_hz: number, factor: number, leads: Lead[], all_leads: string[], unit: string, source: Source, patient: string, frame_ms: number}} Stream `rate_hz` is the native rate, of which every `factor`th sample of `leads` is sent; `all_leads` are those of the stream */
@@ -26,7 +26,8 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "alarm_withdrawn", alarm: string}} AlarmWithdrawn */
 /** @typedef {{type: "audio", paused_until_ms: number | null, broken_by: string | null}} Audio */
 /** @typedef {{type: "refused", of: string, target: string, reason: string}} Refused */
-/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Alarm | AlarmWithdrawn | Alarms | Audio | Refused | Cadence | Time | Stats | ServerBye} ServerMessage */
+/** @typedef {{type: "throttled", link: string, left_s: number}} Throttled */
+/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Alarm | AlarmWithdrawn | Alarms | Audio | Refused | Throttled | Cadence | Time | Stats | ServerBye} ServerMessage */
 
 /** @typedef {(value: any) => boolean} Check */
 
@@ -103,6 +104,8 @@ const SHAPES = {
         bed: isText,
         source: isSource,
         online: isFlag,
+        hr_low: orMissing(orNull(isCount)),
+        hr_high: orMissing(orNull(isCount)),
       }),
     ),
   }),
@@ -156,6 +159,7 @@ const SHAPES = {
   alarms: shaped({ count: isNumber, may: listOf(isText), paused_until_ms: orNull(isNumber) }),
   audio: shaped({ paused_until_ms: orNull(isNumber), broken_by: orNull(isText) }),
   refused: shaped({ of: isText, target: isText, reason: isText }),
+  throttled: shaped({ link: isText, left_s: isNumber }),
   cadence: shaped({ messages: isPositive, ms: isPositive }),
   time: shaped({ t0: orMissing(isNumber), server_ms: isNumber }),
   stats: shaped({

@@ -1,6 +1,7 @@
 // @ts-check
 /** The alarms of all beds in the bar on top: a sum for each severity, and on demand every one of them. */
 
+import { t } from "../i18n.js";
 import { MARKS, SEVERITIES, iconOf, overText, sinceText } from "./alarm-words.js";
 import { drawIcon, mark, pick, stamp, write } from "./dom.js";
 import { pathOf } from "./paths.js";
@@ -48,7 +49,7 @@ export class AlarmBar {
     const foremost = (entries.find(({ feed }) => feed !== patient) ?? entries[0])?.severity;
     for (const sum of this.#sums) sum.isFirst = sum.severity === foremost;
     mark(this.#quiet, "hidden", entries.length > 0 ? "" : null);
-    write(this.#quiet, confirmed ? "No alarms" : "Alarms not known");
+    write(this.#quiet, confirmed ? t("No alarms") : t("Alarms not known"));
     mark(this.#button, "hidden", entries.length > 0 || this.isOpen ? null : "");
     write(this.#count, String(entries.length));
     if (this.isOpen) this.#list();
@@ -56,7 +57,7 @@ export class AlarmBar {
 
   #list() {
     const { entries, confirmed, nowMs } = this.#desk;
-    write(this.#how, confirmed ? (entries.length === 0 ? "none" : "") : "last known: no connection");
+    write(this.#how, confirmed ? (entries.length === 0 ? t("none") : "") : t("last known: no connection"));
     const lines = entries.map((entry) => {
       const line = this.#lines.get(entry.key) ?? stamp("alarm-line");
       this.#lines.set(entry.key, line);
@@ -126,7 +127,7 @@ class Sum {
  * @param {Entry} entry
  */
 export function alarmText({ feed, place, text }) {
-  const bed = feed && `Bed ${feed.entry.bed}`;
+  const bed = feed && t("Bed {bed}", { bed: feed.entry.bed });
   return feed && place !== bed ? `${bed}  ${text}  ${feed.entry.ward_name}` : `${place}  ${text}`;
 }
 
@@ -136,10 +137,12 @@ export function alarmText({ feed, place, text }) {
  */
 export function placesText(entries) {
   const places = [...new Set(entries.map(({ place }) => place))];
-  const short = places.every((place) => place.startsWith("Bed "));
+  // With the bed alone, one word serves for several of them.
+  const before = t("Bed {bed}", { bed: "" });
+  const short = places.every((place) => place.startsWith(before));
   const named = places.slice(0, short ? NAMED : 1);
   const more = places.length > named.length ? ` +${places.length - named.length}` : "";
-  return `${short ? `Bed ${named.map((place) => place.slice(4)).join(", ")}` : named.join(", ")}${more}`;
+  return `${short ? before + named.map((place) => place.slice(before.length)).join(", ") : named.join(", ")}${more}`;
 }
 
 /**
@@ -149,6 +152,6 @@ export function placesText(entries) {
  */
 function noteOf(entry, desk) {
   const { alarm } = entry;
-  const notes = alarm ? [desk.refusal("alarm_ack", alarm.alarm), alarm.unstored && "not stored yet"] : [];
+  const notes = alarm ? [t(desk.refusal("alarm_ack", alarm.alarm)), alarm.unstored && t("not stored yet")] : [];
   return [overText(entry), ...notes].filter(Boolean).join(" · ");
 }

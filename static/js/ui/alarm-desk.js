@@ -1,13 +1,15 @@
 // @ts-check
 /** What the page does about alarms: keeps their list, tells the server what is displayed, and acts for the user. */
 
+import { word } from "../i18n.js";
 import { AlarmList } from "../stream/alarm-list.js";
 import { ALARMS_OFF, Alarms } from "../stream/alarms.js";
+import { ranksOf } from "./arrangement.js";
 
 export const PAUSE_S = 120;
 const AT_ONCE = 32; // acknowledgements that a server lets wait
-const NOT_SENT = "No connection: not sent";
-const NOT_ALLOWED = "Not allowed for you";
+const NOT_SENT = word("No connection: not sent");
+const NOT_ALLOWED = word("Not allowed for you");
 
 /** @typedef {import("../stream/alarm-list.js").Entry} Entry */
 /** @typedef {import("../stream/alarm-list.js").Found} Found */
@@ -75,6 +77,19 @@ export class AlarmDesk {
     return this.#list.audible ?? (this.isOffline ? "technical" : null);
   }
 
+  /**
+   * How grave it stands with each bed now, the gravest first.
+   * @returns {ReadonlyMap<string, number> | null} null while the server has not told all alarms
+   */
+  ranks() {
+    if (!this.confirmed) return null;
+    if (this.entries.length > 0) return ranksOf(this.entries);
+    // Alarms come before the beds: nothing may be drawn yet.
+    const list = new AlarmList();
+    list.arrange(this.#known([]));
+    return ranksOf(list.entries);
+  }
+
   /** @param {string} right */
   may(right) {
     return this.#alarms.may.has(right);
@@ -122,15 +137,20 @@ export class AlarmDesk {
 
   /** @param {readonly Found[]} found what the page finds wrong with its beds */
   arrange(found) {
-    this.#list.arrange({
+    this.#list.arrange(this.#known(found));
+    if (this.#list.hasFoundMore && !this.isOffline) this.#alarms.pausedUntilMs = null;
+  }
+
+  /** @param {readonly Found[]} found */
+  #known(found) {
+    return {
       alarms: this.#alarms.open,
       found,
-      bed: (stream) => this.#feeds.get(stream),
+      bed: (/** @type {string} */ stream) => this.#feeds.get(stream),
       several: this.#feeds.wards.length > 1,
       offline: this.isOffline,
       nowMs: this.nowMs,
-    });
-    if (this.#list.hasFoundMore && !this.isOffline) this.#alarms.pausedUntilMs = null;
+    };
   }
 
   /** The document shows what was arranged: the server is told once that has been painted. */

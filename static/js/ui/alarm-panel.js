@@ -1,6 +1,8 @@
 // @ts-check
 /** All alarms of one patient, what each rests on, and what the user may do about them. */
 
+import { decimal, figure, t } from "../i18n.js";
+import { ALARMS_OFF } from "../stream/alarms.js";
 import { PAUSE_S } from "./alarm-desk.js";
 import { MARKS, WORDS, clockText, iconOf, lastedText, seenText } from "./alarm-words.js";
 import { drawIcon, mark, pick, stamp, write } from "./dom.js";
@@ -55,10 +57,15 @@ export class AlarmPanel {
     const desk = this.#desk;
     const entries = desk.of(this.#feed);
     const count = (/** @type {Entry["state"]} */ state) => entries.filter((entry) => entry.state === state).length;
-    const counts = [`${count("active")} active`, `${count("ended")} ended`, `${count("acknowledged")} acknowledged`];
-    write(this.#parts.count, entries.length === 0 ? "" : counts.filter((text) => !text.startsWith("0")).join(" · "));
+    const active = count("active"), ended = count("ended"), acknowledged = count("acknowledged");
+    const counts = [
+      active > 0 && t("{n} active", { n: active }),
+      ended > 0 && t("{n} ended", { n: ended }),
+      acknowledged > 0 && t("{n} acknowledged", { n: acknowledged }),
+    ];
+    write(this.#parts.count, counts.filter(Boolean).join(" · "));
     mark(this.#parts.none, "hidden", entries.length === 0 ? null : "");
-    write(this.#parts.none, desk.confirmed ? "No alarms" : "Alarms not known: no connection");
+    write(this.#parts.none, desk.confirmed ? t("No alarms") : t("Alarms not known: no connection"));
     const first = desk.unseen(this.#feed);
     this.#show(entries.map((entry) => this.#line(entry, entry === first)));
     this.#updateButtons(now);
@@ -72,11 +79,11 @@ export class AlarmPanel {
     const asks = now < this.#confirmUntil && !isOff;
     mark(parts.off, "hidden", isOff ? null : "");
     mark(parts.pause, "hidden", desk.may("pause_audio") ? null : "");
-    write(parts.pauseText, desk.pausedS > 0 ? "Resume audio" : `Pause audio ${PAUSE_S / 60} min`);
+    write(parts.pauseText, desk.pausedS > 0 ? t("Resume audio") : t("Pause audio {n} min", { n: PAUSE_S / 60 }));
     mark(parts.switch, "hidden", desk.may("switch_off") ? null : "");
     mark(parts.switch, "data-asks", asks ? "" : null);
-    write(parts.switchText, isOff ? "Alarms on" : asks ? "Press again: alarms off" : "Alarms off");
-    write(parts.note, desk.refusal("alarms_off", this.#feed.id) || desk.refusal("audio_pause", ""));
+    write(parts.switchText, isOff ? t("Alarms on") : asks ? t("Press again: alarms off") : t("Alarms off"));
+    write(parts.note, t(desk.refusal("alarms_off", this.#feed.id) || desk.refusal("audio_pause", "")));
   }
 
   /**
@@ -94,7 +101,7 @@ export class AlarmPanel {
     drawIcon(part("icon"), iconOf(entry));
     write(part("what"), entry.text);
     write(part("standing"), this.#standingText(entry));
-    write(part("measured"), alarm ? measuredText(alarm) : "found by this page");
+    write(part("measured"), alarm ? measuredText(alarm) : t("found by this page"));
     const lead = alarm && Strip.leadOf(this.#feed, alarm);
     const shown = alarm !== null && this.#strip.alarm === alarm.alarm;
     write(part("evidence"), alarm ? evidenceText(alarm, this.#feed) : "");
@@ -104,18 +111,18 @@ export class AlarmPanel {
     mark(part("acknowledge"), "hidden", open && (!alarm || this.#desk.may("acknowledge")) ? null : "");
     part("acknowledge").classList.toggle("btn-primary", foremost);
     mark(part("key"), "hidden", foremost ? null : "");
-    write(part("refusal"), alarm ? this.#desk.refusal("alarm_ack", alarm.alarm) : "");
+    write(part("refusal"), alarm ? t(this.#desk.refusal("alarm_ack", alarm.alarm)) : "");
     return line;
   }
 
   /** @param {Entry} entry */
   #standingText(entry) {
     const { nowMs, confirmed } = this.#desk;
-    const began = entry.sinceMs === null ? "" : `since ${clockText(entry.sinceMs)} (${lastedText(entry, nowMs)})`;
-    const ended = entry.alarm?.cleared_ms ? `ended ${clockText(entry.alarm.cleared_ms)}` : "";
-    const seen = entry.state === "acknowledged" ? `acknowledged ${seenText(entry)}` : "";
-    const unstored = entry.alarm?.unstored ? "not stored yet" : "";
-    const known = confirmed || !entry.alarm ? "" : "last known";
+    const began = entry.sinceMs === null ? "" : t("since {time} ({lasted})", { time: clockText(entry.sinceMs), lasted: lastedText(entry, nowMs) });
+    const ended = entry.alarm?.cleared_ms ? t("ended {time}", { time: clockText(entry.alarm.cleared_ms) }) : "";
+    const seen = entry.state === "acknowledged" ? t("acknowledged {when}", { when: seenText(entry) }) : "";
+    const unstored = entry.alarm?.unstored ? t("not stored yet") : "";
+    const known = confirmed || !entry.alarm ? "" : t("last known");
     return [WORDS[entry.severity], seen, ended, began, unstored, known].filter(Boolean).join(" · ");
   }
 
@@ -166,15 +173,20 @@ export class AlarmPanel {
  * The value and its limit as numbers, and how long it took from the event to the alarm.
  * @param {Alarm} alarm
  */
-export function measuredText({ value, limit, unit, condition_delay_s, signal_delay_s, origin }) {
-  const number = (/** @type {number} */ it) => String(Number(it.toFixed(1)));
+export function measuredText({ kind, value, limit, unit, condition_delay_s, signal_delay_s, origin }) {
+  const number = (/** @type {number} */ it) => figure(Number(it.toFixed(1)));
   // What the analysis measures has a unit; that alarms are off has nothing measured.
   const isMeasured = origin === "device" || unit !== "";
-  const measured = value === null || !isMeasured ? "" : `value ${number(value)} ${unit}`.trim();
-  const against = limit === null || !isMeasured ? "" : `limit ${number(limit)} ${unit}`.trim();
+  const measured = value === null || !isMeasured ? "" : t("value {value} {unit}", { value: number(value), unit }).trim();
+  const against = limit === null || !isMeasured ? "" : t("limit {value} {unit}", { value: number(limit), unit }).trim();
   // Of what a device found, it alone knows how long that took.
-  const delays = `condition delay ${condition_delay_s.toFixed(1)}\u00a0s, signal delay ${signal_delay_s.toFixed(1)}\u00a0s`;
-  return [measured, against, origin === "device" ? "found by the device" : delays].filter(Boolean).join(" · ");
+  const delays = t("condition delay {condition}\u00a0s, signal delay {signal}\u00a0s", {
+    condition: decimal(condition_delay_s, 1),
+    signal: decimal(signal_delay_s, 1),
+  });
+  // That alarms are off is set by somebody: there was nothing to wait for.
+  const how = origin === "device" ? t("found by the device") : kind === ALARMS_OFF ? "" : delays;
+  return [measured, against, how].filter(Boolean).join(" · ");
 }
 
 /**
@@ -184,6 +196,6 @@ export function measuredText({ value, limit, unit, condition_delay_s, signal_del
  */
 function evidenceText({ from, to, lead, epoch }, { info }) {
   if (to <= from) return "";
-  const long = info?.epoch === epoch ? `${((to - from) / info.rate_hz).toFixed(1)} s` : "an earlier recording";
-  return ["Evidence:", lead.replaceAll(",", ", "), long, `from sample ${from}`].filter(Boolean).join(" ");
+  const long = info?.epoch === epoch ? `${decimal((to - from) / info.rate_hz, 1)} s` : t("an earlier recording");
+  return t("Evidence: {leads} {long} from sample {from}", { leads: lead.replaceAll(",", ", "), long, from });
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** How an alarm is said: its severity in a word, since when, who has seen to it, and which bed. */
 
+import { t, word, zone } from "../i18n.js";
 import { ALARMS_OFF } from "../stream/alarms.js";
 import { durationText } from "../stream/freshness.js";
 
@@ -13,7 +14,7 @@ export const SEVERITIES = Object.freeze(["high", "medium", "low", "technical"]);
 /** Names of a severity in the stylesheet, where low looks as technical does but for its symbol. */
 export const MARKS = Object.freeze({ high: "high", medium: "med", low: "low", technical: "tech" });
 
-export const WORDS = Object.freeze({ high: "High", medium: "Medium", low: "Low", technical: "Technical" });
+export const WORDS = Object.freeze({ high: t("High"), medium: t("Medium"), low: t("Low"), technical: t("Technical") });
 
 /**
  * The symbol of an alarm in the sprite.
@@ -24,12 +25,11 @@ export function iconOf({ severity, alarm }) {
 }
 
 /**
- * Hours, minutes and seconds of the day here.
+ * Hours, minutes and seconds of the day, by the page's clock.
  * @param {number} ms since 1970
  */
 export function clockText(ms) {
-  const date = new Date(ms);
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+  return zone.time(ms);
 }
 
 /**
@@ -57,7 +57,7 @@ export function seenText({ acknowledgedMs, acknowledgedBy }) {
  */
 export function sinceText(entry, nowMs, confirmed) {
   const lasted = lastedText(entry, nowMs);
-  if (!confirmed && entry.alarm) return `${lasted} · last known`;
+  if (!confirmed && entry.alarm) return `${lasted} · ${t("last known")}`;
   if (entry.state === "acknowledged") return [lasted, seenText(entry)].filter(Boolean).join(" · ");
   return lasted;
 }
@@ -67,7 +67,7 @@ export function sinceText(entry, nowMs, confirmed) {
  * @param {Entry | undefined} entry
  */
 export function overText(entry) {
-  return entry?.state === "ended" ? "ended" : "";
+  return entry?.state === "ended" ? t("ended") : "";
 }
 
 /**
@@ -78,7 +78,7 @@ export function overText(entry) {
 export function titleText(entries, title) {
   const entry = entries.find(({ severity, state, alarm }) => severity === "high" && state === "active" && alarm);
   if (!entry?.alarm) return title;
-  return `(!) ${entry.alarm.kind.toUpperCase()} ${entry.place.replace(/^Bed/, "bed")} - VITAL`;
+  return `(!) ${kindText(entry.alarm.kind).toUpperCase()} ${entry.place.replace(/^Bed/, "bed")} - VITAL`;
 }
 
 /**
@@ -86,7 +86,8 @@ export function titleText(entries, title) {
  * @param {Entry} entry
  */
 export function spokenText({ severity, state, place, text }) {
-  return `${WORDS[severity]} alarm, ${place}: ${text}${state === "ended" ? ", ended" : ""}`;
+  const values = { severity: WORDS[severity], place, text };
+  return state === "ended" ? t("{severity} alarm, {place}: {text}, ended", values) : t("{severity} alarm, {place}: {text}", values);
 }
 
 /**
@@ -98,7 +99,7 @@ export function about(entry) {
 }
 
 /** @type {Record<string, string>} */
-const RHYTHMS = { af: "AF?", bigeminy: "Bigeminy", couplet: "Couplets", run: "V run" };
+const RHYTHMS = { af: t("AF?"), bigeminy: t("Bigeminy"), couplet: t("Couplets"), run: t("V run") };
 
 /**
  * The rhythm that a high alarm says there is, else what stands out of the beats: information, no alarm.
@@ -107,9 +108,30 @@ const RHYTHMS = { af: "AF?", bigeminy: "Bigeminy", couplet: "Couplets", run: "V 
  */
 export function rhythmText(entry, beats) {
   if (!entry?.alarm || entry.severity !== "high" || entry.state === "ended") {
-    const pvcs = beats.pvcPerMin > 0 ? `PVC ${beats.pvcPerMin}/min` : "";
+    const pvcs = beats.pvcPerMin > 0 ? t("PVC {n}/min", { n: beats.pvcPerMin }) : "";
     return [RHYTHMS[beats.name] ?? "", pvcs].filter(Boolean).join(" · ");
   }
-  const { kind } = entry.alarm;
-  return kind.charAt(0).toUpperCase() + kind.slice(1);
+  return kindText(entry.alarm.kind);
+}
+
+/** @type {Record<string, string>} kinds that stand for a rhythm */
+const KINDS = {
+  asystole: word("Asystole"),
+  fibrillation: word("Fibrillation"),
+  "ventricular tachycardia": word("Ventricular tachycardia"),
+  "extreme tachycardia": word("Extreme tachycardia"),
+  "extreme bradycardia": word("Extreme bradycardia"),
+};
+
+/** @param {string} kind */
+function kindText(kind) {
+  return Object.hasOwn(KINDS, kind) ? t(KINDS[kind]) : kind.charAt(0).toUpperCase() + kind.slice(1);
+}
+
+/**
+ * Beyond which heart rates an alarm is due, as a range; empty where nobody says.
+ * @param {import("../stream/messages.js").RosterEntry} entry
+ */
+export function limitsText({ hr_low, hr_high }) {
+  return hr_low == null || hr_high == null ? "" : `${hr_low}–${hr_high}`;
 }

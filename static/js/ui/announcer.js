@@ -1,6 +1,7 @@
 // @ts-check
 /** Reads alarms aloud through two live regions: high ones at once, all others when there is time; each once. */
 
+import { plural } from "../i18n.js";
 import { pick, write } from "./dom.js";
 import { spokenText } from "./alarm-words.js";
 
@@ -55,5 +56,5 @@ export class Spoken {
 function joined(entries) {
   const texts = entries.slice(0, SPOKEN_AT_ONCE).map(spokenText);
   const more = entries.length - texts.length;
-  return [...texts, ...(more > 0 ? [`${more} more alarms`] : [])].join(". ");
+  return [...texts, ...(more > 0 ? [plural(more, "{n} more alarm", "{n} more alarms")] : [])].join(". ");
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** What the canvases share: a pen, the hatch of what is not known, a gap with its length, a break of the line. */
 
+import { decimal, t } from "../i18n.js";
 import { durationText } from "../stream/freshness.js";
 
 const HATCH_PX = 8;
@@ -61,7 +62,7 @@ export function paintGap(pen, { left, right, closed, seconds, why }, hatch, pale
   pen.fillRect(Math.round(right) - line, 0, line, height);
   const from = Math.max(left, 0);
   const to = Math.min(right, width);
-  const short = `gap ${seconds < 10 ? `${seconds.toFixed(1)} s` : durationText(seconds)}`;
+  const short = t("gap {time}", { time: seconds < 10 ? `${decimal(seconds, 1)} s` : durationText(seconds) });
   pen.font = `600 ${LABEL_PX * ratio}px ${palette.font}`;
   const widthOf = (/** @type {string} */ label) => pen.measureText(label).width + 8 * ratio;
   const fits = (/** @type {string} */ label) => widthOf(label) <= to - from - 2 * ratio;

@@ -1,6 +1,7 @@
 // @ts-check
 /** The list of keys, the switch that turns single ones off, the sounds to listen to, and what the user may not do. */
 
+import { t, word } from "../i18n.js";
 import { pick, write } from "./dom.js";
 import { recall, remember } from "./preferences.js";
 
@@ -8,9 +9,10 @@ import { recall, remember } from "./preferences.js";
 
 /** @type {Record<string, string>} what needs a right, by its name in `alarms.may` */
 const RIGHTS = {
-  acknowledge: "acknowledge alarms",
-  pause_audio: "pause the sound",
-  switch_off: "switch a patient's alarms off",
+  acknowledge: word("acknowledge alarms"),
+  pause_audio: word("pause the sound"),
+  switch_off: word("switch a patient's alarms off"),
+  set_limits: word("change a patient's alarm limits"),
 };
 
 export class Help {
@@ -39,8 +41,8 @@ export class Help {
   }
 
   open() {
-    const denied = Object.keys(RIGHTS).filter((right) => !this.#may(right)).map((right) => RIGHTS[right]);
-    write(this.#rights, denied.length > 0 ? `Your account may not ${denied.join(", nor ")}: whoever administers the ward can change that.` : "");
+    const denied = Object.keys(RIGHTS).filter((right) => !this.#may(right)).map((right) => t(RIGHTS[right]));
+    write(this.#rights, denied.length > 0 ? t("Your account may not {rights}: whoever administers the ward can change that.", { rights: denied.join(t(", nor ")) }) : "");
     if (!this.#dialog.open) this.#dialog.showModal();
   }
 }

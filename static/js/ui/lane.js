@@ -1,6 +1,7 @@
 // @ts-check
 /** The lane of a bed: its gravest alarm, or what is technically wrong with it, and since when. */
 
+import { plural, t } from "../i18n.js";
 import { MARKS, iconOf, overText, sinceText } from "./alarm-words.js";
 import { drawIcon, mark, pick, write } from "./dom.js";
 
@@ -22,17 +23,17 @@ export function fault(feed, shown, now) {
   const age = feed.age(now);
   const unplugged = !feed.entry.online;
   if (state === "lost") {
-    const note = unplugged ? "device not connected" : "no data";
+    const note = unplugged ? t("device not connected") : t("no data");
     // Also when this page has never seen any: it may have been opened after the device died.
-    return { kind: "no data", what: "No data", note, since: Number.isFinite(age) ? age : null, alarm: true };
+    return { kind: "no data", what: t("No data"), note, since: Number.isFinite(age) ? age : null, alarm: true };
   }
-  if (state === "stale") return remark(`No data ${Math.floor(age)} s`, "no data");
-  if (state === "waiting") return remark("", unplugged ? "device not connected" : "waiting for data");
+  if (state === "stale") return remark(t("No data {n} s", { n: Math.floor(age) }), t("no data"));
+  if (state === "waiting") return remark("", unplugged ? t("device not connected") : t("waiting for data"));
   const unsent = unsentNote(feed, shown);
   if (feed.leadsOff.size === 0) return unsent ? remark("", unsent) : null;
   const off = [...feed.leadsOff.keys()];
   const all = off.length > 1 && off.length === feed.leads.length;
-  const what = all ? "All leads off" : `Lead off ${off.join(", ")}`;
+  const what = all ? t("All leads off") : t("Lead off {leads}", { leads: off.join(", ") });
   const since = now - Math.min(...feed.leadsOff.values());
   // A lead that is still traced needs no note over it.
   const untraced = shown.every((name) => feed.leadsOff.has(name));
@@ -56,12 +57,13 @@ function remark(what, note) {
  * @param {readonly string[]} shown
  */
 function unsentNote(feed, shown) {
-  if (feed.numbersOnly) return "Numbers only: narrow network";
+  if (feed.numbersOnly) return t("Numbers only: narrow network");
   const unsent = shown.filter((name) => feed.unsent.includes(name));
   if (unsent.length === 0) return "";
   const named = unsent.length > NAMED ? unsent.slice(0, NAMED - 1) : unsent;
-  const more = unsent.length > NAMED ? ` and ${unsent.length - named.length} more` : "";
-  return `${unsent.length > 1 ? "Leads" : "Lead"} ${named.join(", ")}${more} not sent: narrow network`;
+  const more = unsent.length > NAMED ? ` ${t("and {n} more", { n: unsent.length - named.length })}` : "";
+  const leads = named.join(", ") + more;
+  return plural(unsent.length, "Lead {leads} not sent: narrow network", "Leads {leads} not sent: narrow network", { leads });
 }
 
 /**
@@ -71,8 +73,8 @@ function unsentNote(feed, shown) {
  */
 function untracedNote(feed, shown, now) {
   const { hr, source } = feed.heartRate(now);
-  const from = hr !== null && source !== null && !feed.leadsOff.has(source) ? ` · heart rate from ${source}` : "";
-  return `${shown.length > 1 ? "Leads" : "Lead"} ${shown.join(", ")} off${from}`;
+  const from = hr !== null && source !== null && !feed.leadsOff.has(source) ? ` · ${t("heart rate from {lead}", { lead: source })}` : "";
+  return plural(shown.length, "Lead {leads} off", "Leads {leads} off", { leads: shown.join(", ") }) + from;
 }
 
 /**

@@ -1,9 +1,11 @@
 // @ts-check
 /** The panel that says how the data comes: rendition, round trip, goodput, window, queues, losses. */
 
+import { decimal, t, word } from "../i18n.js";
 import { STALE_S, durationText } from "../stream/freshness.js";
 import { levelOf } from "../stream/rendition.js";
 import { mark, pick, write } from "./dom.js";
+import { conditionText } from "./condition.js";
 
 const EVERY_S = 2;
 const REMEMBERED = 60; // round trips, one every 2 s: two minutes
@@ -59,19 +61,19 @@ export class NetworkPanel {
     const rtt = trouble ? null : this.#connection.rttS;
     const rendition = trouble ? undefined : feed.rendition;
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
-    write(parts.word, trouble?.what ?? rendition ?? "--");
+    write(parts.word, trouble?.what ?? (rendition ? t(rendition) : "--"));
     const told = stats && !isOutdated(stats, rendition) ? stats : null;
-    const condition = told ? `Network ${told.condition}, as the server sees it` : "Waiting for the server's figures";
+    const condition = told ? t("Network {condition}, as the server sees it", { condition: conditionText(told.condition) }) : t("Waiting for the server's figures");
     write(parts.condition, trouble?.note ?? busy ?? condition);
     write(parts.reason, told ? reasonText(this.#feeds.reason) : "");
     write(parts.layer, layerText(stats?.layer));
-    write(parts.rtt, rtt === null ? "--" : (rtt * 1000).toFixed(rtt < 0.01 ? 1 : 0));
-    write(parts.goodput, stats?.goodput_bps == null ? "--" : (stats.goodput_bps / 8000).toFixed(1));
+    write(parts.rtt, rtt === null ? "--" : decimal(rtt * 1000, rtt < 0.01 ? 1 : 0));
+    write(parts.goodput, stats?.goodput_bps == null ? "--" : decimal(stats.goodput_bps / 8000, 1));
     write(parts.window, stats ? `${kib(stats.in_flight_bytes)} / ${kib(stats.window_bytes)}` : "--");
     write(parts.dropped, stats ? `${stats.dropped} / ${stats.expired}` : "--");
     for (const { name, bar, text } of parts.queues) {
       const queued = stats?.queued[name] ?? 0;
-      write(text, stats ? `${queued} queued` : "--");
+      write(text, stats ? t("{n} queued", { n: queued }) : "--");
       mark(bar, "width", String(Math.min(100, (100 * queued) / FULL_QUEUE)));
     }
     this.#rtts.set(Math.floor(now / EVERY_S), rtt === null ? NaN : rtt * 1000);
@@ -92,14 +94,14 @@ export function isOutdated(stats, rendition) {
 
 /** @type {Record<string, string>} */
 const REASONS = {
-  streams: "Chosen anew: other beds are watched, or one needs more",
-  trial: "More is tried: there was neither delay nor loss for a while",
-  known: "More is sent: the network has carried it before",
-  sampled: "More was tried for a moment, to see how long it takes",
-  queueing: "Less is sent: the data waited too long on its way",
-  expiry: "Less is sent: data came too late and was dropped",
-  rate: "Less is sent: the network carried less than was needed",
-  overload: "Less is sent: the server has too much to do",
+  streams: word("Chosen anew: other beds are watched, or one needs more"),
+  trial: word("More is tried: there was neither delay nor loss for a while"),
+  known: word("More is sent: the network has carried it before"),
+  sampled: word("More was tried for a moment, to see how long it takes"),
+  queueing: word("Less is sent: the data waited too long on its way"),
+  expiry: word("Less is sent: data came too late and was dropped"),
+  rate: word("Less is sent: the network carried less than was needed"),
+  overload: word("Less is sent: the server has too much to do"),
 };
 
 /**
@@ -107,7 +109,7 @@ const REASONS = {
  * @param {string | null} reason
  */
 export function reasonText(reason) {
-  return Object.hasOwn(REASONS, reason ?? "") ? REASONS[reason ?? ""] : "";
+  return Object.hasOwn(REASONS, reason ?? "") ? t(REASONS[reason ?? ""]) : "";
 }
 
 /**
@@ -120,9 +122,9 @@ export function overloadNote(stats) {
     case "normal":
       return null;
     case "shedding":
-      return "The server has too much to do: history and these figures wait";
+      return t("The server has too much to do: history and these figures wait");
     default:
-      return "The server has too much to do: less is sent than the network carries. Numbers and alarms stay";
+      return t("The server has too much to do: less is sent than the network carries. Numbers and alarms stay");
   }
 }
 
@@ -131,7 +133,7 @@ export function overloadNote(stats) {
  * @param {string | undefined} layer
  */
 export function layerText(layer) {
-  return layer === "away" ? "The server's processes do not reach each other: some beds may stand still" : "";
+  return layer === "away" ? t("The server's processes do not reach each other: some beds may stand still") : "";
 }
 
 /**
@@ -142,9 +144,11 @@ export function layerText(layer) {
  */
 export function troubleOf({ phase, since, silentS }, now) {
   if (phase !== "online") {
-    return { what: "No connection", note: `Lost ${durationText(now - since)} ago. No figures until it is back.` };
+    return { what: t("No connection"), note: t("Lost {time} ago. No figures until it is back.", { time: durationText(now - since) }) };
   }
-  if (silentS > STALE_S) return { what: "No answer", note: `Nothing came for ${durationText(silentS)}. No figures until it does.` };
+  if (silentS > STALE_S) {
+    return { what: t("No answer"), note: t("Nothing came for {time}. No figures until it does.", { time: durationText(silentS) }) };
+  }
   return null;
 }
 
@@ -188,5 +192,5 @@ export class RoundTrips {
 
 /** @param {number} bytes */
 function kib(bytes) {
-  return (bytes / 1024).toFixed(1);
+  return decimal(bytes / 1024, 1);
 }

@@ -1,9 +1,10 @@
 // @ts-check
 /** One patient: every lead on one time axis, the large heart rate, signal and network. */
 
+import { figure, t } from "../i18n.js";
 import { LATE_S, ageText } from "../stream/freshness.js";
 import { AlarmPanel } from "./alarm-panel.js";
-import { MARKS, about, rhythmText } from "./alarm-words.js";
+import { MARKS, about, limitsText, rhythmText } from "./alarm-words.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
 import { NetworkPanel } from "./network.js";
@@ -57,6 +58,7 @@ export class PatientView {
       hrCard: pick(this.element, ".hrcard", Element),
       hr: pick(this.element, ".hr-val", Element),
       source: pick(this.element, ".hr-source", Element),
+      limits: pick(this.element, ".hr-limits", Element),
       rhythm: pick(this.element, ".rhythm", Element),
       leads: part("leads"),
       rate: part("rate"),
@@ -120,26 +122,27 @@ export class PatientView {
     write(parts.age, ageText(feed.shownAge(now)));
     mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
     write(parts.note, wrong?.note ?? "");
+    write(parts.limits, limitsText(entry));
     write(parts.hr, hr === null ? "--" : String(Math.round(hr)));
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
-    write(parts.source, source ? `source ${source}` : "");
+    write(parts.source, source ? t("source {lead}", { lead: source }) : "");
     const current = state === "live" || state === "late";
-    write(parts.rhythm, wrong && !current ? "no data" : rhythmText(alarms[0], feed.rhythm(now)));
+    write(parts.rhythm, wrong && !current ? t("no data") : rhythmText(alarms[0], feed.rhythm(now)));
     const off = leads.filter((name) => feed.leadsOff.has(name));
     const sent = feed.numbersOnly ? 0 : leads.length - unsent.length;
-    const count = sent < leads.length ? `${sent} of ${leads.length}` : `${sent} on`;
-    write(parts.leads, current ? (off.length > 0 ? `${off.join(", ")} off` : count) : "--");
+    const count = sent < leads.length ? t("{n} of {all}", { n: sent, all: leads.length }) : t("{n} on", { n: sent });
+    write(parts.leads, current ? (off.length > 0 ? t("{leads} off", { leads: off.join(", ") }) : count) : "--");
     const signal = feed.numbersOnly ? undefined : format?.info;
-    write(parts.rate, signal ? `${Number((signal.rate_hz / signal.factor).toPrecision(4))} Hz` : "--");
-    write(parts.gainUv, signal ? `${Number(signal.leads[0].gain_uv.toPrecision(3))} µV` : "--");
+    write(parts.rate, signal ? `${figure(signal.rate_hz / signal.factor)} Hz` : "--");
+    write(parts.gainUv, signal ? `${figure(Number(signal.leads[0].gain_uv.toPrecision(3)))} µV` : "--");
     this.#labels.childNodes.forEach((label, at) => {
       const name = leads[at] ?? "";
-      const why = feed.leadsOff.has(name) ? " off" : unsent.includes(name) ? " not sent" : "";
+      const why = feed.leadsOff.has(name) ? ` ${t("off")}` : unsent.includes(name) ? ` ${t("not sent")}` : "";
       write(/** @type {Element} */ (label.firstChild), `${name}${why}`);
     });
     this.#placeNote(unsent);
     this.#network.update(feed, now);
-    this.#trend.update(feed.trend, now);
+    this.#trend.update(feed.trend, now, entry);
   }
 
   /**
@@ -202,7 +205,7 @@ export class PatientView {
     );
     this.element.style.setProperty("--leads", String(Math.max(leads.length, 1)));
     for (const sweep of this.sweeps) {
-      sweep.label = `ECG of bed ${this.#feed.entry.bed}, leads ${leads.join(", ")}`;
+      sweep.label = t("ECG of bed {bed}, leads {leads}", { bed: this.#feed.entry.bed, leads: leads.join(", ") });
     }
   }
 }

@@ -1,6 +1,8 @@
 // @ts-check
 /** What the page shows: ward or patient by the address, or why there is neither. */
 
+import { t } from "../i18n.js";
+import { arranged } from "./arrangement.js";
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
 import { fault } from "./lane.js";
@@ -13,12 +15,14 @@ const PATIENT = /^\/patients\/([^/]+)\/$/;
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {import("./sweep.js").Sweep} Sweep */
 /** @typedef {import("./palette.js").Palette} Palette */
+/** @typedef {import("./arrangement.js").Layout} Layout */
 
 export class Screen {
   #connection;
   #feeds;
   #desk;
   #palette;
+  #store;
   #now;
   #main = pick(document, "main", HTMLElement);
   #scale = pick(document, ".notice .scale", Element);
@@ -26,6 +30,8 @@ export class Screen {
   /** @type {WardView | PatientView | null} */ #view = null;
   #state = "";
   #page = 0;
+  /** The beds as the user has arranged them. @type {readonly Feed[]} */ #order = [];
+  /** How alarms stood when the user sorted by them; null: not yet. @type {ReadonlyMap<string, number> | null} */ #ranks = null;
   /** Streams of the ward's page: they go on while one patient is looked at. @type {string[]} */ #wardStreams = [];
   #left = "";
   /** @type {string[]} what the server was last asked for */ #asked = [];
@@ -34,12 +40,13 @@ export class Screen {
 
   /**
    * @param {{connection: import("../stream/connection.js").Connection, feeds: import("../stream/feeds.js").Feeds,
-   *   desk: import("./alarm-desk.js").AlarmDesk, palette: Palette, now: () => number}} parts
+   *   desk: import("./alarm-desk.js").AlarmDesk, store: import("./layout-store.js").LayoutStore, palette: Palette, now: () => number}} parts
    */
-  constructor({ connection, feeds, desk, palette, now }) {
+  constructor({ connection, feeds, desk, store, palette, now }) {
     this.#connection = connection;
     this.#feeds = feeds;
     this.#desk = desk;
+    this.#store = store;
     this.#palette = palette;
     this.#now = now;
   }
@@ -94,9 +101,24 @@ export class Screen {
       this.follow(pathOf(bed));
       return;
     }
-    this.#page = Math.floor(this.#feeds.inOrder.indexOf(bed) / BEDS_PER_PAGE);
+    this.#page = this.#pageOf(bed);
     this.route();
     if (this.#view instanceof WardView) this.#view.focus(bed.id);
+  }
+
+  /**
+   * The user wants the ward like this. Sorting by alarms is of this moment: nothing moves by itself afterwards.
+   * @param {Layout} layout
+   */
+  arrange(layout) {
+    void this.#store.change(layout);
+    this.#ranks = null;
+    this.bedsChanged();
+  }
+
+  /** @param {Feed} bed */
+  #pageOf(bed) {
+    return Math.floor(this.#order.indexOf(bed) / BEDS_PER_PAGE);
   }
 
   /**
@@ -128,7 +150,13 @@ export class Screen {
   }
 
   bedsChanged() {
+    this.#arrange();
     this.route();
+  }
+
+  #arrange() {
+    this.#ranks ??= this.#desk.ranks();
+    this.#order = arranged(this.#feeds.inOrder, this.#store.value, this.#ranks ?? new Map());
   }
 
   connectionChanged() {
@@ -175,7 +203,7 @@ export class Screen {
 
   /** @param {number} by */
   #neighbour(by) {
-    const order = this.#feeds.inOrder;
+    const order = this.#order;
     const at = order.findIndex((feed) => this.#view instanceof PatientView && feed.id === this.#view.stream);
     const next = order[at + by];
     return next ? this.follow(pathOf(next)) : true;
@@ -204,37 +232,38 @@ export class Screen {
   }
 
   #showWard() {
-    const all = this.#feeds.inOrder;
+    const all = this.#order;
     const pages = Math.ceil(all.length / BEDS_PER_PAGE);
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
     const first = this.#page * BEDS_PER_PAGE;
     const shown = this.#bedsOfPage();
     this.#wardStreams = shown.map((feed) => feed.id);
     this.#ask(this.#wardStreams, null);
-    const several = this.#feeds.wards.length > 1;
+    const arrangement = { several: this.#feeds.wards.length > 1, layout: this.#store.value };
     this.#pager.hidden = pages < 2;
-    write(pick(this.#pager, "span", Element), `${first + 1}–${first + shown.length} of ${all.length}`);
+    const place = { first: first + 1, last: first + shown.length, all: all.length };
+    write(pick(this.#pager, "span", Element), t("{first}–{last} of {all}", place));
     if (this.#view instanceof WardView) {
-      this.#view.show(shown, several);
+      this.#view.show(shown, arrangement);
       return;
     }
-    const view = new WardView(shown, several, this.#desk, this.#palette);
+    const view = new WardView(shown, arrangement, this.#desk, this.#palette);
     this.#replace(view, view.element);
     this.#writeScale(this.#palette.speed, this.#palette.gain);
     if (this.#left) view.focus(this.#left);
-    this.title = "Ward · VITAL";
+    this.title = `${t("Ward")} · VITAL`;
   }
 
   #bedsOfPage() {
     const first = this.#page * BEDS_PER_PAGE;
-    return this.#feeds.inOrder.slice(first, first + BEDS_PER_PAGE);
+    return this.#order.slice(first, first + BEDS_PER_PAGE);
   }
 
   /** @param {string} stream */
   #showPatient(stream) {
     const feed = /** @type {Feed} */ (this.#feeds.get(stream));
     // Opened by its address: the beds about it are watched all the same, for their alarms.
-    if (this.#wardStreams.length === 0) this.#page = Math.floor(this.#feeds.inOrder.indexOf(feed) / BEDS_PER_PAGE);
+    if (this.#wardStreams.length === 0) this.#page = this.#pageOf(feed);
     this.#wardStreams = this.#bedsOfPage().map((bed) => bed.id);
     this.#ask([...new Set([stream, ...this.#wardStreams])], stream);
     if (this.#view instanceof PatientView && this.#view.stream === stream) return;
@@ -248,7 +277,7 @@ export class Screen {
       scaleChanged: (speed, gain) => this.#writeScale(speed, gain),
     });
     this.#replace(view, view.element);
-    this.title = `Bed ${feed.entry.bed} · VITAL`;
+    this.title = `${t("Bed {bed}", { bed: feed.entry.bed })} · VITAL`;
   }
 
   /**
@@ -277,7 +306,7 @@ export class Screen {
    * @param {number} gain
    */
   #writeScale(speed, gain) {
-    write(this.#scale, `${speed} mm/s · ${gain} mm/mV · not to scale (uncalibrated)`);
+    write(this.#scale, `${speed} mm/s · ${gain} mm/mV · ${t("not to scale (uncalibrated)")}`);
   }
 }
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** The sound of alarms: what is heard now, what keeps it from being heard, and the button in the bar that says so. */
 
+import { plural, t } from "../i18n.js";
 import { durationText } from "../stream/freshness.js";
 import { mark, pick, write } from "./dom.js";
 import { BURSTS, Rhythm } from "./pulses.js";
@@ -9,11 +10,11 @@ import { BURSTS, Rhythm } from "./pulses.js";
 /** @typedef {"on" | "paused" | "blocked" | "none"} SoundState */
 
 const TEXTS = {
-  on: "Sound on",
-  paused: "Audio paused",
-  blocked: "Sound blocked – click to enable",
-  /** Where there is little room. */ blockedShort: "Sound blocked, tap",
-  none: "No sound device",
+  on: t("Sound on"),
+  paused: t("Audio paused"),
+  blocked: t("Sound blocked – click to enable"),
+  /** Where there is little room. */ blockedShort: t("Sound blocked, tap"),
+  none: t("No sound device"),
 };
 
 const NARROW = matchMedia("(max-width: 600px)");
@@ -70,7 +71,7 @@ export class Sound {
     const last = pulses[pulses.length - 1];
     this.#testingUntil = now + last.at + last.seconds;
     this.#speaker.play(BURSTS[severity]);
-    return `You should hear ${pulses.length === 1 ? "1 tone" : `${pulses.length} tones`}`;
+    return plural(pulses.length, "You should hear {n} tone", "You should hear {n} tones");
   }
 
   /**
@@ -80,13 +81,13 @@ export class Sound {
   show(pausedS, { may, refusal }) {
     const left = pausedS > 0 ? durationText(Math.ceil(pausedS)) : "";
     const told = this.state === "blocked" && NARROW.matches ? TEXTS.blockedShort : TEXTS[this.state];
-    const text = pausedS > 0 && this.state !== "paused" ? `${told}, paused` : told;
+    const text = pausedS > 0 && this.state !== "paused" ? t("{state}, paused", { state: told }) : told;
     mark(this.#button, "data-state", this.state);
-    write(this.#text, refusal || text);
+    write(this.#text, t(refusal) || text);
     write(this.#left, left);
     const acts = this.state === "blocked" || may;
     mark(this.#button, "aria-disabled", acts ? null : "true");
-    const action = { on: "Pause it for two minutes", paused: "Resume", blocked: "Enable it", none: "" }[this.state];
-    mark(this.#button, "aria-label", [`Alarm sound: ${text} ${left}`.trim(), acts ? action : ""].filter(Boolean).join(". "));
+    const action = { on: t("Pause it for two minutes"), paused: t("Resume"), blocked: t("Enable it"), none: "" }[this.state];
+    mark(this.#button, "aria-label", [`${t("Alarm sound")}: ${text} ${left}`.trim(), acts ? action : ""].filter(Boolean).join(". "));
   }
 }

@@ -2,6 +2,8 @@
 /** A frozen strip: the piece of trace that an alarm rests on, as it was, while the live trace goes on above it. */
 
 import { cut, holds } from "../ecg/cutting.js";
+import { t } from "../i18n.js";
+import { saidOf } from "../stream/alarm-text.js";
 import { durationText } from "../stream/freshness.js";
 import { clockText } from "./alarm-words.js";
 import { hatchOf, penOf } from "./canvas.js";
@@ -98,9 +100,9 @@ export class Strip {
     const last = cutting.first + cutting.values.length;
     const age = this.#feed.info?.epoch === alarm.epoch ? (this.#feed.ring?.stop ?? last) - last : null;
     // Another recording has begun since: how long ago, samples do not tell.
-    write(this.#parts.age, age === null ? "Frozen" : `Frozen – live age ${durationText(age / cutting.rateHz)}`);
+    write(this.#parts.age, age === null ? t("Frozen") : t("Frozen – live age {time}", { time: durationText(age / cutting.rateHz) }));
     const began = alarm.raised_ms - (1000 * (alarm.sample - alarm.from)) / cutting.rateHz;
-    write(this.#parts.about, `${alarm.text} · ${lead} · event from ${clockText(began)}`);
+    write(this.#parts.about, `${saidOf(alarm)} · ${lead} · ${t("event from {time}", { time: clockText(began) })}`);
   }
 
   #draw() {
@@ -120,7 +122,7 @@ export class Strip {
     const speed = [...SPEEDS].reverse().find((mm) => mm <= FASTEST && seconds * mm <= room) ?? SPEEDS[0];
     write(this.#parts.scale, `${speed} mm/s · ${gain} mm/mV`);
     write(this.#parts.lead, lead);
-    mark(this.#canvas, "aria-label", `Frozen ECG, lead ${lead}, ${alarm.text}`);
+    mark(this.#canvas, "aria-label", t("Frozen ECG, lead {lead}, {text}", { lead, text: saidOf(alarm) }));
     paint(penOf(this.#canvas), cutting, alarm, scaleOf({ pxPerMm, speed, gain }, ratio), this.#palette);
   }
 }

@@ -1,9 +1,10 @@
 // @ts-check
 /** One bed of the ward: its identity, trace, numbers, and what is wrong with them. */
 
+import { t } from "../i18n.js";
 import { LATE_S, ageText } from "../stream/freshness.js";
 import { levelOf } from "../stream/rendition.js";
-import { about, rhythmText, spokenText } from "./alarm-words.js";
+import { about, limitsText, rhythmText, spokenText } from "./alarm-words.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
 import { pathOf } from "./paths.js";
@@ -16,6 +17,7 @@ export class Tile {
   #desk;
   #parts;
   #lane;
+  #isPinned = false;
   sweep;
 
   /**
@@ -42,6 +44,8 @@ export class Tile {
       hr: part(".hr-val"),
       rhythm: part(".rhythm"),
       off: part(".alarms-off"),
+      pin: part(".pin"),
+      limits: part(".hr-limits"),
     };
     this.#lane = new Lane(this.element);
     this.sweep = new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
@@ -50,6 +54,12 @@ export class Tile {
     });
     this.element.dataset.stream = feed.id;
     mark(this.element, "href", pathOf(feed));
+  }
+
+  /** Whether the user has put it before the others. @param {boolean} pinned */
+  set pinned(pinned) {
+    mark(this.#parts.pin, "hidden", pinned ? null : "");
+    this.#isPinned = pinned;
   }
 
   close() {
@@ -88,19 +98,20 @@ export class Tile {
     write(parts.note, wrong?.note ?? "");
     write(parts.age, ageText(feed.shownAge(now)));
     mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
-    write(parts.renditionWord, rendition ?? "");
+    write(parts.renditionWord, rendition ? t(rendition) : "");
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
     write(parts.source, source ?? "");
+    write(parts.limits, limitsText(entry));
     write(parts.hr, beats);
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     const current = state === "live" || state === "late";
-    write(parts.rhythm, wrong && !current ? "no data" : rhythmText(alarms[0], feed.rhythm(now)));
-    const told = hr === null ? "heart rate unknown" : `heart rate ${beats}`;
-    const place = named ? `${entry.ward_name}, bed ${entry.bed}` : `Bed ${entry.bed}`;
+    write(parts.rhythm, wrong && !current ? t("no data") : rhythmText(alarms[0], feed.rhythm(now)));
+    const told = hr === null ? t("heart rate unknown") : t("heart rate {n}", { n: beats });
+    const place = named ? t("{ward}, bed {bed}", { ward: entry.ward_name, bed: entry.bed }) : t("Bed {bed}", { bed: entry.bed });
     // The label stands in place of all that is in the link, so it says what bars say to the eye.
     const what = alarms.length > 0 ? alarms.map(spokenText) : [wrong?.what];
-    const label = [place, name, feed.source, told, rendition && `rendition ${rendition}`, isOff && "alarms off", ...what];
+    const label = [place, name, feed.source, told, rendition && t("rendition {name}", { name: t(rendition) }), isOff && t("alarms off"), this.#isPinned && t("pinned"), ...what];
     mark(this.element, "aria-label", label.filter(Boolean).join(", "));
-    this.sweep.label = `ECG lead ${lead}, bed ${entry.bed}`;
+    this.sweep.label = t("ECG lead {lead}, bed {bed}", { lead, bed: entry.bed });
   }
 }

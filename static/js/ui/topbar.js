@@ -1,9 +1,11 @@
 // @ts-check
 /** The bar on top: which ward, how the connection fares, and the time. */
 
+import { decimal, plural, t, word, zone } from "../i18n.js";
 import { STALE_S, durationText } from "../stream/freshness.js";
 import { CUT } from "../stream/reconnect.js";
 import { clockText } from "./alarm-words.js";
+import { conditionText } from "./condition.js";
 import { mark, pick, write } from "./dom.js";
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
@@ -27,29 +29,30 @@ export class TopBar {
       conn: part(".conn"),
       phase: part(".conn b"),
       figures: part(".conn small"),
-      clock: part(".clock"),
+      clock: part(".clock b"),
+      zone: part(".clock small"),
     };
   }
 
   /**
-   * @param {{inOrder: Feed[], wards: string[]}} beds all beds, and their wards
+   * @param {import("../stream/feeds.js").Feeds} beds all beds, their wards, and what the server tells of this connection
    * @param {number} now
    */
-  update({ inOrder: feeds, wards }, now) {
+  update({ inOrder: feeds, wards, stats }, now) {
     const parts = this.#parts;
     const connection = this.#connection;
     const live = feeds.filter((feed) => isLive(feed, now, connection.phase === "online")).length;
-    write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? "No ward" : `${wards.length} wards`);
-    write(parts.beds, `${feeds.length} ${feeds.length === 1 ? "bed" : "beds"} · ${live} live`);
+    write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? t("No ward") : plural(wards.length, "{n} ward", "{n} wards"));
+    write(parts.beds, plural(feeds.length, "{n} bed · {live} live", "{n} beds · {live} live", { live }));
 
     const down = connection.phase !== "online" && connection.connections > 0;
     parts.offline.hidden = !down || connection.isFinal;
     mark(document.body, "data-offline", parts.offline.hidden ? null : "");
     if (!parts.offline.hidden) {
       const isCut = connection.closeCode === CUT;
-      write(parts.outage, `${isCut ? "Cut by an operator" : "No connection"} ${durationText(now - connection.since)}`);
+      write(parts.outage, `${isCut ? t("Cut by an operator") : t("No connection")} ${durationText(now - connection.since)}`);
       const wait = Math.max(0, Math.ceil(connection.retryAt - now)), reason = isCut ? operatorsWords(connection.reason) : "";
-      const next = connection.phase === "waiting" ? `try ${connection.attempt} in ${wait} s` : "trying now";
+      const next = connection.phase === "waiting" ? t("try {n} in {wait} s", { n: connection.attempt, wait }) : t("trying now");
       write(parts.attempt, reason ? `${next}: ${reason}` : next);
       // Where the bar has no room for it, it is there to be pointed at.
       mark(parts.offline, "title", parts.attempt.textContent);
@@ -57,11 +60,13 @@ export class TopBar {
 
     const answers = connection.silentS <= STALE_S;
     mark(parts.conn, "data-phase", answers ? "online" : "offline");
-    write(parts.phase, connection.phase === "online" && !answers ? "No answer" : PHASES[connection.phase]);
+    write(parts.phase, connection.phase === "online" && !answers ? t("No answer") : t(PHASES[connection.phase]));
     const rtt = connection.rttS;
-    write(parts.figures, !answers || rtt === null ? "" : `RTT ${(rtt * 1000).toFixed(0)} ms`);
+    const network = stats && !GOOD.has(stats.condition) ? ` · ${conditionText(stats.condition)}` : "";
+    write(parts.figures, !answers || rtt === null ? "" : `RTT ${decimal(rtt * 1000, 0)} ms${network}`);
     const time = connection.serverMs;
     write(parts.clock, clockText(time ?? Date.now()));
+    write(parts.zone, zone.label);
   }
 }
 
@@ -85,10 +90,12 @@ function operatorsWords(reason) {
 
 /** @type {Record<import("../stream/connection.js").Phase, string>} */
 const PHASES = {
-  connecting: "Connecting",
-  online: "Connected",
-  waiting: "Offline",
-  "signed-out": "Signed out",
-  forbidden: "Not allowed",
-  refused: "Refused",
+  connecting: word("Connecting"),
+  online: word("Connected"),
+  waiting: word("Offline"),
+  "signed-out": word("Signed out"),
+  forbidden: word("Not allowed"),
+  refused: word("Refused"),
 };
+
+const GOOD = new Set(["excellent", "good"]);

@@ -24,14 +24,17 @@ export class TrendChart {
       low: part("trend-low"),
       from: part("trend-from"),
       range: part("trend-range"),
+      limitLow: part("trend-limit-low"),
+      limitHigh: part("trend-limit-high"),
     };
   }
 
   /**
    * @param {HeartRateTrend} trend
    * @param {number} now
+   * @param {{hr_low?: number | null, hr_high?: number | null}} limits beats a minute
    */
-  update(trend, now) {
+  update(trend, now, { hr_low, hr_high }) {
     if (now - this.#drawnAt < REDRAW_S || trend.last < 0) return;
     this.#drawnAt = now;
     const until = Math.floor(now);
@@ -43,9 +46,14 @@ export class TrendChart {
       if (value < low) low = value;
       if (value > high) high = value;
     }
-    const bottom = Math.min(LEAST_LOW, Math.floor(low / 20) * 20);
-    const top = Math.max(LEAST_HIGH, Math.ceil(high / 20) * 20);
+    const bottom = Math.min(LEAST_LOW, Math.floor(Math.min(low, hr_low ?? Infinity) / 20) * 20);
+    const top = Math.max(LEAST_HIGH, Math.ceil(Math.max(high, hr_high ?? -Infinity) / 20) * 20);
     mark(this.#parts.line, "d", linePath(trend, until, span, bottom, top));
+    const lines = /** @type {const} */ ([[this.#parts.limitLow, hr_low], [this.#parts.limitHigh, hr_high]]);
+    for (const [line, limit] of lines) {
+      const y = 100 * (1 - ((limit ?? 0) - bottom) / (top - bottom));
+      mark(line, "d", limit == null ? null : `M0 ${y.toFixed(1)}L1000 ${y.toFixed(1)}`);
+    }
     write(this.#parts.high, String(top));
     write(this.#parts.low, String(bottom));
     write(this.#parts.from, `−${durationText(span)}`);

@@ -1,8 +1,11 @@
 // @ts-check
-/** The ward: a page of beds in fixed order, moved through by arrows. */
+/** The ward: a page of beds in the user's order, moved through by arrows. */
 
+import { t } from "../i18n.js";
 import { mark } from "./dom.js";
 import { Tile } from "./tile.js";
+
+/** @typedef {{several: boolean, layout: import("./arrangement.js").Layout}} Arrangement `several`: the user sees more than one ward */
 
 export const BEDS_PER_PAGE = 16;
 const BEDS_PER_COLUMN = 8;
@@ -15,28 +18,34 @@ export class WardView {
   /** @type {import("./sweep.js").Sweep[]} */ sweeps = [];
   #desk;
   #palette;
-  #several = false;
+  #named = false;
 
   /**
    * @param {import("../stream/feed.js").Feed[]} feeds of this page, in order
-   * @param {boolean} several whether its user sees more than one ward
+   * @param {Arrangement} arrangement
    * @param {import("./alarm-desk.js").AlarmDesk} desk
    * @param {import("./palette.js").Palette} palette
    */
-  constructor(feeds, several, desk, palette) {
+  constructor(feeds, arrangement, desk, palette) {
     this.#desk = desk;
     this.#palette = palette;
     this.element.className = "ward";
-    this.element.setAttribute("aria-label", "Beds, by ward and number");
-    this.show(feeds, several);
+    this.element.setAttribute("aria-label", t("Beds"));
+    this.element.setAttribute("role", "group");
+    this.show(feeds, arrangement);
   }
 
   /**
    * @param {import("../stream/feed.js").Feed[]} feeds
-   * @param {boolean} several
+   * @param {Arrangement} arrangement
    */
-  show(feeds, several) {
-    this.#several = several;
+  show(feeds, { several, layout: { order, pinned } }) {
+    // Beds of a ward stand below its heading only where wards stand together; elsewhere each tile names its own.
+    const headings = order === "ward" && (several || feeds.some(({ id }) => pinned.includes(id)));
+    const headingOf = (/** @type {import("../stream/feed.js").Feed | undefined} */ feed) =>
+      feed && (pinned.includes(feed.id) ? t("Pinned") : feed.entry.ward_name);
+    this.#named = several;
+    mark(this.element, "data-headings", headings ? "" : null);
     for (const [feed, tile] of this.#tiles) {
       if (feeds.includes(feed)) continue;
       tile.close();
@@ -48,8 +57,9 @@ export class WardView {
     }
     const inOrder = feeds.map((feed) => /** @type {Tile} */ (this.#tiles.get(feed)));
     const elements = inOrder.flatMap((tile, at) => {
-      const ward = feeds[at].entry.ward_name;
-      return several && ward !== feeds[at - 1]?.entry.ward_name ? [this.#heading(ward), tile.element] : [tile.element];
+      tile.pinned = pinned.includes(feeds[at].id);
+      const heading = headings ? headingOf(feeds[at]) : undefined;
+      return heading && heading !== headingOf(feeds[at - 1]) ? [this.#heading(heading), tile.element] : [tile.element];
     });
     for (const heading of this.#headings.values()) if (!elements.includes(heading)) heading.remove();
     // An element that is moved loses its focus, so only a change of order moves any.
@@ -64,7 +74,7 @@ export class WardView {
 
   /** @param {number} now */
   update(now) {
-    for (const tile of this.#tiles.values()) tile.update(now, this.#several);
+    for (const tile of this.#tiles.values()) tile.update(now, this.#named);
   }
 
   /** @param {import("./palette.js").Palette} palette */
