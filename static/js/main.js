@@ -9,6 +9,7 @@ import { AlarmBar } from "./ui/alarm-bar.js";
 import { AlarmDesk } from "./ui/alarm-desk.js";
 import { titleText } from "./ui/alarm-words.js";
 import { Announcer } from "./ui/announcer.js";
+import { useDisplay } from "./ui/display.js";
 import { holdIcons } from "./ui/dom.js";
 import { keepFlashesInPhase } from "./ui/flash.js";
 import { Help } from "./ui/help.js";
@@ -26,6 +27,7 @@ const now = () => performance.now() / 1000;
 const address = new URL("/ws/viewer/", location.href);
 address.protocol = address.protocol.replace("http", "ws");
 
+useDisplay();
 const feeds = new Feeds();
 const connection = new Connection(
   () => new WebSocket(address, SUBPROTOCOL),
@@ -62,6 +64,8 @@ const loop = new Loop(() => screen.sweeps, now);
 
 let drawnAt = -Infinity;
 let due = false;
+/** @type {import("./ui/calibration.js").Calibration | null} */
+let calibration = null;
 
 /** Write what is known now into the document, alarms before all that could fail. */
 function draw() {
@@ -108,6 +112,13 @@ function acknowledge() {
   draw();
 }
 
+async function calibrate() {
+  const { Calibration } = await import("./ui/calibration.js");
+  calibration ??= new Calibration(() => (screen.palette = readPalette()));
+  help.close();
+  calibration.open();
+}
+
 function pause() {
   desk.pause();
   draw();
@@ -137,6 +148,7 @@ const actions = {
   },
   theme: changeTheme,
   help: () => help.open(),
+  calibrate: () => void calibrate(),
   retry: () => connection.connect(),
   previous: () => screen.turn(-1),
   next: () => screen.turn(1),
@@ -153,7 +165,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || help.isOpen) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target instanceof Element && event.target.closest("input, select, textarea")) return;
   const single = event.key.length === 1;
   if (single && recall("keys") === "off") return;
@@ -162,7 +174,7 @@ document.addEventListener("keydown", (event) => {
   else if (Object.hasOwn(keys, key)) {
     // A key that is held down acknowledges one alarm, not all of them.
     if (!event.repeat) keys[key]();
-  } else if (!screen.key(event.key)) return;
+  } else if (!screen.key(event.key.length === 1 ? key : event.key, event.shiftKey)) return;
   event.preventDefault();
 });
 
@@ -170,6 +182,12 @@ addEventListener("popstate", () => screen.route());
 addEventListener("online", () => connection.connect());
 // Calibration and the phone's scale come from the stylesheet: read again when another of its rules may hold.
 matchMedia("(max-width: 600px)").addEventListener("change", () => (screen.palette = readPalette()));
+// Moved to another display, or zoomed.
+addEventListener("resize", () => {
+  const before = document.documentElement.style.getPropertyValue("--px-per-mm");
+  useDisplay();
+  if (document.documentElement.style.getPropertyValue("--px-per-mm") !== before) screen.palette = readPalette();
+});
 
 keepFlashesInPhase();
 holdIcons().catch(() => {}); // then each is fetched where it is first shown

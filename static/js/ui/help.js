@@ -34,8 +34,8 @@ export class Help {
     });
   }
 
-  get isOpen() {
-    return this.#dialog.open;
+  close() {
+    this.#dialog.close();
   }
 
   open() {

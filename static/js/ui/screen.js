@@ -25,6 +25,7 @@ export class Screen {
   #pager = pick(document, ".pager", HTMLElement);
   /** @type {WardView | PatientView | null} */ #view = null;
   #state = "";
+  #shownScale = "";
   #page = 0;
   /** Streams of the ward's page: they go on while one patient is looked at. @type {string[]} */ #wardStreams = [];
   #left = "";
@@ -53,7 +54,7 @@ export class Screen {
   set palette(palette) {
     this.#palette = palette;
     if (this.#view) this.#view.palette = palette;
-    if (this.#view instanceof WardView) this.#writeScale(palette.speed, palette.gain);
+    this.#writeScale(this.#view instanceof WardView ? scaleText(palette) : this.#shownScale);
   }
 
   /** @param {number} now */
@@ -146,12 +147,13 @@ export class Screen {
 
   /**
    * @param {string} key
+   * @param {boolean} far whether it was pressed with Shift
    * @returns {boolean} whether it meant something
    */
-  key(key) {
+  key(key, far) {
     if (this.#view && /^[0-9]$/.test(key)) return this.#toBed(key);
     if (this.#view instanceof PatientView) {
-      if (this.#view.key(key)) return true;
+      if (this.#view.key(key, far)) return true;
       if (key === "Escape") return this.follow("/");
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
       return false;
@@ -220,7 +222,7 @@ export class Screen {
     }
     const view = new WardView(shown, several, this.#desk, this.#palette);
     this.#replace(view, view.element);
-    this.#writeScale(this.#palette.speed, this.#palette.gain);
+    this.#writeScale(scaleText(this.#palette));
     if (this.#left) view.focus(this.#left);
     this.title = "Ward · VITAL";
   }
@@ -245,7 +247,7 @@ export class Screen {
       feeds: this.#feeds,
       desk: this.#desk,
       now: this.#now,
-      scaleChanged: (speed, gain) => this.#writeScale(speed, gain),
+      scaleChanged: (scale) => this.#writeScale(scale),
     });
     this.#replace(view, view.element);
     this.title = `Bed ${feed.entry.bed} · VITAL`;
@@ -272,12 +274,14 @@ export class Screen {
     this.#main.replaceChildren(element);
   }
 
-  /**
-   * @param {number} speed
-   * @param {number} gain
-   */
-  #writeScale(speed, gain) {
-    write(this.#scale, `${speed} mm/s · ${gain} mm/mV · not to scale (uncalibrated)`);
+  /** @param {string} scale that of the traces shown */
+  #writeScale(scale) {
+    this.#shownScale = scale;
+    write(this.#scale, `${scale} · ${this.#palette.calibrated ? "to scale" : "not to scale (uncalibrated)"}`);
   }
 }
 
+/** @param {Palette} palette */
+function scaleText({ speed, gain }) {
+  return `${speed} mm/s · ${gain} mm/mV`;
+}
