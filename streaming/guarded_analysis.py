@@ -24,6 +24,7 @@ from streaming.ecg.alarms import (
     Evidence,
 )
 from streaming.ecg.analysis import EcgAnalysis
+from streaming.ecg.beats import Beat
 from streaming.ecg.continuity import Continuity
 from streaming.ecg.rhythm import Rhythm
 from streaming.ecg.vitals import Vitals
@@ -100,6 +101,14 @@ class GuardedAnalysis:
             if stop - self._analysis.analysed_to > MAX_LAG_S * self._rate_hz:
                 self._start_again(stop, None)
         self._note(stop)
+
+    def beats(self) -> tuple[Beat, ...]:
+        """The beats of the last seconds, as of the newest tick."""
+        try:
+            return self._analysis.beats()
+        except Exception as fault:  # noqa: BLE001  # as above
+            self._log(fault)
+            return ()
 
     def rhythm(self) -> Rhythm | None:
         """What the beats say of the rhythm, as of the newest tick; None while there is no heart rate."""

@@ -491,6 +491,7 @@ class _Epoch:
             hr_source=vitals.source,
             rhythm=None if rhythm is None else rhythm.name,
             pvc_per_min=None if rhythm is None else rhythm.ventricular_per_minute,
+            beats=[(beat.sample, beat.ventricular) for beat in self.analysis.beats()],
         )
         return Event(text, MessagePriority.HIGH, "vitals")
 

@@ -220,6 +220,16 @@ def server_messages() -> dict[str, str]:
         "vitals with a rhythm": messages.vitals(
             "bed-7", epoch=3, sample=360, hr=72, hr_source="II", rhythm="bigeminy", pvc_per_min=30
         ),
+        "vitals with beats": messages.vitals(
+            "bed-7",
+            epoch=3,
+            sample=720,
+            hr=72,
+            hr_source="II",
+            rhythm="pvc",
+            pvc_per_min=1,
+            beats=[(101, False), (348, True)],
+        ),
         "unknown vitals": messages.vitals("bed-7", epoch=3, sample=360, hr=None, hr_source=None),
         "quality": messages.quality(
             "bed-7", epoch=3, sample=360, state=SignalState.LIVE, leads_off=["V1"], rate_hz=360.02
@@ -357,6 +367,8 @@ def _messages() -> Vectors:
                 "stream in millivolts": stream | {"unit": "mV"},
                 "gap that ends before it begins": json.loads(server["gap"]) | {"from": 72, "to": 36},
                 "vitals with a text for a rate": json.loads(server["vitals"]) | {"hr": "72"},
+                "beats without their kind": json.loads(server["vitals"]) | {"beats": [360, 720]},
+                "a beat without its sample": json.loads(server["vitals"]) | {"beats": [["N", "N"]]},
                 "stats without a reason": json.loads(server["stats"]) | {"reason": None},
                 "welcome of another protocol": json.loads(server["welcome"]) | {"protocol": "vital.v2"},
                 "roster with an entry that is no object": {"type": "roster", "streams": [1]},

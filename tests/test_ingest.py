@@ -376,6 +376,18 @@ class TestVitals:
         assert len(desk.events("quality")) >= len(told)
 
     @virtual_time
+    async def test_beats_are_told_with_their_samples_and_several_times(self) -> None:
+        desk = Desk()
+        play(desk.open(), beating(15))
+        told = [beat for event in desk.events("vitals") for beat in event.get("beats", [])]
+        samples = sorted({at for at, _ in told})
+        assert {kind for _, kind in told} == {"N"}
+        # A beat stands in the middle of each second; of the first the levels are learned.
+        assert [abs(at % 500 - 250) < 10 for at in samples] == [True] * len(samples)
+        assert len(samples) == 13
+        assert sum(at == samples[6] for at, _ in told) in {3, 4}
+
+    @virtual_time
     async def test_priorities_and_keys_let_the_latest_value_win(self) -> None:
         desk = Desk()
         play(desk.open(), beating(2))

@@ -20,6 +20,7 @@ import { Help } from "./ui/help.js";
 import { LayoutStore } from "./ui/layout-store.js";
 import { Looks } from "./ui/looks.js";
 import { Loop } from "./ui/loop.js";
+import { useDisplay } from "./ui/millimetres.js";
 import { readPalette } from "./ui/palette.js";
 import { recall } from "./ui/preferences.js";
 import { Screen } from "./ui/screen.js";
@@ -35,6 +36,7 @@ const served = document.body.dataset;
 const address = new URL("/ws/viewer/", location.href);
 address.protocol = address.protocol.replace("http", "ws");
 
+useDisplay();
 const feeds = new Feeds();
 const connection = new Connection(
   () => new WebSocket(address, SUBPROTOCOL),
@@ -85,6 +87,8 @@ const loop = new Loop(() => screen.sweeps, now);
 
 let drawnAt = -Infinity;
 let due = false;
+/** @type {import("./ui/calibration.js").Calibration | null} */
+let calibration = null;
 
 /** Write what is known now into the document, alarms before all that could fail. */
 function draw() {
@@ -209,6 +213,13 @@ function acknowledge() {
   draw();
 }
 
+async function calibrate() {
+  const { Calibration } = await import("./ui/calibration.js");
+  calibration ??= new Calibration(() => (screen.palette = readPalette()));
+  help.close();
+  calibration.open();
+}
+
 function pause() {
   desk.pause();
   draw();
@@ -247,6 +258,7 @@ const actions = {
   limits: () => void openDrawer("limits"),
   lab: () => void openDrawer("lab"),
   pin,
+  calibrate: () => void calibrate(),
   retry: () => connection.connect(),
   previous: () => screen.turn(-1),
   next: () => screen.turn(1),
@@ -263,7 +275,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || help.isOpen) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.key === "Escape" && drawers.close()) return event.preventDefault();
   if (event.target instanceof Element && event.target.closest("input, select, textarea, .drawer")) return;
   const single = event.key.length === 1;
@@ -273,7 +285,7 @@ document.addEventListener("keydown", (event) => {
   else if (Object.hasOwn(keys, key)) {
     // A key that is held down acknowledges one alarm, not all of them.
     if (!event.repeat) keys[key]();
-  } else if (!screen.key(event.key)) return;
+  } else if (!screen.key(event.key.length === 1 ? key : event.key, event.shiftKey)) return;
   event.preventDefault();
 });
 
@@ -281,6 +293,12 @@ addEventListener("popstate", () => screen.route());
 addEventListener("online", () => connection.connect());
 // Calibration and the phone's scale come from the stylesheet: read again when another of its rules may hold.
 matchMedia("(max-width: 600px)").addEventListener("change", () => (screen.palette = readPalette()));
+// Moved to another display, or zoomed.
+addEventListener("resize", () => {
+  const before = document.documentElement.style.getPropertyValue("--px-per-mm");
+  useDisplay();
+  if (document.documentElement.style.getPropertyValue("--px-per-mm") !== before) screen.palette = readPalette();
+});
 
 keepFlashesInPhase();
 holdIcons().catch(() => {}); // then each is fetched where it is first shown

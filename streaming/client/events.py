@@ -17,7 +17,7 @@ from streaming.core.client_messages import parse_server_messages
 from streaming.core.fields import Fields
 from streaming.core.frames import Frame as WireFrame
 from streaming.core.frames import FrameKind, decode_bundle, frame_text
-from streaming.core.messages import SAMPLE_LIMIT, GapReason, RosterEntry, SignalState
+from streaming.core.messages import SAMPLE_LIMIT, BeatKind, GapReason, RosterEntry, SignalState
 from streaming.core.streams import Lead, Source
 from streaming.core.strict_json import MAX_SAFE_INTEGER
 from streaming.ecg.codec import Samples, decode
@@ -81,7 +81,8 @@ class Vitals:
     """Heart rate in beats a minute at `sample`, counted on lead `hr_source`; None while unknown.
 
     `rhythm` is what stands out of the last minute's beats ("af", "pvc", "bigeminy", "couplet", "run"), as
-    information; None where nothing does. `pvc_per_min` counts the ventricular ones.
+    information; None where nothing does. `pvc_per_min` counts the ventricular ones. `beats` are those of the
+    last seconds that are known, as sample index and kind: each is told several times.
     """
 
     stream: str
@@ -91,6 +92,7 @@ class Vitals:
     hr_source: str | None
     rhythm: str | None = None
     pvc_per_min: int | None = None
+    beats: tuple[tuple[int, BeatKind], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,7 @@ class Decoder:
                     hr_source=fields.optional_text("hr_source", longest=16),
                     rhythm=fields.optional_text("rhythm", longest=_LONGEST),
                     pvc_per_min=_count(fields, "pvc_per_min"),
+                    beats=_beats(item.get("beats", [])),
                 )
             case "gap":
                 return _gap(fields)
@@ -389,6 +392,19 @@ def _place(fields: Fields) -> dict[str, Any]:
         "epoch": fields.integer("epoch", 0, MAX_SAFE_INTEGER),
         "sample": fields.integer("sample", 0, SAMPLE_LIMIT),
     }
+
+
+def _beats(pairs: Any) -> tuple[tuple[int, BeatKind], ...]:
+    """Sample and kind of each; a kind that this version does not know is that of any other beat."""
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise ProtocolError("beats is not a list of pairs")
+    beats = [Fields({"sample": sample, "kind": kind}, "beats.") for sample, kind in pairs]
+    return tuple((beat.integer("sample", 0, SAMPLE_LIMIT), _kind(beat)) for beat in beats)
+
+
+def _kind(beat: Fields) -> BeatKind:
+    is_ventricular = beat.text("kind", longest=_LONGEST) == BeatKind.VENTRICULAR
+    return BeatKind.VENTRICULAR if is_ventricular else BeatKind.OTHER
 
 
 def _gap(fields: Fields) -> Gap:

@@ -70,6 +70,13 @@ class SignalState(StrEnum):
     SILENT = "silent"
 
 
+class BeatKind(StrEnum):
+    """What a beat is, by the letters of MIT-BIH's annotations; N is any that is not ventricular."""
+
+    OTHER = "N"
+    VENTRICULAR = "V"
+
+
 @dataclass(frozen=True, slots=True)
 class ViewerHello:
     """First message of a viewer; the token is for clients without a session cookie."""
@@ -421,12 +428,15 @@ def vitals(
     hr_source: str | None,
     rhythm: str | None = None,
     pvc_per_min: int | None = None,
+    beats: Sequence[tuple[int, bool]] = (),
 ) -> str:
     """Heart rate in beats a minute at `sample`, the lead that it was counted on, and what the beats form.
 
-    `rhythm` names what stands out, as information and not as alarm; what is None of that is left out.
+    `rhythm` names what stands out, as information and not as alarm; what is None of that is left out. `beats`
+    are those of the last seconds: the sample of each, and whether it is ventricular.
     """
-    information = {"rhythm": rhythm, "pvc_per_min": pvc_per_min}
+    kinds = [[at, BeatKind.VENTRICULAR if ventricular else BeatKind.OTHER] for at, ventricular in beats]
+    information = {"rhythm": rhythm, "pvc_per_min": pvc_per_min, "beats": kinds or None}
     known = {name: value for name, value in information.items() if value is not None}
     return _message("vitals", stream=stream, epoch=epoch, sample=sample, hr=hr, hr_source=hr_source, **known)
 

@@ -12,6 +12,7 @@ from streaming.ecg.alarm_board import AlarmBoard, NewId, counted_ids
 from streaming.ecg.alarm_limits import AlarmSettings
 from streaming.ecg.alarm_rules import FIBRILLATION_ODDS, UNLIKE_RUN_ODDS, AlarmRules
 from streaming.ecg.alarms import TRAITS, Alarm, AlarmEvent, AlarmKind, Condition, Evidence
+from streaming.ecg.beats import Beat
 from streaming.ecg.continuity import UNBROKEN_S, WITHIN_S, Continuity
 from streaming.ecg.fibrillation import TRAINED, RhythmModels
 from streaming.ecg.filters import FloatArray
@@ -135,6 +136,10 @@ class EcgAnalysis:
     def vitals(self) -> Vitals:
         """Heart rate as of `analysed_to`."""
         return self._heart.value
+
+    def beats(self) -> tuple[Beat, ...]:
+        """The beats of the last seconds, as of `analysed_to`."""
+        return self._heart.beats
 
     def rhythm(self) -> Rhythm | None:
         """What the beats say of the rhythm as of `analysed_to`; None while there is no heart rate."""

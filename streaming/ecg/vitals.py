@@ -22,6 +22,10 @@ class Vitals:
     source: str | None
 
 
+BEATS_S = 4.0
+"""Beats of so many seconds are told each time, once a second: three messages in a row may be lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A valid heart rate, the lead in use, and the samples `first` to `stop` (exclusive) of its beats."""
@@ -51,12 +55,19 @@ class VitalsMonitor:
         self._now = first_sample
         self._beats: deque[int] = deque(maxlen=MEAN_OF + 1)
         self._lead = self._finder.lead
+        self._shown: deque[Beat] = deque()
+        self._shown_samples = round(BEATS_S * rate_hz)
 
     @property
     def value(self) -> Vitals:
         """As of the last tick."""
         counted = self.counted
         return Vitals(None, None) if counted is None else Vitals(counted.rate, counted.lead)
+
+    @property
+    def beats(self) -> tuple[Beat, ...]:
+        """Those of the last BEATS_S that are known by now."""
+        return tuple(self._shown)
 
     def rhythm(self) -> Rhythm | None:
         """What the beats of the last minute say of the rhythm; None while there is no heart rate."""
@@ -69,6 +80,9 @@ class VitalsMonitor:
             self._rate.beat(beat.sample, apart=apart)
             self._rhythm.beat(beat, apart=apart)
             self._beats.append(beat.sample)
+            self._shown.append(beat)
+        while self._shown and self._shown[0].sample < now - self._shown_samples:
+            self._shown.popleft()
         if (lead := self._finder.lead) != self._lead:
             self._lead = lead
             self._rate.reset()

@@ -28,7 +28,7 @@ from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, encode_frame
 from streaming.core.framing import encode_bundle
 from streaming.core.items import DropReason
-from streaming.core.messages import GapReason, SignalState
+from streaming.core.messages import BeatKind, GapReason, SignalState
 from streaming.core.priority import MessagePriority
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import parse_json
@@ -104,7 +104,9 @@ async def test_a_frame_has_samples_place_scale_and_age() -> None:
 
 async def test_events_come_typed() -> None:
     told = [
-        messages.vitals("s1", epoch=3, sample=500, hr=72.0, hr_source="II"),
+        messages.vitals(
+            "s1", epoch=3, sample=500, hr=72.0, hr_source="II", beats=[(120, False), (333, True)]
+        ),
         messages.vitals("s1", epoch=3, sample=750, hr=None, hr_source=None),
         messages.gap("s1", epoch=3, first=10, stop=20, reason=GapReason.EXPIRED, recoverable=True),
         messages.quality("s1", epoch=3, sample=5, state=SignalState.LIVE, leads_off=["V1"], rate_hz=249.9),
@@ -128,7 +130,7 @@ async def test_events_come_typed() -> None:
     async with server(saying(everything)) as url:
         events = await heard(url, 6)
     assert events[:5] == [
-        Vitals("s1", 3, 500, 72.0, "II"),
+        Vitals("s1", 3, 500, 72.0, "II", beats=((120, BeatKind.OTHER), (333, BeatKind.VENTRICULAR))),
         Vitals("s1", 3, 750, None, None),
         Gap("s1", 3, 10, 20, GapReason.EXPIRED, recoverable=True),
         Quality("s1", 3, 5, SignalState.LIVE, ("V1",), 249.9),

@@ -44,6 +44,20 @@ def test_the_rate_of_a_steady_rhythm_on_the_first_lead() -> None:
     assert abs(vitals.hr - 75) <= 3
 
 
+def test_the_beats_of_the_last_four_seconds_are_told() -> None:
+    monitor = EcgAnalysis(RATE_HZ, LEADS)
+    told: set[int] = set()
+    stop = 0
+    for piece in np.split(sinus(20), 20, axis=1):
+        stop = follow(monitor, piece, stop)
+        beats = [beat.sample for beat in monitor.beats()]
+        assert beats == sorted(beats)
+        assert all(stop - 4.2 * RATE_HZ <= sample < stop for sample in beats)
+        told |= set(beats)
+    assert len(told) in {24, 25}, "each of 75 a minute, but the last, which is not known yet"
+    assert np.ptp(np.diff(sorted(told))) < 0.2 * RATE_HZ
+
+
 def test_a_gap_begins_the_count_anew() -> None:
     monitor = EcgAnalysis(RATE_HZ, LEADS)
     stop = follow(monitor, sinus(15))

@@ -40,6 +40,35 @@ export class SampleRing {
     this.origin = Infinity;
   }
 
+  /** A ring of the same spans, with room for other values: `aside` keeps it so. */
+  beside() {
+    const other = new SampleRing(this.leads, this.capacity / KEPT_S);
+    this.aside(other);
+    return other;
+  }
+
+  /**
+   * Let a ring that was made by `beside` know what is here now.
+   * @param {SampleRing} other
+   */
+  aside(other) {
+    other.#firsts = this.#firsts;
+    other.#stops = this.#stops;
+    other.#reaches = this.#reaches;
+    other.stop = this.stop;
+    other.origin = this.origin;
+  }
+
+  /** A ring of its own, with all that this one holds now. */
+  copy() {
+    const copy = this.beside();
+    copy.#firsts = [...this.#firsts];
+    copy.#stops = [...this.#stops];
+    copy.#reaches = [...this.#reaches];
+    copy.data.set(this.data);
+    return copy;
+  }
+
   /** The oldest index that may still be held. */
   get oldest() {
     return Math.max(0, this.stop - this.capacity);

@@ -3,6 +3,7 @@
 
 import { Playout } from "../ecg/playout.js";
 import { KEPT_S, SampleRing } from "../ecg/ring.js";
+import { Beats } from "./beats.js";
 import { freshness } from "./freshness.js";
 import { Gaps } from "./gaps.js";
 import { NUMBERS_ONLY, formatOf } from "./rendition.js";
@@ -12,6 +13,8 @@ import { HeartRateTrend } from "./trend.js";
 /** @typedef {import("./messages.js").Stream} StreamInfo */
 /** @typedef {import("./rendition.js").Format} Format */
 
+/** Renditions whose samples are not all the source's: nothing is measured on them. */
+const COARSE = new Set(["display", "overview"]);
 const PASSED = -1; // no generation has this number
 const OFF_CHANGES = 64; // of one lead: a loose electrode must not fill the memory
 const HR_HELD_S = 5; // vitals come about once a second; a rate without a fresh one is no longer known
@@ -29,6 +32,9 @@ export class Feed {
   /** Index up to which the trace is due, advanced once per animation frame. */
   position = 0;
   gaps = new Gaps();
+  beats = new Beats();
+  /** Index after the newest sample that came coarsened, as `display` or `overview`. */
+  coarseStop = 0;
   /** @type {Map<string, number>} leads that are off now, and since which second */
   leadsOff = new Map();
   /** @type {Map<string, number[]>} per lead: where it went off, where it came back, and so on */
@@ -108,6 +114,8 @@ export class Feed {
     this.ring = new SampleRing(info.all_leads.length, info.rate_hz);
     this.playout = new Playout(info.rate_hz);
     this.gaps = new Gaps();
+    this.beats = new Beats();
+    this.coarseStop = 0;
     this.format = null;
     this.position = 0;
     this.generation++;
@@ -134,8 +142,10 @@ export class Feed {
     if (from < this.position) this.revision++;
     if (late) return true;
     this.#sleptS = 0;
-    playout.arrive(from, first + (count - 1) * format.factor + 1, now);
+    const stop = first + (count - 1) * format.factor + 1;
+    playout.arrive(from, stop, now);
     this.format = format;
+    if (COARSE.has(format.info.rendition)) this.coarseStop = stop;
     return true;
   }
 
@@ -179,8 +189,24 @@ export class Feed {
     if (this.playout) this.position = this.playout.advance(now);
   }
 
+  /** All that may be drawn now, in a feed of its own that nothing is added to; its time is that of the source's samples. */
+  frozen() {
+    const copy = new Feed(this.entry);
+    copy.info = this.info;
+    copy.format = this.format;
+    copy.ring = this.ring?.copy() ?? null;
+    copy.playout = this.info && new Playout(this.info.rate_hz);
+    copy.position = this.position;
+    copy.gaps = this.gaps.copy();
+    copy.beats = this.beats.copy();
+    copy.coarseStop = this.coarseStop;
+    copy.leadsOff = new Map(this.leadsOff);
+    for (const [name, changes] of this.#offChanges) copy.#offChanges.set(name, [...changes]);
+    return copy;
+  }
+
   /**
-   * @param {{epoch: number, sample: number, hr: number | null, hr_source: string | null, rhythm?: string, pvc_per_min?: number}} vitals
+   * @param {{epoch: number, sample: number, hr: number | null, hr_source: string | null, rhythm?: string, pvc_per_min?: number, beats?: [number, string][]}} vitals
    * @param {number} now
    */
   setVitals(vitals, now) {
@@ -193,6 +219,7 @@ export class Feed {
     this.#hrSource = vitals.hr_source;
     this.#rhythm = { name: vitals.rhythm ?? "", pvcPerMin: vitals.pvc_per_min ?? 0 };
     this.#hrAt = now;
+    if (vitals.beats) this.beats.hear(vitals.beats);
     this.trend.set(Math.floor(now), vitals.hr);
   }
 

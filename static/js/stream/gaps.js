@@ -41,6 +41,12 @@ export class Gaps {
     if (this.#told.length > REMEMBERED) this.#told.shift();
   }
 
+  copy() {
+    const copy = new Gaps();
+    copy.#told = this.#told.map((gap) => ({ ...gap }));
+    return copy;
+  }
+
   /** A new connection: what was asked for on the last one has to be asked for again. */
   forgetConnection() {
     for (const gap of this.#told) gap.asked = false;

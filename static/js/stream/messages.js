@@ -12,7 +12,7 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "welcome", protocol: string, connection: string, server_ms: number, ack: {messages: number, ms: number}, keepalive_s: number}} Welcome */
 /** @typedef {{type: "roster", streams: RosterEntry[]}} Roster */
 /** @typedef {{type: "stream", alias: number, stream: string, epoch: number, rendition: string, rate_hz: number, factor: number, leads: Lead[], all_leads: string[], unit: string, source: Source, patient: string, frame_ms: number}} Stream `rate_hz` is the native rate, of which every `factor`th sample of `leads` is sent; `all_leads` are those of the stream */
-/** @typedef {{type: "vitals", stream: string, epoch: number, sample: number, hr: number | null, hr_source: string | null, rhythm?: string, pvc_per_min?: number}} Vitals `rhythm` is information, no alarm */
+/** @typedef {{type: "vitals", stream: string, epoch: number, sample: number, hr: number | null, hr_source: string | null, rhythm?: string, pvc_per_min?: number, beats?: [number, string][]}} Vitals `rhythm` is information, no alarm; `beats`: sample and kind of the last seconds' */
 /** @typedef {{type: "quality", stream: string, epoch: number, sample: number, state: "live" | "silent", leads_off: string[], rate_hz: number | null}} Quality */
 /** @typedef {{type: "gap", stream: string, epoch: number, from: number, to: number, reason: string, recoverable: boolean}} Gap samples from (inclusive) to (exclusive) */
 /** @typedef {{type: "denied", stream: string}} Denied */
@@ -117,6 +117,7 @@ const SHAPES = {
     hr_source: orNull(isText),
     rhythm: orMissing(isText),
     pvc_per_min: orMissing(isCount),
+    beats: orMissing(listOf((beat) => Array.isArray(beat) && beat.length === 2 && isCount(beat[0]) && isText(beat[1]))),
   }),
   quality: shaped({
     ...place,

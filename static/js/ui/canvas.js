@@ -94,3 +94,25 @@ export function paintBreak(pen, x, top, bottom, colour, ratio) {
   const line = Math.max(1, Math.round(ratio));
   for (let y = top; y < bottom; y += 2 * dash) pen.fillRect(Math.round(x), y, line, Math.min(dash, bottom - y));
 }
+
+/**
+ * The mark of a beat at the bottom edge: a stroke, or a filled triangle for a ventricular one.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {number} x
+ * @param {boolean} ventricular
+ * @param {import("./palette.js").Palette} palette
+ * @param {number} ratio
+ */
+export function paintBeat(pen, x, ventricular, palette, ratio) {
+  const { height } = pen.canvas;
+  pen.fillStyle = palette.text;
+  if (!ventricular) {
+    pen.fillRect(Math.round(x - ratio), height - 8 * ratio, 2 * ratio, 8 * ratio);
+    return;
+  }
+  pen.beginPath();
+  pen.moveTo(x - 5 * ratio, height - 10 * ratio);
+  pen.lineTo(x + 5 * ratio, height - 10 * ratio);
+  pen.lineTo(x, height);
+  pen.fill();
+}

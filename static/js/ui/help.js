@@ -36,8 +36,8 @@ export class Help {
     });
   }
 
-  get isOpen() {
-    return this.#dialog.open;
+  close() {
+    this.#dialog.close();
   }
 
   open() {

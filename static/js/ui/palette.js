@@ -13,6 +13,7 @@
  * @property {string} text
  * @property {string} font
  * @property {number} pxPerMm
+ * @property {boolean} calibrated whether somebody measured pxPerMm on this display
  * @property {number} speed
  * @property {number} gain
  */
@@ -33,6 +34,7 @@ export function readPalette() {
     text: of("--text-1"),
     font: of("--font"),
     pxPerMm: Number(of("--px-per-mm")),
+    calibrated: document.documentElement.style.getPropertyValue("--px-per-mm") !== "",
     speed: Number(of("--speed")),
     gain: Number(of("--gain")),
   };

@@ -8,14 +8,11 @@ import { MARKS, about, limitsText, rhythmText } from "./alarm-words.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
 import { NetworkPanel } from "./network.js";
-import { GAINS, SPEEDS, step } from "./scale.js";
+import { Paper } from "./paper.js";
 import { Strip } from "./strip.js";
-import { Sweep } from "./sweep.js";
 import { TrendChart } from "./trend.js";
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
-
-const SPEED = 25; // mm/s, on a phone too: one patient has the room
 
 export class PatientView {
   #feed;
@@ -26,23 +23,25 @@ export class PatientView {
   #alarms;
   #network;
   #trend;
-  #labels;
-  #generation = -1;
   #paper;
-  #scaleChanged;
-  /** @type {Sweep[]} */ sweeps;
+  #palette;
+  #now;
+  /** Fetched as soon as a patient is opened: it must be there when the server is not. */
+  #freezing = import("./frozen.js").catch(() => null);
+  /** @type {import("./frozen.js").Frozen | null} */ #frozen = null;
+  /** @type {readonly import("./sweep.js").Sweep[]} */ sweeps;
 
   /**
    * @param {Feed} feed
    * @param {{palette: import("./palette.js").Palette, connection: import("../stream/connection.js").Connection,
    *   feeds: import("../stream/feeds.js").Feeds, desk: import("./alarm-desk.js").AlarmDesk, now: () => number,
-   *   scaleChanged: (speed: number, gain: number) => void}} options
+   *   scaleChanged: (scale: string) => void}} options
    */
   constructor(feed, { palette, connection, feeds, desk, now, scaleChanged }) {
     this.#feed = feed;
     this.#desk = desk;
-    this.#scaleChanged = scaleChanged;
-    this.#paper = { speed: SPEED, gain: palette.gain };
+    this.#palette = palette;
+    this.#now = now;
     this.element = stamp("patient");
     const part = (/** @type {string} */ name) => pick(this.element, `[data-part="${name}"]`, Element);
     this.#parts = {
@@ -51,39 +50,31 @@ export class PatientView {
       about: part("about"),
       mark: pick(this.element, ".phead .mark", Element),
       age: part("age"),
-      scale: part("scale"),
-      speed: part("speed"),
-      gain: part("gain"),
       note: pick(this.element, ".wave-note", Element),
       hrCard: pick(this.element, ".hrcard", Element),
       hr: pick(this.element, ".hr-val", Element),
       source: pick(this.element, ".hr-source", Element),
       limits: pick(this.element, ".hr-limits", Element),
       rhythm: pick(this.element, ".rhythm", Element),
+      freeze: part("freeze"),
       leads: part("leads"),
       rate: part("rate"),
       gainUv: part("gain-uv"),
     };
-    this.#labels = pick(this.element, ".row-labels", HTMLElement);
     this.#lane = new Lane(pick(this.element, ".waves", Element));
     this.#strip = new Strip(pick(this.element, ".strip", Element), feed, palette);
     this.#alarms = new AlarmPanel(pick(this.element, ".alarm-panel", Element), feed, { desk, strip: this.#strip, now });
     this.#network = new NetworkPanel(pick(this.element, ".network", Element), connection, feeds);
     this.#trend = new TrendChart(pick(this.element, ".trend", Element));
-    this.sweeps = [
-      new Sweep(pick(this.element, ".waves .wave", HTMLElement), feed, {
-        palette,
-        rowsOf: (shown) => [...shown.leads.keys()],
-        pulse: true,
-      }),
-    ];
+    this.#paper = new Paper(this.element, feed, palette, scaleChanged);
+    this.sweeps = [this.#paper.sweep];
     this.element.addEventListener("click", (event) => {
       if (!(event.target instanceof Element)) return;
       const change = event.target.closest("[data-step]");
       if (change instanceof HTMLElement) this.key(change.dataset.step ?? "");
       if (event.target.closest(".strip [data-close]")) this.#strip.close();
+      this.#paper.press(event.target);
     });
-    this.#rescale();
   }
 
   get stream() {
@@ -92,8 +83,10 @@ export class PatientView {
 
   /** @param {import("./palette.js").Palette} palette */
   set palette(palette) {
+    this.#palette = palette;
     for (const sweep of this.sweeps) sweep.palette = palette;
     this.#strip.palette = palette;
+    if (this.#frozen) this.#frozen.palette = palette;
   }
 
   /** @param {number} now */
@@ -101,7 +94,6 @@ export class PatientView {
     const feed = this.#feed;
     const { entry, leads, unsent, format } = feed;
     const parts = this.#parts;
-    if (feed.generation !== this.#generation) this.#label();
     const state = feed.freshness(now);
     const wrong = fault(feed, leads, now);
     const { hr, source } = feed.heartRate(now);
@@ -114,6 +106,9 @@ export class PatientView {
     mark(parts.hrCard, "data-on", about(alarms[0]));
     this.#alarms.update(now);
     this.#strip.update();
+    if (this.#strip.alarm !== null) this.#thaw(); // one frozen piece at a time, the newer one
+    this.#frozen?.update(now);
+    this.#paper.update();
     write(parts.bed, entry.bed);
     write(parts.name, entry.name || entry.patient);
     write(parts.about, `${entry.ward_name} · ${entry.patient}`);
@@ -135,77 +130,57 @@ export class PatientView {
     const signal = feed.numbersOnly ? undefined : format?.info;
     write(parts.rate, signal ? `${figure(signal.rate_hz / signal.factor)} Hz` : "--");
     write(parts.gainUv, signal ? `${figure(Number(signal.leads[0].gain_uv.toPrecision(3)))} µV` : "--");
-    this.#labels.childNodes.forEach((label, at) => {
-      const name = leads[at] ?? "";
-      const why = feed.leadsOff.has(name) ? ` ${t("off")}` : unsent.includes(name) ? ` ${t("not sent")}` : "";
-      write(/** @type {Element} */ (label.firstChild), `${name}${why}`);
-    });
-    this.#placeNote(unsent);
     this.#network.update(feed, now);
     this.#trend.update(feed.trend, now, entry);
   }
 
   /**
    * @param {string} key
+   * @param {boolean} [far] whether it was pressed with Shift
    * @returns {boolean} whether the key meant something here
    */
-  key(key) {
-    if (key === "Escape" && this.#strip.alarm !== null) {
-      this.#strip.close();
-      return true;
-    }
-    const paper = this.#paper;
-    if (key === "[") paper.speed = step(SPEEDS, paper.speed, -1);
-    else if (key === "]") paper.speed = step(SPEEDS, paper.speed, 1);
-    else if (key === "-") paper.gain = step(GAINS, paper.gain, -1);
-    else if (key === "+") paper.gain = step(GAINS, paper.gain, 1);
-    else return false;
-    this.#rescale();
+  key(key, far = false) {
+    if (key === "Escape" && this.#strip.alarm !== null) this.#strip.close();
+    else if (key === "Escape" && this.#frozen) this.#thaw();
+    else if (key === "f" && this.#frozen) this.#thaw();
+    else if (key === "f") void this.#freeze();
+    else if (key === "c") void this.#freeze().then(() => this.#frozen?.measure());
+    else return (this.#frozen?.key(key, far) ?? false) || this.#paper.act(key);
     return true;
   }
 
   close() {
-    for (const sweep of this.sweeps) sweep.close();
+    this.#thaw();
+    this.#paper.close();
     this.#strip.end();
     this.element.remove();
   }
 
-  #rescale() {
-    const { speed, gain } = this.#paper;
-    write(this.#parts.speed, `${speed} mm/s`);
-    write(this.#parts.gain, `${gain} mm/mV`);
-    write(this.#parts.scale, `${speed} mm/s · ${gain} mm/mV`);
-    for (const sweep of this.sweeps) sweep.paper = this.#paper;
-    this.#scaleChanged(speed, gain);
+  /** Keep what is to be seen now, unless something is kept already. */
+  async #freeze() {
+    const module = await this.#freezing;
+    if (!module || this.#frozen || !this.#feed.ring || this.#feed.position <= 0) return;
+    this.#strip.close();
+    mark(this.element, "data-frozen", "");
+    this.#frozen = new module.Frozen(pick(this.element, ".frozen", HTMLElement), this.#feed, {
+      paper: this.#paper,
+      palette: this.#palette,
+      now: this.#now(),
+      nowMs: this.#desk.nowMs,
+    });
+    this.#freezeChanged();
   }
 
-  /**
-   * The note stands over no trace: where some leads are not sent, in the row of one of them.
-   * @param {readonly string[]} unsent
-   */
-  #placeNote(unsent) {
-    const { leads } = this.#feed;
-    const row = leads.indexOf(unsent[unsent.length >> 1]);
-    const at = row < 0 ? 50 : (100 * (row + 0.5)) / leads.length;
-    this.element.style.setProperty("--note-at", `${at}%`);
+  /** Back to the live trace alone. */
+  #thaw() {
+    this.#frozen?.close();
+    this.#frozen = null;
+    mark(this.element, "data-frozen", null);
+    this.#freezeChanged();
   }
 
-  /** The leads of this epoch: one label for each row. */
-  #label() {
-    this.#generation = this.#feed.generation;
-    const { leads } = this.#feed;
-    this.#labels.replaceChildren(
-      ...leads.map((lead) => {
-        const row = document.createElement("li");
-        const name = document.createElement("span");
-        name.textContent = lead;
-        row.append(name);
-        return row;
-      }),
-    );
-    this.element.style.setProperty("--leads", String(Math.max(leads.length, 1)));
-    for (const sweep of this.sweeps) {
-      sweep.label = t("ECG of bed {bed}, leads {leads}", { bed: this.#feed.entry.bed, leads: leads.join(", ") });
-    }
+  #freezeChanged() {
+    mark(this.#parts.freeze, "aria-pressed", String(this.#frozen !== null));
+    this.#frozen?.update(this.#now());
   }
 }

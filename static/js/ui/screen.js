@@ -29,6 +29,7 @@ export class Screen {
   #pager = pick(document, ".pager", HTMLElement);
   /** @type {WardView | PatientView | null} */ #view = null;
   #state = "";
+  #shownScale = "";
   #page = 0;
   /** The beds as the user has arranged them. @type {readonly Feed[]} */ #order = [];
   /** How alarms stood when the user sorted by them; null: not yet. @type {ReadonlyMap<string, number> | null} */ #ranks = null;
@@ -60,7 +61,7 @@ export class Screen {
   set palette(palette) {
     this.#palette = palette;
     if (this.#view) this.#view.palette = palette;
-    if (this.#view instanceof WardView) this.#writeScale(palette.speed, palette.gain);
+    this.#writeScale(this.#view instanceof WardView ? scaleText(palette) : this.#shownScale);
   }
 
   /** @param {number} now */
@@ -174,12 +175,13 @@ export class Screen {
 
   /**
    * @param {string} key
+   * @param {boolean} far whether it was pressed with Shift
    * @returns {boolean} whether it meant something
    */
-  key(key) {
+  key(key, far) {
     if (this.#view && /^[0-9]$/.test(key)) return this.#toBed(key);
     if (this.#view instanceof PatientView) {
-      if (this.#view.key(key)) return true;
+      if (this.#view.key(key, far)) return true;
       if (key === "Escape") return this.follow("/");
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
       return false;
@@ -249,7 +251,7 @@ export class Screen {
     }
     const view = new WardView(shown, arrangement, this.#desk, this.#palette);
     this.#replace(view, view.element);
-    this.#writeScale(this.#palette.speed, this.#palette.gain);
+    this.#writeScale(scaleText(this.#palette));
     if (this.#left) view.focus(this.#left);
     this.title = `${t("Ward")} · VITAL`;
   }
@@ -274,7 +276,7 @@ export class Screen {
       feeds: this.#feeds,
       desk: this.#desk,
       now: this.#now,
-      scaleChanged: (speed, gain) => this.#writeScale(speed, gain),
+      scaleChanged: (scale) => this.#writeScale(scale),
     });
     this.#replace(view, view.element);
     this.title = `${t("Bed {bed}", { bed: feed.entry.bed })} · VITAL`;
@@ -301,12 +303,14 @@ export class Screen {
     this.#main.replaceChildren(element);
   }
 
-  /**
-   * @param {number} speed
-   * @param {number} gain
-   */
-  #writeScale(speed, gain) {
-    write(this.#scale, `${speed} mm/s · ${gain} mm/mV · ${t("not to scale (uncalibrated)")}`);
+  /** @param {string} scale that of the traces shown */
+  #writeScale(scale) {
+    this.#shownScale = scale;
+    write(this.#scale, `${scale} · ${this.#palette.calibrated ? t("to scale") : t("not to scale (uncalibrated)")}`);
   }
 }
 
+/** @param {Palette} palette */
+function scaleText({ speed, gain }) {
+  return `${speed} mm/s · ${gain} mm/mV`;
+}

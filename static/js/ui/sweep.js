@@ -1,89 +1,68 @@
 // @ts-check
-/** A live trace on a canvas: drawn column by column behind a moving erase bar, by sample index. */
+/** A live trace: drawn column by column behind a moving erase bar, or at the right edge of paper that rolls by. */
 
-import { Placement } from "../ecg/placement.js";
-import { addTrace, markBeyond } from "../ecg/trace.js";
-import { gapText } from "../stream/gaps.js";
-import { hatchOf, paintBreak, paintGap, penOf } from "./canvas.js";
+import { FilteredRing, stagesOf } from "../ecg/filters.js";
 import { mark } from "./dom.js";
-import { PULSE_ROOM_MM, drawGrid } from "./grid.js";
-import { scaleOf } from "./scale.js";
+import { Sheet } from "./sheet.js";
+
+/** @typedef {import("../stream/feed.js").Feed} Feed */
+/** @typedef {import("../ecg/layouts.js").Layout} Layout */
+/** @typedef {import("../ecg/filters.js").Choice} Choice */
+/** @typedef {"sweep" | "scroll"} Mode */
 
 const HALTED_REPAINT_S = 0.25;
 const CURSOR_ALPHA = 0.55;
-const EDGE_MARK = 2; // widths of the line: what a mark of samples beyond the edge has, no wider than a repaint reaches
+/** @type {Choice} */
+const UNFILTERED = { baseline: false, mains: 0 };
 
 /**
- * The rows of one feed, on one canvas over the paper.
+ * One feed on one sheet, by its clock.
  *
- * The canvas is opaque, and its paper is copied into it from a second one: blended over a canvas of its own, 16
- * traces drawn in software reached 43 % of an empty page's frames, opaque ones 98 %.
- * A pixel column belongs to a time: column = `playout.timeOf(sample) * pixels per second`, modulo the width.
- * A frame repaints only the columns between the last drawn sample and the cursor; everything else
- * (another size, theme, epoch, late samples) repaints all that the ring still holds.
+ * A pixel column belongs to a time: column = `playout.timeOf(sample) * pixels per second`, modulo the width where a bar sweeps,
+ * and from the right edge where the paper rolls. A frame repaints only the columns between the last drawn sample and the
+ * cursor; everything else (another size, theme, epoch, late samples) repaints all that the ring still holds.
  */
 export class Sweep {
-  #box;
   #feed;
-  #rowsOf;
-  #pulse;
-  #paper = document.createElement("canvas");
-  #canvas = document.createElement("canvas");
-  #pen = penOf(this.#canvas, { alpha: false });
-  /** Pixels of the paper left of the trace. */ #inset = 0;
-  #resizing;
+  #layoutOf;
+  #sheet;
   #seeing;
-  #palette;
-  #scale;
-  /** @type {{speed: number, gain: number} | null} */ #chosen = null;
-  /** @type {Placement[]} */ #rows = [];
-  /** @type {CanvasPattern | string} */ #hatch = "";
+  /** @type {Mode} */ #mode = "sweep";
+  #filters = UNFILTERED;
+  /** @type {FilteredRing | null} */ #filtered = null;
   #visible = true;
   #dirty = true;
   #drawn = 0;
   #generation = -1;
   #revision = 0;
   #breaks = 0;
+  #beats = 0;
+  /** Column after the cursor's, when it was last painted. */ #end = 0;
   #stale = false;
   /** Whether nothing is drawn on: stale, or no trace is sent. */ #halted = false;
   #haltedAt = -Infinity;
-  /** Columns painted so far: what the drawing cost. */
-  columns = 0;
 
   /**
    * @param {HTMLElement} box
-   * @param {import("../stream/feed.js").Feed} feed
-   * @param {{palette: import("./palette.js").Palette, rowsOf: (feed: import("../stream/feed.js").Feed) => number[],
-   *   pulse?: boolean}} options `rowsOf` says which leads are shown, top to bottom
+   * @param {Feed} feed
+   * @param {{palette: import("./palette.js").Palette, layoutOf: (feed: Feed) => Layout, pulse?: boolean}} options
+   *   `layoutOf` says which lead stands where
    */
-  constructor(box, feed, { palette, rowsOf, pulse = false }) {
-    this.#box = box;
+  constructor(box, feed, { palette, layoutOf, pulse = false }) {
     this.#feed = feed;
-    this.#rowsOf = rowsOf;
-    this.#palette = palette;
-    this.#scale = scaleOf(palette, devicePixelRatio);
-    this.#pulse = pulse;
-    this.#paper.className = "paper";
-    this.#canvas.className = "trace";
-    this.#canvas.setAttribute("role", "img");
-    if (pulse) box.prepend(this.#paper, this.#canvas);
-    else box.prepend(this.#canvas);
-    this.#resizing = new ResizeObserver(() => this.#resize());
-    this.#resizing.observe(box);
+    this.#layoutOf = layoutOf;
+    this.#sheet = new Sheet(box, palette, { pulse, changed: () => (this.#dirty = true) });
     this.#seeing = new IntersectionObserver((entries) => {
       const visible = entries[entries.length - 1].isIntersecting;
       if (visible && !this.#visible) this.#dirty = true;
       this.#visible = visible;
     });
     this.#seeing.observe(box);
-    this.#resize();
   }
 
   close() {
-    this.#resizing.disconnect();
     this.#seeing.disconnect();
-    this.#paper.remove();
-    this.#canvas.remove();
+    this.#sheet.close();
   }
 
   get feed() {
@@ -95,6 +74,11 @@ export class Sweep {
     return this.#drawn;
   }
 
+  /** Columns painted so far. */
+  get columns() {
+    return this.#sheet.columns;
+  }
+
   /**
    * The pixel column of a sample; NaN before the first one.
    * @param {number} index
@@ -102,18 +86,18 @@ export class Sweep {
   columnOf(index) {
     const { playout } = this.#feed;
     if (!playout || playout.newest < 0) return NaN;
-    return (playout.timeOf(index) * this.#scale.second) % this.#canvas.width;
+    const column = playout.timeOf(index) * this.#sheet.scale.second;
+    return this.#mode === "scroll" ? column - this.#offset : column % this.#sheet.canvas.width;
   }
 
   /** @param {string} text */
   set label(text) {
-    mark(this.#canvas, "aria-label", text);
+    mark(this.#sheet.canvas, "aria-label", text);
   }
 
   /** @param {import("./palette.js").Palette} palette */
   set palette(palette) {
-    this.#palette = palette;
-    this.#rescale();
+    this.#sheet.palette = palette;
   }
 
   /**
@@ -121,8 +105,47 @@ export class Sweep {
    * @param {{speed: number, gain: number}} chosen
    */
   set paper(chosen) {
-    this.#chosen = chosen;
-    this.#rescale();
+    this.#sheet.paper = chosen;
+  }
+
+  /** @param {Mode} mode */
+  set mode(mode) {
+    this.#mode = mode;
+    this.#sheet.rolls = mode === "scroll";
+    this.#dirty = true;
+  }
+
+  /** @param {Choice} choice */
+  set filters(choice) {
+    this.#filters = choice;
+    this.#filter();
+    this.rearrange(); // a trace without its drift stands elsewhere
+  }
+
+  /** @param {boolean} marked whether beats are marked */
+  set marked(marked) {
+    this.#sheet.marked = marked;
+    this.#dirty = true;
+  }
+
+  /** Ask again which lead stands where. */
+  rearrange() {
+    this.#sheet.layout = this.#layoutOf(this.#feed);
+  }
+
+  /** Seconds that are to be seen at once. */
+  get seconds() {
+    return this.#sheet.canvas.width / this.#sheet.scale.second;
+  }
+
+  /** Counts the changes of where cells stand. */
+  get placed() {
+    return this.#sheet.placed;
+  }
+
+  /** Where each cell begins, in CSS pixels, and its share of the height. */
+  get cells() {
+    return this.#sheet.cells;
   }
 
   /**
@@ -132,20 +155,37 @@ export class Sweep {
    */
   frame(now) {
     const { ring, playout } = this.#feed;
-    if (!this.#visible || this.#canvas.width * this.#canvas.height === 0) return false;
+    if (!this.#visible || this.#sheet.isEmpty) return false;
     if (!ring || !playout || playout.newest < 0) return this.#paintNothing(now);
     const stop = Math.floor(this.#feed.position);
     this.#lookForChanges(stop, playout, now);
-    if (!this.#dirty && stop <= this.#drawn) return false;
+    if (!this.#dirty && stop <= this.#drawn) return this.#paintBeats(ring);
 
-    this.#place(stop);
-    const from = playout.timeOf(this.#drawn - 1) * this.#scale.second;
-    const to = playout.timeOf(stop) * this.#scale.second;
-    if (this.#dirty || to - from > this.#canvas.width / 2) this.#paintAll(stop, to, now);
-    else this.#paintOn(stop, from, to);
+    const { second } = this.#sheet.scale;
+    const from = playout.timeOf(this.#drawn - 1) * second;
+    const to = playout.timeOf(stop) * second;
+    // Rolling paper moves by whole pixels.
+    if (this.#mode === "scroll" && !this.#dirty && Math.floor(to) < this.#end) return this.#paintBeats(ring);
+    this.#filtered?.follow(stop);
+    const signal = this.#filtered?.ring ?? ring;
+    if (this.#sheet.follow(this.#feed, signal, stop)) this.#dirty = true;
+    if (this.#dirty || to - from > this.#sheet.canvas.width / 2) this.#paintAll(signal, stop, to, now);
+    else this.#paintOn(signal, stop, from, to);
     this.#drawn = stop;
     this.#dirty = false;
+    this.#paintBeats(ring);
     return true;
+  }
+
+  /** The time of the left edge of rolling paper, in columns. */
+  get #offset() {
+    return this.#end - this.#sheet.canvas.width;
+  }
+
+  #filter() {
+    const { ring, info } = this.#feed;
+    const stages = info ? stagesOf(this.#filters, info.rate_hz) : [];
+    this.#filtered = ring && stages.length > 0 ? new FilteredRing(ring, stages) : null;
   }
 
   /**
@@ -158,9 +198,10 @@ export class Sweep {
     if (!this.#dirty && halted === this.#halted) return false;
     this.#halted = halted;
     this.#dirty = false;
-    const { width } = this.#canvas;
-    if (halted) this.#paintUnknown(Math.floor(now * this.#scale.second) - width, now);
-    else this.#clear(0, width);
+    const { width } = this.#sheet.canvas;
+    this.#end = Math.floor(now * this.#sheet.scale.second);
+    if (halted) this.#paintUnknown(this.#end - width, now);
+    else this.#sheet.clear(0, width, this.#offset);
     return true;
   }
 
@@ -174,10 +215,10 @@ export class Sweep {
     const { generation, revision } = this.#feed;
     if (generation !== this.#generation) {
       this.#generation = generation;
-      this.#rows = this.#rowsOf(this.#feed).map((lead) => new Placement(lead));
       this.#drawn = 0;
-      this.#dirty = true;
-      this.#drawPaper();
+      this.#beats = 0;
+      this.#filter();
+      this.rearrange();
     }
     const state = this.#feed.freshness(now);
     const stale = state === "stale" || state === "lost";
@@ -185,6 +226,7 @@ export class Sweep {
     const halted = stale || (this.#feed.numbersOnly && stop >= newest);
     const due = halted && (stop > this.#drawn || now - this.#haltedAt > HALTED_REPAINT_S);
     const changed = stale !== this.#stale || halted !== this.#halted;
+    if (revision !== this.#revision) this.#filtered?.restart();
     if (due || changed || revision !== this.#revision || breaks !== this.#breaks) this.#dirty = true;
     this.#stale = stale;
     this.#halted = halted;
@@ -193,38 +235,94 @@ export class Sweep {
   }
 
   /**
+   * @param {import("../ecg/ring.js").SampleRing} ring
    * @param {number} stop
    * @param {number} from column of the last sample drawn
    * @param {number} to column of the cursor
    */
-  #paintOn(stop, from, to) {
-    const { width } = this.#canvas;
+  #paintOn(ring, stop, from, to) {
+    const { width } = this.#sheet.canvas;
     const gap = this.#gapJustClosed(stop);
-    const begin = Math.floor(gap === null ? from : Math.min(from, gap)) - Math.ceil(this.#scale.trace);
+    const begin = Math.floor(gap === null ? from : Math.min(from, gap)) - Math.ceil(this.#sheet.scale.trace);
     const end = Math.floor(to) + 1;
+    if (this.#mode === "scroll") {
+      const by = end - this.#end;
+      const again = this.#end - begin;
+      this.#end = end;
+      this.#sheet.roll(this.#picture(ring, this.#offset, stop), by, Math.min(again, width));
+      return;
+    }
+    this.#end = end;
     for (let x = begin; x < end; ) {
       const sweep = Math.floor(x / width);
       const edge = Math.min(end, (sweep + 1) * width);
-      this.#paint(sweep, x - sweep * width, edge - sweep * width, stop);
+      this.#sheet.paint(this.#picture(ring, sweep * width, stop), x - sweep * width, edge - sweep * width);
       x = edge;
     }
     this.#bar(end);
   }
 
   /**
+   * @param {import("../ecg/ring.js").SampleRing} ring
    * @param {number} stop
    * @param {number} to column of the cursor
    * @param {number} now
    */
-  #paintAll(stop, to, now) {
-    const { width } = this.#canvas;
+  #paintAll(ring, stop, to, now) {
+    const { width } = this.#sheet.canvas;
     const end = Math.floor(to) + 1;
+    this.#beats = this.#feed.beats.count;
+    if (this.#mode === "scroll") {
+      this.#end = this.#halted ? Math.max(end, Math.floor(now * this.#sheet.scale.second)) : end;
+      this.#sheet.paint(this.#picture(ring, this.#offset, stop), 0, width);
+      if (this.#halted) this.#paintUnknown(end, now);
+      return;
+    }
+    this.#end = end;
     const sweep = Math.floor(end / width);
     const cursor = end - sweep * width;
-    this.#paint(sweep, 0, cursor, stop);
-    this.#paint(sweep - 1, cursor, width, stop);
+    this.#sheet.paint(this.#picture(ring, sweep * width, stop), 0, cursor);
+    this.#sheet.paint(this.#picture(ring, (sweep - 1) * width, stop), cursor, width);
     if (this.#halted) this.#paintUnknown(end, now);
     else this.#bar(end);
+  }
+
+  /**
+   * Beats become known half a second after they were drawn: their columns are painted once more.
+   * @param {import("../ecg/ring.js").SampleRing} ring
+   * @returns {boolean} whether any was
+   */
+  #paintBeats(ring) {
+    const { beats, playout } = this.#feed;
+    const news = beats.since(this.#beats);
+    this.#beats = beats.count;
+    if (!this.#sheet.marked || news.length === 0 || !playout || this.#halted) return false;
+    const { width } = this.#sheet.canvas;
+    const signal = this.#filtered?.ring ?? ring;
+    const reach = this.#sheet.beatReach;
+    for (const { sample } of news) {
+      if (sample >= this.#drawn) continue; // it is marked with its samples
+      const column = Math.floor(playout.timeOf(sample) * this.#sheet.scale.second);
+      const left = Math.max(column - reach, this.#end - width + this.#sheet.scale.erase);
+      const right = Math.min(column + reach, this.#end);
+      for (let x = left; x < right; ) {
+        const offset = this.#mode === "scroll" ? this.#offset : Math.floor(x / width) * width;
+        const edge = Math.min(right, offset + width);
+        this.#sheet.paint(this.#picture(signal, offset, this.#drawn), x - offset, edge - offset);
+        x = edge;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * @param {import("../ecg/ring.js").SampleRing} ring
+   * @param {number} offset
+   * @param {number} stop
+   * @returns {import("./sheet.js").Picture}
+   */
+  #picture(ring, offset, stop) {
+    return { feed: this.#feed, ring, offset, stop, stale: this.#stale, halted: this.#halted };
   }
 
   /**
@@ -232,9 +330,9 @@ export class Sweep {
    * @param {number} cursor
    */
   #bar(cursor) {
-    const { erase, ratio } = this.#scale;
-    this.#fill(cursor, cursor + erase, this.#palette.surface, 1);
-    this.#fill(cursor, cursor + Math.max(1, Math.round(ratio)), this.#palette.trace, CURSOR_ALPHA);
+    const { scale, palette } = this.#sheet;
+    this.#fill(cursor, cursor + scale.erase, palette.surface, 1);
+    this.#fill(cursor, cursor + Math.max(1, Math.round(scale.ratio)), palette.trace, CURSOR_ALPHA);
   }
 
   /**
@@ -243,15 +341,15 @@ export class Sweep {
    * @param {number} now
    */
   #paintUnknown(from, now) {
-    const { width } = this.#canvas;
-    const to = Math.floor(now * this.#scale.second);
+    const { canvas, scale, hatch, palette } = this.#sheet;
+    const to = Math.floor(now * scale.second);
     this.#haltedAt = now;
-    this.#fill(from, Math.min(to, from + width), this.#hatch, 1, true);
-    if (to - from < width) this.#fill(from, from + Math.round(2 * this.#scale.ratio), this.#palette.text, 1);
+    this.#fill(from, Math.min(to, from + canvas.width), hatch, 1, true);
+    if (to - from < canvas.width) this.#fill(from, from + Math.round(2 * scale.ratio), palette.text, 1);
   }
 
   /**
-   * Fill columns [from, to), which go on at the left edge when they pass the right one.
+   * Fill columns [from, to); where a bar sweeps they go on at the left edge when they pass the right one.
    * @param {number} from
    * @param {number} to
    * @param {string | CanvasPattern} style
@@ -259,148 +357,20 @@ export class Sweep {
    * @param {boolean} [cleared] whether what is there goes first
    */
   #fill(from, to, style, alpha, cleared = false) {
-    const { width, height } = this.#canvas;
-    const pen = this.#pen;
+    const { pen } = this.#sheet;
+    const { width, height } = this.#sheet.canvas;
+    const rolls = this.#mode === "scroll";
     pen.globalAlpha = alpha;
     pen.fillStyle = style;
-    for (let x = from; x < to; ) {
-      const left = ((x % width) + width) % width;
+    for (let x = rolls ? Math.max(from, this.#offset) : from; x < to; ) {
+      const left = rolls ? x - this.#offset : ((x % width) + width) % width;
       const wide = Math.min(to - x, width - left);
-      if (cleared) this.#clear(left, left + wide);
+      if (wide <= 0) break;
+      if (cleared) this.#sheet.clear(left, left + wide, rolls ? this.#offset : 0);
       pen.fillRect(left, 0, wide, height);
       x += wide;
     }
     pen.globalAlpha = 1;
-  }
-
-  /**
-   * Give columns [from, to) back to the paper.
-   * @param {number} from
-   * @param {number} to
-   */
-  #clear(from, to) {
-    const { height } = this.#canvas;
-    const wide = to - from;
-    if (wide > 0) this.#pen.drawImage(this.#paper, from + this.#inset, 0, wide, height, from, 0, wide, height);
-  }
-
-  /**
-   * Columns [a, b) of one sweep, from nothing.
-   * @param {number} sweep which pass over the canvas
-   * @param {number} a
-   * @param {number} b
-   * @param {number} stop samples from here on are not due yet
-   */
-  #paint(sweep, a, b, stop) {
-    const { ring, playout } = this.#feed;
-    if (!ring || !playout || b <= a) return;
-    const pen = this.#pen;
-    const { width, height } = this.#canvas;
-    const { second, trace, ratio } = this.#scale;
-    const offset = sweep * width;
-    const reach = 2 * trace; // how far a line's width and joints can matter
-    const end = Math.min(stop, Math.ceil(playout.indexAt((offset + b + reach) / second)) + 1);
-    const dx = (playout.timeOf(1) - playout.timeOf(0)) * second;
-    this.columns += b - a;
-    pen.save();
-    pen.beginPath();
-    pen.rect(a, 0, b - a, height);
-    pen.clip();
-    this.#clear(a, b);
-    if (this.#stale) {
-      pen.fillStyle = this.#hatch;
-      pen.fillRect(a, 0, b - a, height);
-    }
-    pen.strokeStyle = this.#halted ? this.#palette.traceDim : this.#palette.trace;
-    pen.lineWidth = trace;
-    pen.lineJoin = "bevel"; // ends a peak at its sample, and costs 0.4 ms a frame less than round joints
-    pen.beginPath();
-    let i = Math.max(ring.oldest, ring.origin, Math.floor(playout.indexAt((offset + a - reach) / second)));
-    while (i < end) {
-      const run = Math.min(ring.presentEnd(i), end);
-      if (run > i) {
-        const x = playout.timeOf(i) * second - offset;
-        for (const row of this.#rows) this.#run(row, i, run, x, dx);
-        i = run;
-        continue;
-      }
-      const first = Math.max(ring.absentFirst(i), ring.origin);
-      const next = ring.absentEnd(i, stop);
-      const left = playout.timeOf(first - 1) * second - offset;
-      const right = playout.timeOf(next) * second - offset;
-      const why = gapText(this.#feed.gaps.reasonAt(first));
-      const gap = { left, right, closed: next < stop, seconds: (next - first) / playout.rateHz, why };
-      paintGap(pen, gap, this.#hatch, this.#palette, ratio);
-      i = next;
-    }
-    pen.stroke();
-    pen.restore();
-  }
-
-  /**
-   * A run of present samples of one lead: traced where the lead was on and sent, hatched where it was not.
-   * @param {Placement} row
-   * @param {number} from
-   * @param {number} to
-   * @param {number} x
-   * @param {number} dx
-   */
-  #run(row, from, to, x, dx) {
-    const { ring, leads, leadsOff } = this.#feed;
-    if (!ring) return;
-    const name = leads[row.lead];
-    const pen = this.#pen;
-    const { mm, microvolt, trace, ratio } = this.#scale;
-    const isOff = leadsOff.has(name);
-    const band = this.#bandOf(row);
-    const edges = this.#edgesOf(band);
-    let y = NaN;
-    for (let i = from; i < to; ) {
-      const state = this.#feed.offAt(name, i, to);
-      const left = x + (i - from) * dx;
-      let end = isOff ? to : state.end;
-      const off = isOff || state.off;
-      if (!off) end = ring.sentEnd(row.lead, i, end);
-      if (off || Number.isNaN(ring.at(row.lead, i))) {
-        pen.fillStyle = this.#hatch;
-        pen.fillRect(left, band.top, (end - i) * dx + 1, band.height);
-        y = NaN;
-      } else if (row.isPlaced) {
-        const place = row.at(i, end);
-        // A position that follows is drawn through; one that jumped breaks the line.
-        const joined = Math.abs(place.y - y) < mm;
-        if (Math.abs(place.y - y) >= mm) {
-          paintBreak(pen, left, band.top, band.top + band.height, this.#palette.edge, ratio);
-        }
-        end = place.end;
-        y = place.y;
-        addTrace(pen, ring, row.lead, i, end, left, dx, y, microvolt, edges, joined);
-        pen.fillStyle = this.#palette.text;
-        markBeyond(pen, ring, row.lead, i, end, left, dx, y, microvolt, edges, EDGE_MARK * trace);
-      }
-      i = end;
-    }
-  }
-
-  /**
-   * The part of the canvas that is a row's own.
-   * @param {Placement} row
-   */
-  #bandOf(row) {
-    const height = this.#canvas.height / this.#rows.length;
-    return { top: height * this.#rows.indexOf(row), height };
-  }
-
-  /**
-   * Up to where a row may draw: half into its neighbours, as on paper, and never off the canvas.
-   * @param {{top: number, height: number}} band
-   */
-  #edgesOf({ top, height }) {
-    const line = this.#scale.trace / 2;
-    return {
-      top: Math.max(top - height / 2, 0) + line,
-      bottom: Math.min(top + height * 1.5, this.#canvas.height) - line,
-    };
   }
 
   /**
@@ -411,44 +381,6 @@ export class Sweep {
     const { ring, playout } = this.#feed;
     if (!ring || !playout || ring.origin >= this.#drawn || ring.presentEnd(this.#drawn - 1) >= stop) return null;
     const absent = ring.has(this.#drawn - 1) ? ring.presentEnd(this.#drawn - 1) : this.#drawn - 1;
-    return playout.timeOf(Math.max(ring.absentFirst(absent), ring.origin) - 1) * this.#scale.second;
-  }
-
-  /**
-   * Let each row follow its trace.
-   * @param {number} stop
-   */
-  #place(stop) {
-    const { ring, playout, leads } = this.#feed;
-    if (!ring || !playout) return;
-    for (const row of this.#rows) {
-      const since = this.#feed.onSince(leads[row.lead]);
-      if (row.follow(ring, since, stop, playout.rateHz, this.#scale, this.#bandOf(row))) this.#dirty = true;
-    }
-  }
-
-  #resize() {
-    const ratio = devicePixelRatio;
-    this.#inset = this.#pulse ? Math.round(PULSE_ROOM_MM * this.#palette.pxPerMm * ratio) : 0;
-    this.#paper.width = Math.round(this.#box.clientWidth * ratio);
-    this.#paper.height = this.#canvas.height = Math.round(this.#box.clientHeight * ratio);
-    this.#canvas.width = Math.max(0, this.#paper.width - this.#inset);
-    // As large as its pixels: a canvas is never stretched.
-    this.#canvas.style.width = `${this.#canvas.width / ratio}px`;
-    this.#rescale();
-  }
-
-  #rescale() {
-    const { pxPerMm, speed, gain } = this.#palette;
-    this.#scale = scaleOf({ pxPerMm, speed, gain, ...this.#chosen }, devicePixelRatio);
-    this.#hatch = hatchOf(penOf(this.#paper), this.#palette.hatch, this.#scale.ratio);
-    for (const row of this.#rows) row.reset();
-    this.#dirty = true;
-    this.#drawPaper();
-  }
-
-  #drawPaper() {
-    if (this.#paper.width * this.#paper.height === 0) return;
-    drawGrid(penOf(this.#paper), this.#scale, this.#palette, this.#pulse ? this.#rows.length : 0);
+    return playout.timeOf(Math.max(ring.absentFirst(absent), ring.origin) - 1) * this.#sheet.scale.second;
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** One bed of the ward: its identity, trace, numbers, and what is wrong with them. */
 
+import { arrange } from "../ecg/layouts.js";
 import { t } from "../i18n.js";
 import { LATE_S, ageText } from "../stream/freshness.js";
 import { levelOf } from "../stream/rendition.js";
@@ -50,7 +51,7 @@ export class Tile {
     this.#lane = new Lane(this.element);
     this.sweep = new Sweep(pick(this.element, ".wave", HTMLElement), feed, {
       palette,
-      rowsOf: (shown) => [shown.shownLead],
+      layoutOf: (shown) => arrange("one", shown.leads, shown.leads[shown.shownLead] ?? ""),
     });
     this.element.dataset.stream = feed.id;
     mark(this.element, "href", pathOf(feed));
