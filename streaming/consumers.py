@@ -27,6 +27,7 @@ from streaming.core.alarm_messages import DeviceAlarm
 from streaming.core.diagnostics import Holder
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
 from streaming.core.messages import CONNECTIONS_PER_PRINCIPAL
+from streaming.core.review_messages import Question
 from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import (
     RETRY_AFTER_MS,
@@ -37,6 +38,7 @@ from streaming.exceptions import (
 )
 from streaming.ingest import Intake
 from streaming.log_context import Work, WorkKind
+from streaming.review_seat import ReviewSeat
 from streaming.runtime import Runtime
 from streaming.store import access
 from streaming.store.access import Principal
@@ -254,6 +256,7 @@ class ViewerConsumer(VitalConsumer):
         self._following = False
         self._visible: frozenset[str] = frozenset()
         self._alarms: AlarmSeat | None = None
+        self._review: ReviewSeat | None = None
         self._telling_roster = asyncio.Lock()
         self._roster = ""
 
@@ -276,15 +279,22 @@ class ViewerConsumer(VitalConsumer):
                 raise RateLimitError(f"more than {MAX_SPANS} spans are being resumed")
             self._resumes.append(message)
             self._follow_soon(subscriber)
-        elif isinstance(message, AboutAlarms):
-            if self._alarms is not None:
-                self._alarms.hear(message)
+        elif isinstance(message, AboutAlarms | Question):
+            self._hand_on(message)
         elif isinstance(message, messages.TimeRequest):
             subscriber.tell(messages.time(time.time() * 1000, t0=message.t0), key="time")
         elif isinstance(message, messages.Bye):
             await self._end(CloseCode.GOING_AWAY, "bye")
         elif message is not None:
             raise ProtocolError("hello was said already")
+
+    def _hand_on(self, message: AboutAlarms | Question) -> None:
+        """To the seat that it is for; one that is not taken yet, or no more, has nothing to say."""
+        if isinstance(message, Question):
+            if self._review is not None:
+                self._review.hear(message)
+        elif self._alarms is not None:
+            self._alarms.hear(message)
 
     async def sent(self, data: bytes) -> None:  # noqa: ARG002
         """Viewers have no samples to send."""
@@ -296,6 +306,8 @@ class ViewerConsumer(VitalConsumer):
         if subscriber is None or (visible == self._visible and not changed):
             return
         self._visible = visible
+        if self._review is not None:
+            self._review.see(visible)
         for stream in self.watched - visible:
             self.runtime.hub.unwatch(subscriber, stream)
             subscriber.tell(messages.denied(stream), key=f"denied.{stream}")
@@ -311,8 +323,11 @@ class ViewerConsumer(VitalConsumer):
         """Out of the hub; what was queued is abandoned."""
         subscriber, self._subscriber = self._subscriber, None
         alarms, self._alarms = self._alarms, None
+        review, self._review = self._review, None
         if alarms is not None:
             alarms.leave()
+        if review is not None:
+            review.leave()
         if subscriber is not None:
             self.runtime.hub.remove(subscriber)
             await subscriber.aclose()
@@ -342,6 +357,9 @@ class ViewerConsumer(VitalConsumer):
         )
         hub.add(self._subscriber)
         self._alarms = AlarmSeat(self.runtime.alarms, self.principal, self._subscriber, self.spawn)
+        self._review = ReviewSeat(
+            self.runtime.review, self.principal, self._subscriber, hub.recovery, self.spawn
+        )
         self.scope["vital.listen"](self._took_ack)
         await self._send_roster(self._subscriber)
 
@@ -367,6 +385,8 @@ class ViewerConsumer(VitalConsumer):
         async with self._telling_roster:
             visible = await database_sync_to_async(access.visible_streams)(self.principal)
             self._visible = frozenset(entry.stream for entry in visible)
+            if self._review is not None:
+                self._review.see(self._visible)
             if self._alarms is not None:
                 await self._alarms.watch(self._visible, {entry.ward for entry in visible})
             online = await self.runtime.writers.online(self._visible)

@@ -15,12 +15,14 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from streaming.core import alarm_messages as alarms
+from streaming.core import review_messages
 from streaming.core.alarm_messages import AlarmAck, AlarmsDisplayed, AlarmsOff, AudioPause, DeviceAlarm
 from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.fields import Fields
 from streaming.core.frames import SUBPROTOCOL
 from streaming.core.items import DropReason
 from streaming.core.priority import MessagePriority
+from streaming.core.review_messages import Question
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import MAX_SAFE_INTEGER, MAX_TEXT_BYTES, parse_json, to_json
 from streaming.core.window import KEEPALIVE_S
@@ -168,6 +170,7 @@ ViewerMessage = (
     | AlarmAck
     | AudioPause
     | AlarmsOff
+    | Question
     | TimeRequest
     | Bye
 )
@@ -304,6 +307,7 @@ _VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerMessage]] = {
     "alarm_ack": alarms.read_ack,
     "audio_pause": alarms.read_audio_pause,
     "alarms_off": lambda fields: alarms.read_alarms_off(fields, STREAM_ID),
+    "review": lambda fields: review_messages.read_question(fields, STREAM_ID),
     "time": _time_request,
     "bye": lambda _: Bye(),
 }
