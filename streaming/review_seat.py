@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Protocol
-
-from channels.db import database_sync_to_async
-from django.db import Error as DatabaseFault
 
 from streaming.core import alarm_messages, messages
 from streaming.core.frames import pack_json_frame
@@ -18,7 +14,6 @@ from streaming.core.priority import MessagePriority
 from streaming.core.review_messages import Cutter, Question
 from streaming.exceptions import HistoryAwayError
 from streaming.recovery import Recovery
-from streaming.store import access
 from streaming.store.access import Principal
 from streaming.subscriber import Subscriber
 
@@ -31,8 +26,8 @@ MOST_ANSWERED = 3
 class AnswersQuestions(Protocol):
     """Where answers come from."""
 
-    async def answer(self, question: Question) -> bytes:
-        """The body of an answer; raises HistoryAwayError."""
+    async def answer(self, question: Question, *, noting: Principal | None) -> bytes:
+        """The body of an answer, after an audit entry for `noting`; raises HistoryAwayError."""
 
 
 class ReviewSeat:
@@ -110,14 +105,12 @@ class ReviewSeat:
 
     async def _answer(self, question: Question) -> None:
         try:
-            await self._note(question.stream)
-            body = await self._source.answer(question)
+            noting = None if question.stream in self._noted else self._principal
+            body = await self._source.answer(question, noting=noting)
         except HistoryAwayError as error:
             self._refuse(question, str(error))
             return
-        except DatabaseFault:
-            self._refuse(question, "the database does not answer, try again")
-            return
+        self._noted.add(question.stream)
         if question.slot in self._asked or question.stream not in self._visible:
             return  # another wish has taken its place, or the right to see it has gone
         self._answered[question.slot] = question, Cutter(question.id, body)
@@ -125,11 +118,6 @@ class ReviewSeat:
             self._is_pulled = True
             self._subscriber.handler.pull_from(self._pull)
         self._wake()
-
-    async def _note(self, stream: str) -> None:
-        if stream not in self._noted:
-            self._noted.add(stream)
-            await database_sync_to_async(partial(access.note_review, self._principal, stream))()
 
     def _pull(self, limit_bytes: int) -> list[Item] | None:
         """The next piece of the answer whose turn it is; never waits. None when nothing is to be sent."""

@@ -14,6 +14,8 @@ from django.db import Error as DatabaseFault
 from streaming.core.breaker import Breaker
 from streaming.core.review_messages import Question
 from streaming.exceptions import HistoryAwayError
+from streaming.store import access
+from streaming.store.access import Principal
 from streaming.store.own_thread import OwnThread, let_go
 from streaming.store.review import ANSWERS
 from streaming.store.routing import HISTORY, JOURNAL
@@ -41,14 +43,17 @@ class ReviewSource:
         self._breaker = Breaker(first_s=PASSED_OVER_S, longest_s=LONGEST_PASSED_OVER_S)
         self._turn = asyncio.Lock()
 
-    async def answer(self, question: Question) -> bytes:
-        """The body of the answer. Raises HistoryAwayError."""
+    async def answer(self, question: Question, *, noting: Principal | None) -> bytes:
+        """The body of the answer, after an audit entry that `noting` looks at this past.
+
+        Raises HistoryAwayError.
+        """
         async with self._turn:
             if not self._breaker.lets_through(self._clock()):
                 raise HistoryAwayError("the history's database does not answer, try again")
             try:
                 async with asyncio.timeout(self._deadline_s):
-                    body = await self._thread.run(partial(_body, question))
+                    body = await self._thread.run(partial(_body, question, noting))
             except (DatabaseFault, TimeoutError) as error:
                 if not self._breaker.is_open:
                     logger.warning("the past cannot be read: %s", type(error).__name__)
@@ -62,7 +67,9 @@ class ReviewSource:
         self._thread.close()
 
 
-def _body(question: Question) -> bytes:
+def _body(question: Question, noting: Principal | None) -> bytes:
+    if noting is not None:
+        access.note_review(noting, question.stream)
     return ANSWERS[question.what](question).body()
 
 
