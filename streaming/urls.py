@@ -10,6 +10,9 @@ from streaming import views
 urlpatterns = [
     path("", views.app, name="ward"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/$", views.app, name="patient"),
+    re_path(
+        r"^patients/(?P<stream>[a-z2-7]{12})/review/(?:\d{1,13}/)?$", views.app, name="review"
+    ),
     path(
         "accounts/login/",
         auth_views.LoginView.as_view(redirect_authenticated_user=True),

@@ -7,6 +7,7 @@ import { MARKS, about, rhythmText } from "./alarm-words.js";
 import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
 import { NetworkPanel } from "./network.js";
+import { reviewPathOf } from "./paths.js";
 import { GAINS, SPEEDS, step } from "./scale.js";
 import { Strip } from "./strip.js";
 import { Sweep } from "./sweep.js";
@@ -43,6 +44,7 @@ export class PatientView {
     this.#scaleChanged = scaleChanged;
     this.#paper = { speed: SPEED, gain: palette.gain };
     this.element = stamp("patient");
+    pick(this.element, '[data-part="review"]', HTMLAnchorElement).href = reviewPathOf(feed);
     const part = (/** @type {string} */ name) => pick(this.element, `[data-part="${name}"]`, Element);
     this.#parts = {
       bed: part("bed"),

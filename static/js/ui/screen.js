@@ -4,15 +4,17 @@
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
 import { fault } from "./lane.js";
-import { pathOf } from "./paths.js";
+import { pathOf, reviewPathOf } from "./paths.js";
 import { PatientView } from "./patient.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
+const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {import("./sweep.js").Sweep} Sweep */
 /** @typedef {import("./palette.js").Palette} Palette */
+/** @typedef {import("../review/view.js").ReviewView} ReviewView */
 
 export class Screen {
   #connection;
@@ -23,7 +25,8 @@ export class Screen {
   #main = pick(document, "main", HTMLElement);
   #scale = pick(document, ".notice .scale", Element);
   #pager = pick(document, ".pager", HTMLElement);
-  /** @type {WardView | PatientView | null} */ #view = null;
+  /** @type {WardView | PatientView | ReviewView | null} */ #view = null;
+  /** @type {typeof import("../review/view.js").ReviewView | null} loaded when it is first wanted */ #Review = null;
   #state = "";
   #page = 0;
   /** Streams of the ward's page: they go on while one patient is looked at. @type {string[]} */ #wardStreams = [];
@@ -75,7 +78,12 @@ export class Screen {
 
   /** The patient whose page is open. */
   get patient() {
-    return this.#view instanceof PatientView ? this.#feeds.get(this.#view.stream) : null;
+    return this.#view && "stream" in this.#view ? this.#feeds.get(this.#view.stream) : null;
+  }
+
+  /** @param {import("../stream/messages.js").ServerMessage} message */
+  hear(message) {
+    if (this.#Review && this.#view instanceof this.#Review) this.#view.hear(message);
   }
 
   /** The bed that keys act on: the open patient's, or the one that is selected. */
@@ -90,7 +98,7 @@ export class Screen {
    * @param {Feed} bed
    */
   goTo(bed) {
-    if (this.#view instanceof PatientView) {
+    if (this.patient) {
       this.follow(pathOf(bed));
       return;
     }
@@ -105,7 +113,7 @@ export class Screen {
    * @returns {boolean} false: it belongs to another page
    */
   follow(path) {
-    if (path !== "/" && !PATIENT.test(path)) return false;
+    if (path !== "/" && !PATIENT.test(path) && !REVIEW.test(path)) return false;
     if (path !== location.pathname) history.pushState(null, "", path + location.search);
     this.route();
     return true;
@@ -113,11 +121,13 @@ export class Screen {
 
   /** Show what the address says. */
   route() {
-    const stream = PATIENT.exec(location.pathname)?.[1] ?? null;
+    const review = REVIEW.exec(location.pathname);
+    const stream = (review ?? PATIENT.exec(location.pathname))?.[1] ?? null;
     const state = this.#stateOf(stream);
     this.#pager.hidden = true;
     if (state) this.#showState(state);
     else if (stream === null) this.#showWard();
+    else if (review) this.#showReview(decodeURIComponent(stream), review[2] ? Number(review[2]) : null);
     else this.#showPatient(decodeURIComponent(stream));
     for (const link of document.querySelectorAll("[data-view]")) {
       const current = link.getAttribute("data-view") === (stream === null ? "ward" : "patient");
@@ -153,7 +163,13 @@ export class Screen {
     if (this.#view instanceof PatientView) {
       if (this.#view.key(key)) return true;
       if (key === "Escape") return this.follow("/");
+      if (key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(reviewPathOf(feed)));
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
+      return false;
+    }
+    if (this.#Review && this.#view instanceof this.#Review) {
+      if (this.#view.key(key)) return true;
+      if (key === "Escape" || key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(pathOf(feed)));
       return false;
     }
     if (key === "PageDown" || key === "PageUp") {
@@ -230,13 +246,56 @@ export class Screen {
     return this.#feeds.inOrder.slice(first, first + BEDS_PER_PAGE);
   }
 
-  /** @param {string} stream */
-  #showPatient(stream) {
+  /** @param {(feed: Feed) => boolean} act */
+  #withPatient(act) {
+    return this.patient !== null && act(this.patient);
+  }
+
+  /**
+   * Its live data go on beneath: what is asked of the past is in nobody's way.
+   * @param {string} stream
+   * @param {number | null} ms since 1970, where the address names a time
+   */
+  #showReview(stream, ms) {
+    const feed = this.#watch(stream);
+    this.title = `Review bed ${feed.entry.bed} · VITAL`;
+    const Review = this.#Review;
+    if (!Review) {
+      this.#showState("loading");
+      import("../review/view.js").then(
+        (module) => {
+          this.#Review = module.ReviewView;
+          this.route();
+        },
+        () => this.#showState("refused"), // the server has another version of the page by now, or is away
+      );
+      return;
+    }
+    if (this.#view instanceof Review && this.#view.stream === stream) {
+      if (ms !== null && ms !== this.#view.addressed) this.#view.goTo(ms);
+      return;
+    }
+    const view = new Review(feed, { palette: this.#palette, connection: this.#connection, now: this.#now, ms });
+    this.#replace(view, view.element);
+    this.#writeScale(this.#palette.speed, this.#palette.gain);
+  }
+
+  /**
+   * Watch a patient, and the beds of its page.
+   * @param {string} stream
+   */
+  #watch(stream) {
     const feed = /** @type {Feed} */ (this.#feeds.get(stream));
     // Opened by its address: the beds about it are watched all the same, for their alarms.
     if (this.#wardStreams.length === 0) this.#page = Math.floor(this.#feeds.inOrder.indexOf(feed) / BEDS_PER_PAGE);
     this.#wardStreams = this.#bedsOfPage().map((bed) => bed.id);
     this.#ask([...new Set([stream, ...this.#wardStreams])], stream);
+    return feed;
+  }
+
+  /** @param {string} stream */
+  #showPatient(stream) {
+    const feed = this.#watch(stream);
     if (this.#view instanceof PatientView && this.#view.stream === stream) return;
     this.#left = stream;
     const view = new PatientView(feed, {
@@ -262,7 +321,7 @@ export class Screen {
   }
 
   /**
-   * @param {WardView | PatientView | null} view
+   * @param {WardView | PatientView | ReviewView | null} view
    * @param {HTMLElement} element
    */
   #replace(view, element) {
