@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def test_every_column_has_the_extremes_of_its_samples() -> None:
     book = MinuteBook()
     samples = ramp(0, MINUTE)
     cuts = [0, 10, 37, 25 * 40 + 3, 9000, MINUTE]
-    for first, stop in zip(cuts, cuts[1:], strict=False):
+    for first, stop in pairwise(cuts):
         assert push(book, first, samples[:, first:stop]) == []
     (minute,) = book.flush()
     columns = samples.reshape(2, FINE_COLUMNS, COLUMN) * 5

@@ -1,4 +1,4 @@
-"""A past to put into the databases: hours of one patient, made of a piece that repeats, with holes and alarms."""
+"""A past to put into the databases: hours of one patient out of a piece that repeats, holes and alarms."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def store(
     holes: Sequence[Hole] = (),
     rates: Sequence[int] = (72,),
 ) -> None:
-    """`samples`, whole minutes of them, over and over from `began_at` on, but for what ends or begins in `holes`.
+    """`samples`, whole minutes of them, over and over from `began_at` on, but for what lies in `holes`.
 
     Holes are in seconds, to whole chunks of five; `rates` are heart rates of the minutes, over and over.
     """
@@ -65,8 +65,7 @@ def store(
     encoder = WaveformEncoder()
     payloads = [encoder.encode(samples[:, at : at + frame]) for at in range(0, samples.shape[1], frame)]
     book = MinuteBook()
-    book.add(info, 0, samples, live=True, now=0.0, at=began_at)
-    littles = book.flush()
+    littles = [*book.add(info, 0, samples, live=True, now=0.0, at=began_at), *book.flush()]
     for repeat in range(repeats):
         first = repeat * samples.shape[1]
         history.write(
@@ -76,7 +75,8 @@ def store(
                 if not _in_a_hole(holes, (first + at * frame) / info.rate_hz)
             ]
         )
-        minutes.write([_moved(info, little, first, began_at, holes, rates) for little in littles])
+        moved = [_moved(info, little, first, began_at, holes, rates) for little in littles]
+        minutes.write([minute for minute in moved if minute.rates.told])
 
 
 def _chunk(info: StreamInfo, payloads: Sequence[bytes], frame: int, first: int, began_at: datetime) -> Chunk:
@@ -151,7 +151,7 @@ def store_alarms(info: StreamInfo, began_at: datetime, *events: tuple[float, str
 def a_past(
     stream: str, *, minutes_long: int, leads: Sequence[str] = ("II",), rate_hz: float = 250.0
 ) -> dict[str, float]:
-    """A past up to half a minute ago: a hole a quarter after its beginning, two alarms; when it began and ended."""
+    """A past up to half a minute ago, with a hole after a quarter of it, and three alarms; when that was."""
     info = make_epoch(stream, rate_hz=rate_hz, leads=[Lead(name, 5.0) for name in leads])
     length_s = 60 * minutes_long
     began_at = datetime.now(UTC) - timedelta(seconds=length_s + 30)

@@ -15,6 +15,7 @@ import { holes, ticksOf, timeText } from "./window.js";
 const FONT_PX = 12;
 const AXIS_PX = 20;
 const TICK_PX = 110; // a time needs so much room
+const STRIP_MS = 10e3;
 const SLACK_MS = 60; // two parts that continue each other may be estimated to lie so far apart
 
 /**
@@ -52,15 +53,17 @@ export function paintSpan(pen, span, trace, { lead, scale, palette, now, marks }
   const line = Math.max(1, Math.round(ratio));
   pen.font = `${FONT_PX * ratio}px ${palette.font}`;
   pen.textBaseline = "alphabetic";
+  pen.fillStyle = palette.gridMajor;
+  for (const at of ticks) pen.fillRect(Math.round(x(at)), 0, line, height);
+  if (trace) paintHoles(pen, span, trace, x, palette, ratio, now);
+  pen.fillStyle = palette.surface;
+  pen.fillRect(0, height - AXIS_PX * ratio, width, AXIS_PX * ratio);
+  pen.fillStyle = palette.edge;
   for (const at of ticks) {
-    pen.fillStyle = palette.gridMajor;
-    pen.fillRect(Math.round(x(at)), 0, line, height - AXIS_PX * ratio);
-    pen.fillStyle = palette.edge;
     pen.textAlign = x(at) < 30 * ratio ? "left" : x(at) > width - 30 * ratio ? "right" : "center";
     pen.fillText(timeText(at, step), x(at), height - 6 * ratio);
   }
   if (!trace) return;
-  paintHoles(pen, span, trace, x, palette, ratio, now);
   const middle = trace instanceof Overview ? trace.middle : trace.middleOf(lead, span);
   const zero = (height - AXIS_PX * ratio) / 2 + middle * scale.microvolt;
   const y = (/** @type {number} */ microvolts) => zero - microvolts * scale.microvolt;
@@ -97,13 +100,50 @@ export function paintSpan(pen, span, trace, { lead, scale, palette, now, marks }
 function paintColumns(pen, trace, span, x, y, colour, line) {
   const begin = Math.max(0, Math.floor((span.from - trace.from) / trace.step));
   const end = Math.min(trace.low.length, Math.ceil((span.to - trace.from) / trace.step));
-  const wide = Math.max(line, x(span.from + trace.step) - x(span.from) + 0.5);
+  const wide = x(span.from + trace.step) - x(span.from);
+  if (wide > 2 * line) {
+    paintStrokes(pen, trace, begin, end, x, y, colour, line);
+    return;
+  }
   pen.fillStyle = colour;
   for (let at = begin; at < end; at++) {
     if (trace.low[at] > trace.high[at]) continue;
     const top = y(trace.high[at]);
-    pen.fillRect(x(trace.from + at * trace.step), top, wide, Math.max(y(trace.low[at]) - top, line));
+    pen.fillRect(x(trace.from + at * trace.step), top, Math.max(wide + 0.5, line), Math.max(y(trace.low[at]) - top, line));
   }
+}
+
+/**
+ * Columns that are wider than the line: a stroke over the range in the middle of each, joined to the next one's.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {Overview} trace
+ * @param {number} begin
+ * @param {number} end
+ * @param {(ms: number) => number} x
+ * @param {(microvolts: number) => number} y
+ * @param {string} colour
+ * @param {number} line
+ */
+function paintStrokes(pen, trace, begin, end, x, y, colour, line) {
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1.2 * line;
+  pen.lineJoin = "bevel";
+  pen.beginPath();
+  let joins = false;
+  for (let at = begin; at < end; at++) {
+    const has = trace.low[at] <= trace.high[at];
+    if (has) {
+      const middle = x(trace.from + (at + 0.5) * trace.step);
+      // The nearer end first, so that the line does not cross the range twice.
+      const up = joins && Math.abs(trace.low[at - 1] - trace.low[at]) < Math.abs(trace.low[at - 1] - trace.high[at]);
+      const [first, last] = up ? [trace.low[at], trace.high[at]] : [trace.high[at], trace.low[at]];
+      if (joins) pen.lineTo(middle, y(first));
+      else pen.moveTo(middle, y(first));
+      pen.lineTo(middle, y(last) + (first === last ? line : 0));
+    }
+    joins = has;
+  }
+  pen.stroke();
 }
 
 /**
@@ -139,14 +179,14 @@ export function paintStrip(pen, wave, leads, from, { scale, palette, marks }) {
   drawGrid(pen, scale, palette, leads.length);
   const left = PULSE_ROOM_MM * scale.mm;
   const x = (/** @type {number} */ ms) => left + ((ms - from) * scale.second) / 1000;
-  const span = { from, to: from + (1000 * (width - left)) / scale.second };
+  const span = { from, to: from + STRIP_MS };
   const hatch = hatchOf(pen, palette.hatch, ratio);
   for (const hole of holes({ from: span.from, to: Math.min(span.to, wave.to) }, wave.held, SLACK_MS)) {
     const right = Math.min(x(hole.to), width);
     const at = { left: x(hole.from), right, closed: hole.closed, seconds: (hole.to - hole.from) / 1000, why: "not stored" };
     pen.save();
     pen.beginPath();
-    pen.rect(left, 0, width - left, height);
+    pen.rect(left, 0, x(span.to) - left, height);
     pen.clip();
     paintGap(pen, at, hatch, palette, ratio);
     pen.restore();
@@ -156,7 +196,7 @@ export function paintStrip(pen, wave, leads, from, { scale, palette, marks }) {
     const zero = band * row + (band + FONT_PX * ratio) / 2 + wave.middleOf(lead, span) * scale.microvolt;
     pen.save();
     pen.beginPath();
-    pen.rect(left, band * row, width - left, band);
+    pen.rect(left, band * row, x(span.to) - left, band);
     pen.clip();
     pen.strokeStyle = palette.trace;
     pen.lineWidth = scale.trace;

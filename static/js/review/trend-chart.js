@@ -34,6 +34,19 @@ export function stretches(minutes) {
 }
 
 /**
+ * Minutes with a heart rate, apart where one has none: no line is drawn across.
+ * @param {readonly Minute[]} minutes
+ */
+export function counted(minutes) {
+  /** @type {Minute[][]} */ const found = [[]];
+  for (const minute of minutes) {
+    if (minute[2] !== null) found[found.length - 1].push(minute);
+    else if (found[found.length - 1].length > 0) found.push([]);
+  }
+  return found.filter(({ length }) => length > 0);
+}
+
+/**
  * What is not stored, as spans.
  * @param {readonly Minute[]} minutes
  * @param {number} from ms of what their times count from
@@ -76,6 +89,7 @@ export function rangeOf({ minutes, limits }) {
  */
 export function drawTrend(svg, span, trend, events, { chosen, window }) {
   const { clientWidth: width, clientHeight: height } = /** @type {Element} */ (svg.parentElement);
+  if (height < TOP + BOTTOM + 20) return; // on paper it is not shown
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const { top, bottom } = rangeOf(trend);
   const x = (/** @type {number} */ ms) => LEFT + ((ms - span.from) / (span.to - span.from)) * (width - LEFT - RIGHT);
@@ -105,12 +119,12 @@ export function drawTrend(svg, span, trend, events, { chosen, window }) {
     add("text", { x: width - RIGHT - 4, y: y(bpm) - 5, "text-anchor": "end" }, `${limit} limit ${bpm}`);
   }
   for (const stretch of stretches(trend.minutes)) {
-    const known = stretch.filter(([, low]) => low !== null);
     const at = (/** @type {Minute} */ [ms]) => x(span.from + ms + MINUTE_MS / 2).toFixed(1);
-    const points = (/** @type {1 | 2 | 3} */ which) => known.map((minute) => `${at(minute)} ${y(/** @type {number} */ (minute[which])).toFixed(1)}`);
-    if (known.length === 0) continue;
-    add("path", { class: "band", d: `M${points(3).join("L")}L${points(1).reverse().join("L")}Z` });
-    add("path", { class: "mean", d: `M${points(2).join("L")}${known.length === 1 ? "h1" : ""}` });
+    for (const known of counted(stretch)) {
+      const points = (/** @type {1 | 2 | 3} */ which) => known.map((minute) => `${at(minute)} ${y(/** @type {number} */ (minute[which])).toFixed(1)}`);
+      add("path", { class: "band", d: `M${points(3).join("L")}L${points(1).reverse().join("L")}Z` });
+      add("path", { class: "mean", d: `M${points(2).join("L")}${known.length === 1 ? "h1" : ""}` });
+    }
     for (const minute of stretch) {
       const share = (minute[4] ?? 0) / 100;
       const wide = Math.max(x(span.from + minute[0] + MINUTE_MS) - x(span.from + minute[0]), 1);

@@ -30,8 +30,9 @@ const WAVE_MS = 60e3; // no longer stretch is sent as it was
 const AROUND_MS = 10e3;
 const MARGIN_MS = 1e3; // the time of a sample is an estimate
 const ZOOM_STEP = 0.5;
+const TWO_LEADS_PX = 180; // a row of two leads is as high at least
 const MOST_KEPT = 24; // stretches that were looked at
-const ZOOM_GAIN = 10; // mm/mV
+const ZOOM_GAIN = 20; // mm/mV
 
 export class ReviewView {
   #feed;
@@ -48,6 +49,7 @@ export class ReviewView {
   /** The newest time that is shown; the server's clock. */ #until;
   /** What is looked at in the middle of the strip. */ #at;
   #isChosen = false;
+  #wasMoved = false;
   /** @type {Span} */ #window;
   /** @type {import("./trend-chart.js").Trend & {stored: [number, number] | null, leads: string[], source: string | null, patient: string | null} | null} */ #trend = null;
   /** @type {Span | null} of the trend that is here */ #trendOf = null;
@@ -302,7 +304,13 @@ export class ReviewView {
   #move(share) {
     if (this.#mode === "zoom") this.#setWindow(moved(this.#window, share, this.#bounds));
     else if (this.#mode === "rows") this.#rows.scrollBy(share > 0 ? 1 : -1);
-    else this.#goAround(this.#at + share * 2 * AROUND_MS);
+    else this.#moveTo(this.#at + share * 2 * AROUND_MS);
+  }
+
+  /** @param {number} ms */
+  #moveTo(ms) {
+    this.#wasMoved = true;
+    this.#goAround(ms);
   }
 
   /** @param {number} ms */
@@ -330,6 +338,11 @@ export class ReviewView {
     this.#show(this.#mode);
   }
 
+  /** Whether nobody has said yet what to look at: then it is the newest that is stored. */
+  get #isUnmoved() {
+    return this.addressed === null && !this.#isChosen && !this.#wasMoved;
+  }
+
   // -- what is asked
 
   #askAll() {
@@ -345,6 +358,7 @@ export class ReviewView {
       this.#trend = facts;
       this.#trendOf = span;
       this.#takeLeads(facts.leads);
+      if (this.#isUnmoved && facts.stored) this.#goAround(facts.stored[1] - AROUND_MS);
       this.#askWindow();
       if (this.#mode === "rows") this.#rows.show(span, this.#lead, this.#at);
     });
@@ -515,7 +529,7 @@ export class ReviewView {
     if (count === 0) return [];
     const first = Math.min(this.#leadIndex, count - 1);
     const second = this.#strip?.leads.indexOf("V1") ?? -1;
-    return count > 1 && this.#box.clientHeight > 320 ? [first, second >= 0 && second !== first ? second : (first + 1) % count] : [first];
+    return count > 1 ? [first, second >= 0 && second !== first ? second : (first + 1) % count] : [first];
   }
 
   /** When the event was raised, by its sample where that is here. */
@@ -541,7 +555,7 @@ export class ReviewView {
     // Slow enough for ten seconds to fit.
     const speed = [...SPEEDS].reverse().find((one) => one <= 25 && one * 10 <= wide) ?? SPEEDS[0];
     const gain = this.#palette.gain;
-    const leads = this.#stripLeads;
+    const leads = rows[0].clientHeight < TWO_LEADS_PX ? this.#stripLeads.slice(0, 1) : this.#stripLeads;
     write(this.#parts.scale, `${speed} mm/s · ${gain} mm/mV`);
     const edges = this.#isChosen ? ["alarm at the end of this row", "alarm"] : ["", ""];
     const texts = [[`−10 s  ${clockText(middle - AROUND_MS)}`, edges[0]], [`${edges[1]}  ${clockText(middle)}`, "+10 s"]];
@@ -660,7 +674,7 @@ export class ReviewView {
       const at = timeAt(plot, this.#trendOf ?? this.#span, clientX);
       const near = this.#events.shown.find(({ raised_ms }) => Math.abs(raised_ms - at) < (this.#hours * HOUR_MS) / 150);
       if (near) this.#events.choose(near);
-      else this.#goAround(at);
+      else this.#moveTo(at);
     });
     const box = this.#parts.zoom;
     box.addEventListener(
