@@ -152,7 +152,8 @@ class BackpressureHandler:
         self._timer_due = math.inf
         self._timer_fired = False
         self._asking: Item | None = None
-        self._pull: Callable[[int], list[Item] | None] | None = None
+        self._pulls: list[Callable[[int], list[Item] | None]] = []
+        """In the order of their turns."""
         self._spare: SpareRoom | None = None
         self._sampler: asyncio.TimerHandle | None = None
 
@@ -236,11 +237,13 @@ class BackpressureHandler:
 
         What it returns counts as offered then, and is never dropped. It may queue what has to be said first,
         and return nothing. None says that it has no more: then it is asked no more, and acks cost the writer
-        no turn. RuntimeError without a window: nobody would say when there is room.
+        no turn. Several take turns. RuntimeError without a window: nobody would say when there is room.
         """
         if self.window is None:
             raise RuntimeError("a handler without a window knows no spare room")
-        self._pull, self._spare = source, SpareRoom(self.window)
+        if self._spare is None:
+            self._spare = SpareRoom(self.window)
+        self._pulls.append(source)
         self.wake_to_pull()
 
     def wake_to_pull(self) -> None:
@@ -261,7 +264,7 @@ class BackpressureHandler:
             return acked
         for index, count in enumerate(acked.classes):
             self._acked[index] += count
-        if self._waiting_for_credit or self._pull is not None:
+        if self._waiting_for_credit or self._pulls:
             self._wake()
         elif self._keepalive and self._sleep is not None and self.window.next_due < self._timer_due:
             self._arm(self.window.next_due)
@@ -477,12 +480,12 @@ class BackpressureHandler:
             sent = await self._send_share(taken.share)
         else:
             items = taken.items
-            if not items and self._pull is not None and queue.idle:
+            if not items and self._pulls and queue.idle:
                 items = self._take_late(now)
                 if not items and len(queue):
                     return True
             sent = await self._send_items(items)
-        if not self.queued_messages and (self._pull is None or not sent):
+        if not self.queued_messages and not (self._pulls and sent):
             if window is not None and window.room > 0 and not (self._spare and self._spare.waits_for_window):
                 window.on_sender_limited()
             return False
@@ -517,20 +520,25 @@ class BackpressureHandler:
 
     def _take_late(self, now: float) -> list[Item]:
         """One piece of what is pulled."""
-        assert self._pull is not None
         assert self._spare is not None
         limit = self._spare.limit(now)
-        items = self._pull(limit) if limit > 0 else []
-        if items is None:
-            self._pull = self._spare = None
+        if limit <= 0:
             return []
-        if items:
-            self._spare.took(sum(item.size_bytes for item in items), now)
-            classes = [0] * len(MessagePriority)
-            for item in items:
-                classes[item.priority - 1] += 1
-            self._queue.outbox.pass_by(tuple(classes))
-        return items
+        for source in list(self._pulls):
+            items = source(limit)
+            if items is None:
+                self._pulls.remove(source)
+            elif items:
+                self._pulls.append(self._pulls.pop(self._pulls.index(source)))  # behind the others
+                self._spare.took(sum(item.size_bytes for item in items), now)
+                classes = [0] * len(MessagePriority)
+                for item in items:
+                    classes[item.priority - 1] += 1
+                self._queue.outbox.pass_by(tuple(classes))
+                return items
+        if not self._pulls:
+            self._spare = None
+        return []
 
     def _mind_silence(self, window: SendWindow, now: float) -> None:
         """Cut a client that does not ack, and ask one for an ack that has had nothing to ack."""

@@ -28,6 +28,7 @@ from streaming.core.diagnostics import Holder
 from streaming.core.frames import SUBPROTOCOL, decode_bundle
 from streaming.core.lab import Throttle
 from streaming.core.messages import CONNECTIONS_PER_PRINCIPAL
+from streaming.core.review_messages import Question
 from streaming.core.token_bucket import TokenBucket
 from streaming.exceptions import (
     RETRY_AFTER_MS,
@@ -39,6 +40,7 @@ from streaming.exceptions import (
 from streaming.ingest import Intake
 from streaming.lab_socket import LabSocket
 from streaming.log_context import Work, WorkKind
+from streaming.review_seat import ReviewSeat
 from streaming.runtime import Runtime
 from streaming.store import access
 from streaming.store.access import Principal
@@ -257,6 +259,7 @@ class ViewerConsumer(VitalConsumer):
         self._visible: frozenset[str] = frozenset()
         self._alarms: AlarmSeat | None = None
         self._lab: LabSocket | None = None
+        self._review: ReviewSeat | None = None
         self._telling_roster = asyncio.Lock()
         self._roster = ""
 
@@ -279,9 +282,8 @@ class ViewerConsumer(VitalConsumer):
                 raise RateLimitError(f"more than {MAX_SPANS} spans are being resumed")
             self._resumes.append(message)
             self._follow_soon(subscriber)
-        elif isinstance(message, AboutAlarms):
-            if self._alarms is not None:
-                self._alarms.hear(message)
+        elif isinstance(message, AboutAlarms | Question):
+            self._hand_on(message)
         elif message is not None:
             await self._heard(subscriber, message)
 
@@ -296,6 +298,14 @@ class ViewerConsumer(VitalConsumer):
         else:
             raise ProtocolError("hello was said already")
 
+    def _hand_on(self, message: AboutAlarms | Question) -> None:
+        """To the seat that it is for; one that is not taken yet, or no more, has nothing to say."""
+        if isinstance(message, Question):
+            if self._review is not None:
+                self._review.hear(message)
+        elif self._alarms is not None:
+            self._alarms.hear(message)
+
     async def sent(self, data: bytes) -> None:  # noqa: ARG002
         """Viewers have no samples to send."""
         raise ProtocolError("a viewer sends text messages only")
@@ -306,6 +316,8 @@ class ViewerConsumer(VitalConsumer):
         if subscriber is None or (visible == self._visible and not changed):
             return
         self._visible = visible
+        if self._review is not None:
+            self._review.see(visible)
         for stream in self.watched - visible:
             self.runtime.hub.unwatch(subscriber, stream)
             subscriber.tell(messages.denied(stream), key=f"denied.{stream}")
@@ -321,8 +333,11 @@ class ViewerConsumer(VitalConsumer):
         """Out of the hub; what was queued is abandoned."""
         subscriber, self._subscriber = self._subscriber, None
         alarms, self._alarms = self._alarms, None
+        review, self._review = self._review, None
         if alarms is not None:
             alarms.leave()
+        if review is not None:
+            review.leave()
         if subscriber is not None:
             self.runtime.hub.remove(subscriber)
             await subscriber.aclose()
@@ -356,6 +371,9 @@ class ViewerConsumer(VitalConsumer):
         )
         hub.add(self._subscriber)
         self._alarms = AlarmSeat(self.runtime.alarms, self.principal, self._subscriber, self.spawn)
+        self._review = ReviewSeat(
+            self.runtime.review, self.principal, self._subscriber, hub.recovery, self.spawn
+        )
         self.scope["vital.listen"](self._took_ack)
         await self._send_roster(self._subscriber)
 
@@ -403,6 +421,8 @@ class ViewerConsumer(VitalConsumer):
         async with self._telling_roster:
             visible = await database_sync_to_async(access.visible_streams)(self.principal)
             self._visible = frozenset(entry.stream for entry in visible)
+            if self._review is not None:
+                self._review.see(self._visible)
             if self._alarms is not None:
                 await self._alarms.watch(self._visible, {entry.ward for entry in visible})
             online = await self.runtime.writers.online(self._visible)

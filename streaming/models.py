@@ -18,7 +18,7 @@ from streaming.models_adaptation import AdaptationState  # noqa: F401  # Django 
 from streaming.models_alarms import AlarmLimitChange, PatientAlarms  # noqa: F401
 from streaming.models_chain import ChainedRow, utc_text
 from streaming.models_checkpoints import AuditCheckpoint, JournalCheckpoint  # noqa: F401
-from streaming.models_history import HistoryChunk, HistoryPin  # noqa: F401
+from streaming.models_history import HistoryChunk, HistoryMinute, HistoryPin  # noqa: F401
 from streaming.models_journal import JournalEntry, OpenAlarm  # noqa: F401
 from streaming.models_layout import WardLayout  # noqa: F401
 from streaming.models_lease import StreamLease  # noqa: F401

@@ -1,4 +1,4 @@
-"""The rows of the history: encoded samples in chunks, and the spans of them that must stay.
+"""The rows of the history: encoded samples in chunks, spans of them that must stay, minutes in little.
 
 They lie in a database of their own (`store/routing.py`): a stream is a text here, not a foreign key.
 """
@@ -38,6 +38,7 @@ class HistoryChunk(models.Model):
                 fields=["stream", "began_at", "ended_at", "size_bytes"], name="history_by_stream_time"
             ),
         ]
+        permissions: ClassVar[tuple[tuple[str, str], ...]] = (("export_history", "Can export stored ECG"),)
 
     def __str__(self) -> str:
         return f"{self.stream}/{self.epoch}:{self.first}-{self.stop}"
@@ -62,3 +63,35 @@ class HistoryPin(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream}/{self.epoch}:{self.first}-{self.stop} {self.reason}"
+
+
+class HistoryMinute(models.Model):
+    """A part of one minute of one stream in little, as `core.minutes.Minute` has it; readers join the parts.
+
+    What long ranges need stands before what they do not, so that its pages are passed over.
+    """
+
+    stream = models.CharField(max_length=64)
+    epoch = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    began_at = models.DateTimeField(help_text="When sample `first` was taken, as far as known.")
+    column_s = models.FloatField(help_text="How long one column of `fine` takes.")
+    leads = models.PositiveSmallIntegerField()
+    told = models.PositiveIntegerField(help_text="Seconds of which a heart rate was asked for.")
+    counted = models.PositiveIntegerField(help_text="Those of them that had one.")
+    hr_total = models.PositiveIntegerField()
+    hr_low = models.PositiveSmallIntegerField()
+    hr_high = models.PositiveSmallIntegerField()
+    coarse = models.BinaryField(help_text="Ranges of each lead in columns of five seconds, int16.")
+    fine = models.BinaryField(help_text="The same in columns of a tenth of a second, deflated.")
+
+    class Meta:
+        verbose_name = "history minute"
+        default_permissions: ClassVar[tuple[str, ...]] = ()
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["stream", "began_at"], name="history_minute_by_stream"),
+            models.Index(fields=["began_at"], name="history_minute_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream}/{self.epoch}:{self.first}"

@@ -44,6 +44,7 @@ class JournalEntry(ChainedRow):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["alarm", "id"], name="journal_by_alarm"),
             models.Index(fields=["at"], name="journal_by_time"),
+            models.Index(fields=["stream", "step", "at"], name="journal_by_stream"),
         ]
 
     def hashed_values(self) -> list[Any]:

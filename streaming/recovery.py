@@ -37,6 +37,8 @@ class Recovery:
         self._paused = False
         self._clock = clock
         self._backfills: dict[Subscriber, Backfill] = {}
+        self.on_resumed: set[Callable[[], None]] = set()
+        """Called when what is late may leave again, for what others have of it."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -50,6 +52,8 @@ class Recovery:
         if not paused:
             for subscriber in self._backfills:
                 subscriber.handler.wake_to_pull()
+            for resumed in self.on_resumed:
+                resumed()
 
     @property
     def spans(self) -> int:

@@ -42,9 +42,11 @@ from streaming.store.access import Principal, PrincipalKind
 from streaming.store.history_keeper import HistoryKeeper
 from streaming.store.history_source import HistorySource
 from streaming.store.processes import REPORT_S
+from streaming.store.review_source import ReviewSource
 from streaming.store.trails import AUDIT
 from streaming.store.upkeep import Upkeep
 from streaming.subscriber import CONTROL_GROUP as CONTROL_LANE
+from streaming.summaries import Summaries
 from streaming.usage import process_usage
 from streaming.writers import ANSWER, ASK, RENEW_S, Writers
 
@@ -110,8 +112,10 @@ class Runtime:
             renew_layer=renew_layer,
         )
         self.recorder = Recorder(history := HistoryKeeper(), clock=clock)
+        self.summaries = Summaries(history, clock=clock)
         self._history_source = HistorySource()
         self.hub.recovery.sources.append(self._history_source)
+        self.review = ReviewSource(clock=clock)
         self._pins = Pins(history)
         self.care = AlarmCare(self.hub.link, process_id=self.process_id, clock=clock)
         self.alarms = self.care.desk
@@ -158,6 +162,7 @@ class Runtime:
         await self.hub.start()
         await self.hub.link.join(CONTROL_GROUP)
         self.recorder.start()
+        self.summaries.start()
         await self.care.start(self.writers.online)
         access.access_changed.connect(self._on_access_changed)
         profiles.profiles_changed.connect(self._on_profiles_changed)
@@ -215,10 +220,14 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(
-            self._say_last_words(), self.recorder.aclose(LAST_WORDS_S), self.care.aclose(LAST_WORDS_S)
+            self._say_last_words(),
+            self.recorder.aclose(LAST_WORDS_S),
+            self.summaries.aclose(LAST_WORDS_S),
+            self.care.aclose(LAST_WORDS_S),
         )
         self._history.close()
         self._history_source.close()
+        self.review.close()
         await self.writers.aclose()
         await self.hub.aclose()
 
@@ -328,6 +337,7 @@ class Runtime:
         """To viewers first: the history may be late."""
         self.hub.publish(bundle)
         self.recorder.take(bundle)
+        self.summaries.take(bundle)
 
     def _on_access_changed(self, **_signal: Any) -> None:
         self._wake(self._access_changed, ACCESS_NOTICE)

@@ -13,6 +13,7 @@ urlpatterns = [
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/$", views.app, name="patient"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/limits/$", page_api.patient_limits, name="limits"),
     path("layout/", page_api.layout, name="layout"),
+    re_path(r"^patients/(?P<stream>[a-z2-7]{12})/review/(?:\d{1,13}/)?$", views.app, name="review"),
     path(
         "accounts/login/",
         auth_views.LoginView.as_view(redirect_authenticated_user=True),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from streaming.alarm_facts import not_stored_facts
-from streaming.core import alarm_messages, client_messages, messages
+from streaming.core import alarm_messages, client_messages, messages, review_messages
 from streaming.core.alarm_messages import DeviceAlarm
 from streaming.core.alarm_record import AlarmFacts, AlarmOrigin, AlarmRecord, AlarmSeverity
 from streaming.core.cadence import SELDOM
@@ -251,6 +251,8 @@ def server_messages() -> dict[str, str]:
         "audio": alarm_messages.audio(1.7e12),
         "broken pause": alarm_messages.audio(None, broken_by="5f0c2a"),
         "refused": alarm_messages.refused("alarm_ack", "5f0c2a", "you may not acknowledge alarms"),
+        "review": review_messages.Cutter(7, b"\x00\x01\x02" * 200).next(400),
+        "review, its last piece": review_messages.Cutter(7, b"\xff\xfe").next(400),
         "device alarm stored": alarm_messages.alarm_stored("d-17", on=True),
         "cadence": messages.cadence(SELDOM[0]),
         "keepalive": messages.time(1.7e12),
@@ -299,6 +301,10 @@ def client_texts() -> dict[str, str]:
         "resume": client_messages.resume("bed-7", epoch=3, next_sample=3600),
         "resume of a gap": client_messages.resume("bed-7", epoch=3, next_sample=36, stop=72),
         "throttle": client_messages.throttle(Throttle.SLOWER),
+        "review": client_messages.review(7, "bed-7", "trend", from_ms=1.7e12, to_ms=1.7e12 + 3.6e6),
+        "review of a lead": client_messages.review(
+            8, "bed-7", "overview", from_ms=0, to_ms=1000.5, slot="zoom", columns=1900, lead="V1"
+        ),
         "time": client_messages.time_request(12.5),
         "bye": client_messages.client_bye(),
         "device hello": client_messages.device_hello(

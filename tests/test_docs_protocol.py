@@ -11,7 +11,7 @@ from zlib import crc32
 import pytest
 import yaml
 
-from streaming.core import alarm_messages, messages
+from streaming.core import alarm_messages, messages, review_messages
 from streaming.core.alarm_record import AlarmOrigin, AlarmSeverity, AlarmState
 from streaming.core.dictionary import DICTIONARY
 from streaming.core.frames import FrameFlag, FrameKind, encode_json_frame, pack_json_frame
@@ -49,6 +49,7 @@ FROM_CLIENT = {
     "alarm_ack": "alarmAck",
     "audio_pause": "audioPause",
     "alarms_off": "alarmsOff",
+    "review": "reviewQuestion",
     "time": "timeRequest",
     "bye": "clientBye",
 }
@@ -222,6 +223,11 @@ def test_the_limits_are_the_documented_ones() -> None:
     assert schemas["alarmId"]["pattern"] == f"^{alarm_messages.ALARM_ID.pattern}$"
     displayed = MESSAGES["alarmDisplayed"]["payload"]["properties"]
     assert displayed["alarms"]["maxItems"] == alarm_messages.MAX_DISPLAYED
+    question = MESSAGES["reviewQuestion"]["payload"]["properties"]
+    assert question["columns"]["maximum"] == review_messages.MAX_COLUMNS
+    assert question["what"]["enum"] == [subject.value for subject in review_messages.Subject]
+    for subject, longest in review_messages.LONGEST_MS.items():
+        assert f"| `{subject.value}` | {longest / 1000:,.0f} s |" in PAGE
     pause = MESSAGES["audioPause"]["payload"]["properties"]
     assert pause["seconds"]["maximum"] == alarm_messages.MAX_PAUSE_S
     alarm = MESSAGES["deviceAlarm"]["payload"]["properties"]

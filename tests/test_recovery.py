@@ -92,9 +92,9 @@ async def test_who_lacks_nothing_any_more_is_asked_no_more_until_it_lacks_someth
         handler = client.subscriber.handler
         for first in (100, 0):
             here.resume(client.subscriber, Resume("a", 1, first, first + 50))
-            assert handler._pull is not None
+            assert handler._pulls
             await at.run(here, 0.5)
-            assert handler._pull is None
+            assert not handler._pulls
         client.read()
         assert client.epochs[1].had.overlap(0, 250) == [(0, 50), (100, 150)]
         await client.cut()

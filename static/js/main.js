@@ -44,6 +44,7 @@ const connection = new Connection(
     message: (message, at) => {
       if (feeds.hear(message, at)) screen.bedsChanged();
       lab?.hear(message, at);
+      screen.hear(message);
       // After all that came with it: a hundred alarms in one message are drawn once.
       if (desk.hear(message, at) && !due) {
         due = true;

@@ -25,6 +25,7 @@ __all__ = [
     "device_quality",
     "parse_server_messages",
     "resume",
+    "review",
     "subscribe",
     "throttle",
     "time_request",
@@ -53,6 +54,22 @@ def ack(n: int, *, decoded_ms: float, backlog: int, held_ms: float = 0.0) -> str
 def resume(stream: str, *, epoch: int, next_sample: int, stop: int | None = None) -> str:
     """All of the epoch before `next_sample` has come; with `stop`, ask for what lies up to that index."""
     return _message("resume", stream=stream, epoch=epoch, next_sample=next_sample, to=stop)
+
+
+def review(
+    question: int,
+    stream: str,
+    what: str,
+    *,
+    from_ms: float,
+    to_ms: float,
+    slot: str = "main",
+    columns: int | None = None,
+    lead: str | None = None,
+) -> str:
+    """Ask for a stretch of the past; the answer has the number of the question."""
+    place = {"from_ms": from_ms, "to_ms": to_ms, "columns": columns, "lead": lead}
+    return _message("review", id=question, slot=slot, stream=stream, what=what, **place)
 
 
 def alarm_displayed(alarms: Iterable[str], *, hidden: bool = False) -> str:

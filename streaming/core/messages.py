@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from streaming.core import alarm_messages as alarms
+from streaming.core import review_messages
 from streaming.core.alarm_messages import AlarmAck, AlarmsDisplayed, AlarmsOff, AudioPause, DeviceAlarm
 from streaming.core.cadence import OFTEN, Cadence
 from streaming.core.fields import Fields
@@ -22,6 +23,7 @@ from streaming.core.frames import SUBPROTOCOL
 from streaming.core.items import DropReason
 from streaming.core.lab import Throttle
 from streaming.core.priority import MessagePriority
+from streaming.core.review_messages import Question
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.core.strict_json import MAX_SAFE_INTEGER, MAX_TEXT_BYTES, parse_json, to_json
 from streaming.core.window import KEEPALIVE_S
@@ -187,6 +189,7 @@ ViewerMessage = (
     | AudioPause
     | AlarmsOff
     | ThrottleRequest
+    | Question
     | TimeRequest
     | Bye
 )
@@ -324,6 +327,7 @@ _VIEWER_MESSAGES: Mapping[str, Callable[[Fields], ViewerMessage]] = {
     "audio_pause": alarms.read_audio_pause,
     "alarms_off": lambda fields: alarms.read_alarms_off(fields, STREAM_ID),
     "throttle": lambda fields: ThrottleRequest(Throttle(fields.choice("link", Throttle))),
+    "review": lambda fields: review_messages.read_question(fields, STREAM_ID),
     "time": _time_request,
     "bye": lambda _: Bye(),
 }

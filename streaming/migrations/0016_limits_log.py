@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streaming', '0013_cut_viewer'),
+        ('streaming', '0014_review'),
     ]
 
     operations = [

@@ -178,6 +178,18 @@ def epoch_info(stream: str, number: int) -> StreamInfo | None:
     return None if epoch is None else _stream_info(epoch.stream, epoch)
 
 
+def newest_epoch(stream: str) -> int | None:
+    """The number of a stream's last epoch; None before the first. One query."""
+    return (
+        StreamEpoch.objects.filter(stream=stream).order_by("-number").values_list("number", flat=True).first()
+    )
+
+
+def note_review(principal: Principal, stream: str) -> None:
+    """Audit that a viewer began to look at the past of a stream that it may see."""
+    audit.record(principal.actor, "stream.review", f"stream:{stream}", "allowed")
+
+
 def _stream_info(stream: Stream, epoch: StreamEpoch) -> StreamInfo:
     return StreamInfo(
         stream=stream.pk,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -12,9 +12,10 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from streaming.core.chunks import Chunk
+from streaming.core.minutes import Minute
 from streaming.exceptions import HistoryAwayError
 from streaming.pins import Pin
-from streaming.store import audit, believed, history, history_limits, history_pins
+from streaming.store import audit, believed, history, history_limits, history_pins, minutes
 from streaming.store.believed import BelievedClock
 from streaming.store.history_limits import Limits, Removed
 from streaming.store.own_thread import DatabaseThread
@@ -24,7 +25,10 @@ ACTOR = "system:history"
 
 
 class HistoryKeeper:
-    """One per process; it is a `recorder.ChunkStore` and a `pins.PinStore`. The owner calls `close`."""
+    """One per process; it is a `recorder.ChunkStore`, a `summaries.MinuteStore` and a `pins.PinStore`.
+
+    The owner calls `close`.
+    """
 
     def __init__(self, limits: Limits | None = None, clock: BelievedClock | None = None) -> None:
         self._limits = limits or Limits.of_settings()
@@ -33,8 +37,19 @@ class HistoryKeeper:
 
     async def write(self, chunks: Sequence[Chunk]) -> None:
         """Store them in one transaction. Raises HistoryAwayError when another attempt may succeed."""
+        await self._write(partial(history.write, chunks))
+
+    async def fold(self, function: Callable[[], list[Minute]]) -> list[Minute]:
+        """Run it between two writes."""
+        return await self._thread.run(function)
+
+    async def write_minutes(self, written: Sequence[Minute]) -> None:
+        """As `write`, of minutes."""
+        await self._write(partial(minutes.write, written))
+
+    async def _write(self, write: Callable[[], None]) -> None:
         try:
-            await self._thread.run(partial(history.write, chunks))
+            await self._thread.run(write)
         except (OperationalError, InterfaceError) as error:
             raise HistoryAwayError(f"{error} ({type(error).__name__})".replace("\n", " ")) from error
 

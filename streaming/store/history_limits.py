@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from streaming.models_history import HistoryChunk, HistoryPin
+from streaming.store import minutes
 from streaming.store.history import size_text
 from streaming.store.routing import HISTORY
 
@@ -57,10 +58,11 @@ def prune(limits: Limits, *, now: datetime) -> Iterator[Removed]:
     """Delete what is too old, then the oldest of what is too much; each step is a transaction, and blocks.
 
     Pinned spans stay until their time is over, or until they take more than half of the bytes. Any number of
-    processes may do this at once.
+    processes may do this at once. Minutes in little go by their age alone.
     """
     yield from _drop_pins(HistoryPin.objects.filter(until__lte=now))
     yield from _remove(_unpinned(now).filter(began_at__lt=now - limits.max_age))
+    yield from (Removed() for _ in minutes.prune(now - limits.max_age))
     if (surplus := _size(HistoryChunk.objects.all()) - limits.max_bytes) > 0:
         while _size(_pinned(now)) > PINNED_SHARE * limits.max_bytes:
             yield _drop_oldest_pins()
@@ -79,6 +81,7 @@ def delete(*, streams: Collection[str] | None = None, before: datetime | None = 
     if before is not None:
         chunks, pins = chunks.filter(began_at__lt=before), pins.none()
     yield from _remove(chunks)
+    yield from (Removed() for _ in minutes.delete(streams=streams, before=before))
     yield from _drop_pins(pins)
 
 

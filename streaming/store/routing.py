@@ -15,6 +15,7 @@ _APP = "streaming"
 _HOMES = {
     "historychunk": HISTORY,
     "historypin": HISTORY,
+    "historyminute": HISTORY,
     "journalentry": JOURNAL,
     "openalarm": JOURNAL,
     "journalcheckpoint": JOURNAL,

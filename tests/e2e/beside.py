@@ -19,6 +19,7 @@ from streaming.models import ApiToken, AuditEntry, DeviceToken, Stream, StreamEp
 from streaming.models_journal import JournalEntry, OpenAlarm
 from streaming.models_profiles import Profile
 from streaming.store import feeds, history, processes, profiles, tokens
+from tests.store import pasts
 
 ACTOR = "system:test"
 
@@ -252,3 +253,8 @@ def audited_details(action: str) -> list[dict[str, Any]]:
     """Who did this, to what, how it went and with which detail, oldest first."""
     rows = AuditEntry.objects.filter(action=action).order_by("at")
     return [dict(row) for row in rows.values("actor", "object", "outcome", "detail")]
+
+
+def store_past(stream: str, minutes_long: int, *leads: str) -> dict[str, float]:
+    """As `tests.store.pasts.a_past`."""
+    return pasts.a_past(stream, minutes_long=minutes_long, leads=leads or ("II",))

@@ -15,6 +15,7 @@ export class AckCadence {
   #oldest = 0;
   #newest = 0;
   #spentS = 0;
+  #hurried = false;
 
   /** @param {Cadence} cadence as `welcome` gave it */
   constructor({ messages, ms }) {
@@ -46,8 +47,14 @@ export class AckCadence {
     this.#spentS += spentS;
   }
 
+  /** What comes next waits for this ack: it is due with the message that is being handled. */
+  hurry() {
+    this.#hurried = true;
+  }
+
   /** @param {number} now */
   isDue(now) {
+    if (this.#hurried && this.#handled > this.#acked) return true;
     const waiting = this.#handled - this.#acked;
     return waiting >= this.#messages || (waiting > 0 && now - this.#oldest >= this.#holdS);
   }
@@ -59,6 +66,7 @@ export class AckCadence {
    */
   take(now) {
     this.#acked = this.#handled;
+    this.#hurried = false;
     const decoded_ms = Math.round(this.#spentS * 1e5) / 100;
     const held_ms = Math.round(Math.max(0, now - this.#newest) * 1e5) / 100;
     return { type: "ack", n: this.#acked, decoded_ms, backlog: 0, held_ms };

@@ -221,6 +221,10 @@ export class Connection {
       case "cadence":
         this.#acks?.change(message);
         return;
+      case "review":
+        this.#acks?.hurry();
+        this.#handlers.message(message, now);
+        return;
       case "time":
         if (message.t0 !== undefined) this.#clock.answered(message.t0, now, message.server_ms);
         return;

@@ -19,6 +19,7 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "time", t0?: number, server_ms: number}} Time */
 /** @typedef {{type: "stats", rtt_ms: number | null, goodput_bps: number | null, window_bytes: number, in_flight_bytes: number, queued: Record<string, number>, dropped: number, expired: number, drops?: Record<string, number>, condition: string, rendition: string, reason: string, overload?: string, layer?: string}} Stats */
 /** @typedef {{type: "bye", code: number, reason: string, retry_after_ms: number | null}} ServerBye */
+/** @typedef {{type: "review", id: number, more: boolean, data: string}} ReviewPiece of an answer, base64 */
 /** @typedef {{type: "cadence", messages: number, ms: number}} Cadence */
 /** @typedef {"high" | "medium" | "low" | "technical"} Severity */
 /** @typedef {{type: "alarm", alarm: string, state: "active" | "acknowledged" | "ended" | "closed", origin: string, stream: string, epoch: number, ward: string, patient: string, kind: string, severity: Severity, priority: string, latching: boolean, text: string, value: number | null, limit: number | null, unit: string, from: number, to: number, lead: string, sample: number, revision: number, condition_delay_s: number, signal_delay_s: number, raised_ms: number, cleared_ms: number | null, acknowledged_ms: number | null, acknowledged_by: string, unstored: boolean}} Alarm `stream` is empty for an alarm of the system */
@@ -27,7 +28,7 @@ const MAX_TEXT = 1024 * 1024; // the roster of a large hospital has to pass
 /** @typedef {{type: "audio", paused_until_ms: number | null, broken_by: string | null}} Audio */
 /** @typedef {{type: "refused", of: string, target: string, reason: string}} Refused */
 /** @typedef {{type: "throttled", link: string, left_s: number}} Throttled */
-/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Alarm | AlarmWithdrawn | Alarms | Audio | Refused | Throttled | Cadence | Time | Stats | ServerBye} ServerMessage */
+/** @typedef {Welcome | Roster | Stream | Vitals | Quality | Gap | Denied | Alarm | AlarmWithdrawn | Alarms | Audio | Refused | Throttled | ReviewPiece | Cadence | Time | Stats | ServerBye} ServerMessage */
 
 /** @typedef {(value: any) => boolean} Check */
 
@@ -161,6 +162,7 @@ const SHAPES = {
   audio: shaped({ paused_until_ms: orNull(isNumber), broken_by: orNull(isText) }),
   refused: shaped({ of: isText, target: isText, reason: isText }),
   throttled: shaped({ link: isText, left_s: isNumber }),
+  review: shaped({ id: isCount, more: isFlag, data: isText }),
   cadence: shaped({ messages: isPositive, ms: isPositive }),
   time: shaped({ t0: orMissing(isNumber), server_ms: isNumber }),
   stats: shaped({

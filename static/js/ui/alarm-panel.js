@@ -6,6 +6,7 @@ import { ALARMS_OFF } from "../stream/alarms.js";
 import { PAUSE_S } from "./alarm-desk.js";
 import { MARKS, WORDS, clockText, iconOf, lastedText, seenText } from "./alarm-words.js";
 import { drawIcon, mark, pick, stamp, write } from "./dom.js";
+import { reviewPathOf } from "./paths.js";
 import { Strip } from "./strip.js";
 
 /** @typedef {import("../stream/alarm-list.js").Entry} Entry */
@@ -107,6 +108,8 @@ export class AlarmPanel {
     write(part("evidence"), alarm ? evidenceText(alarm, this.#feed) : "");
     mark(part("look"), "hidden", lead || shown ? null : "");
     mark(part("look"), "aria-pressed", String(shown));
+    mark(part("past"), "hidden", alarm ? null : "");
+    mark(part("past"), "href", alarm ? reviewPathOf(this.#feed, alarm.raised_ms) : null);
     const open = entry.state !== "acknowledged";
     mark(part("acknowledge"), "hidden", open && (!alarm || this.#desk.may("acknowledge")) ? null : "");
     part("acknowledge").classList.toggle("btn-primary", foremost);

@@ -9,6 +9,7 @@ import { mark, pick, stamp, write } from "./dom.js";
 import { Lane, fault } from "./lane.js";
 import { NetworkPanel } from "./network.js";
 import { Paper } from "./paper.js";
+import { reviewPathOf } from "./paths.js";
 import { Strip } from "./strip.js";
 import { TrendChart } from "./trend.js";
 
@@ -43,6 +44,7 @@ export class PatientView {
     this.#palette = palette;
     this.#now = now;
     this.element = stamp("patient");
+    pick(this.element, '[data-part="review"]', HTMLAnchorElement).href = reviewPathOf(feed);
     const part = (/** @type {string} */ name) => pick(this.element, `[data-part="${name}"]`, Element);
     this.#parts = {
       bed: part("bed"),

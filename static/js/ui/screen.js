@@ -6,16 +6,18 @@ import { arranged } from "./arrangement.js";
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
 import { fault } from "./lane.js";
-import { pathOf } from "./paths.js";
+import { pathOf, reviewPathOf } from "./paths.js";
 import { PatientView } from "./patient.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
+const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {import("./sweep.js").Sweep} Sweep */
 /** @typedef {import("./palette.js").Palette} Palette */
 /** @typedef {import("./arrangement.js").Layout} Layout */
+/** @typedef {import("../review/view.js").ReviewView} ReviewView */
 
 export class Screen {
   #connection;
@@ -27,7 +29,8 @@ export class Screen {
   #main = pick(document, "main", HTMLElement);
   #scale = pick(document, ".notice .scale", Element);
   #pager = pick(document, ".pager", HTMLElement);
-  /** @type {WardView | PatientView | null} */ #view = null;
+  /** @type {WardView | PatientView | ReviewView | null} */ #view = null;
+  /** @type {typeof import("../review/view.js").ReviewView | null} loaded when it is first wanted */ #Review = null;
   #state = "";
   #shownScale = "";
   #page = 0;
@@ -83,7 +86,12 @@ export class Screen {
 
   /** The patient whose page is open. */
   get patient() {
-    return this.#view instanceof PatientView ? this.#feeds.get(this.#view.stream) : null;
+    return this.#view && "stream" in this.#view ? this.#feeds.get(this.#view.stream) : null;
+  }
+
+  /** @param {import("../stream/messages.js").ServerMessage} message */
+  hear(message) {
+    if (this.#Review && this.#view instanceof this.#Review) this.#view.hear(message);
   }
 
   /** The bed that keys act on: the open patient's, or the one that is selected. */
@@ -98,7 +106,7 @@ export class Screen {
    * @param {Feed} bed
    */
   goTo(bed) {
-    if (this.#view instanceof PatientView) {
+    if (this.patient) {
       this.follow(pathOf(bed));
       return;
     }
@@ -128,7 +136,7 @@ export class Screen {
    * @returns {boolean} false: it belongs to another page
    */
   follow(path) {
-    if (path !== "/" && !PATIENT.test(path)) return false;
+    if (path !== "/" && !PATIENT.test(path) && !REVIEW.test(path)) return false;
     if (path !== location.pathname) history.pushState(null, "", path + location.search);
     this.route();
     return true;
@@ -136,11 +144,13 @@ export class Screen {
 
   /** Show what the address says. */
   route() {
-    const stream = PATIENT.exec(location.pathname)?.[1] ?? null;
+    const review = REVIEW.exec(location.pathname);
+    const stream = (review ?? PATIENT.exec(location.pathname))?.[1] ?? null;
     const state = this.#stateOf(stream);
     this.#pager.hidden = true;
     if (state) this.#showState(state);
     else if (stream === null) this.#showWard();
+    else if (review) this.#showReview(decodeURIComponent(stream), review[2] ? Number(review[2]) : null);
     else this.#showPatient(decodeURIComponent(stream));
     for (const link of document.querySelectorAll("[data-view]")) {
       const current = link.getAttribute("data-view") === (stream === null ? "ward" : "patient");
@@ -183,7 +193,13 @@ export class Screen {
     if (this.#view instanceof PatientView) {
       if (this.#view.key(key, far)) return true;
       if (key === "Escape") return this.follow("/");
+      if (key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(reviewPathOf(feed)));
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
+      return false;
+    }
+    if (this.#Review && this.#view instanceof this.#Review) {
+      if (this.#view.key(key)) return true;
+      if (key === "Escape" || key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(pathOf(feed)));
       return false;
     }
     if (key === "PageDown" || key === "PageUp") {
@@ -261,13 +277,56 @@ export class Screen {
     return this.#order.slice(first, first + BEDS_PER_PAGE);
   }
 
-  /** @param {string} stream */
-  #showPatient(stream) {
+  /** @param {(feed: Feed) => boolean} act */
+  #withPatient(act) {
+    return this.patient !== null && act(this.patient);
+  }
+
+  /**
+   * Its live data go on beneath: what is asked of the past is in nobody's way.
+   * @param {string} stream
+   * @param {number | null} ms since 1970, where the address names a time
+   */
+  #showReview(stream, ms) {
+    const feed = this.#watch(stream);
+    this.title = `Review bed ${feed.entry.bed} · VITAL`;
+    const Review = this.#Review;
+    if (!Review) {
+      this.#showState("loading");
+      import("../review/view.js").then(
+        (module) => {
+          this.#Review = module.ReviewView;
+          this.route();
+        },
+        () => this.#showState("refused"), // the server has another version of the page by now, or is away
+      );
+      return;
+    }
+    if (this.#view instanceof Review && this.#view.stream === stream) {
+      if (ms !== null && ms !== this.#view.addressed) this.#view.goTo(ms);
+      return;
+    }
+    const view = new Review(feed, { palette: this.#palette, connection: this.#connection, now: this.#now, ms });
+    this.#replace(view, view.element);
+    this.#writeScale(scaleText(this.#palette));
+  }
+
+  /**
+   * Watch a patient, and the beds of its page.
+   * @param {string} stream
+   */
+  #watch(stream) {
     const feed = /** @type {Feed} */ (this.#feeds.get(stream));
     // Opened by its address: the beds about it are watched all the same, for their alarms.
     if (this.#wardStreams.length === 0) this.#page = this.#pageOf(feed);
     this.#wardStreams = this.#bedsOfPage().map((bed) => bed.id);
     this.#ask([...new Set([stream, ...this.#wardStreams])], stream);
+    return feed;
+  }
+
+  /** @param {string} stream */
+  #showPatient(stream) {
+    const feed = this.#watch(stream);
     if (this.#view instanceof PatientView && this.#view.stream === stream) return;
     this.#left = stream;
     const view = new PatientView(feed, {
@@ -293,7 +352,7 @@ export class Screen {
   }
 
   /**
-   * @param {WardView | PatientView | null} view
+   * @param {WardView | PatientView | ReviewView | null} view
    * @param {HTMLElement} element
    */
   #replace(view, element) {

@@ -1,0 +1,146 @@
+// @ts-check
+/** The alarms of the hours that are shown, newest first: which is chosen, and what is said of it. */
+
+import { durationText } from "../stream/freshness.js";
+import { MARKS, WORDS, clockText } from "../ui/alarm-words.js";
+import { drawIcon, mark, pick, write } from "../ui/dom.js";
+
+/** @typedef {"high" | "medium" | "low" | "technical"} Severity */
+/** @typedef {{alarm: string, kind: string, severity: Severity, text: string, origin: string, epoch: number, from: number, to: number, sample: number, lead: string, condition_delay_s: number, signal_delay_s: number, raised_ms: number, cleared_ms: number | null, acknowledged_ms: number | null, acknowledged_by: string}} Event */
+
+export class EventList {
+  #list;
+  #none;
+  #count;
+  #choose;
+  /** @type {readonly Event[]} */ #all = [];
+  #more = false;
+  /** @type {Severity | ""} */ #severity = "";
+  /** @type {Event | null} */ chosen = null;
+
+  /**
+   * @param {Element} card
+   * @param {(event: Event) => void} choose
+   */
+  constructor(card, choose) {
+    this.#list = pick(card, "ol", Element);
+    this.#none = pick(card, ".none", Element);
+    this.#count = pick(card, '[data-part="count"]', Element);
+    this.#choose = choose;
+    const severity = pick(card, "select", HTMLSelectElement);
+    severity.addEventListener("change", () => {
+      this.#severity = /** @type {Severity | ""} */ (severity.value);
+      this.#show();
+    });
+    card.addEventListener("click", (event) => {
+      const row = event.target instanceof Element && event.target.closest("[data-alarm-id]");
+      const found = row instanceof HTMLElement && this.#all.find(({ alarm }) => alarm === row.dataset.alarmId);
+      if (found) this.choose(found);
+    });
+  }
+
+  /** Those that the choice of types leaves, newest first. */
+  get shown() {
+    return this.#all.filter(({ severity }) => this.#severity === "" || severity === this.#severity);
+  }
+
+  /**
+   * @param {readonly Event[]} events
+   * @param {boolean} more whether there are older ones that did not come
+   */
+  set(events, more) {
+    this.#all = events;
+    this.#more = more;
+    if (this.chosen) this.chosen = events.find(({ alarm }) => alarm === this.chosen?.alarm) ?? this.chosen;
+    this.#show();
+  }
+
+  /** @param {Event} event */
+  choose(event) {
+    this.chosen = event;
+    this.#show();
+    this.#list.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+    this.#choose(event);
+  }
+
+  /** None is looked at any more. */
+  leave() {
+    this.chosen = null;
+    this.#show();
+  }
+
+  /**
+   * The neighbour in time.
+   * @param {1 | -1} by 1: a later one
+   * @param {number} ms from where, when none is chosen
+   * @returns {boolean} whether there was one
+   */
+  step(by, ms) {
+    const from = this.chosen?.raised_ms ?? ms;
+    const others = this.shown.filter(({ alarm, raised_ms }) => alarm !== this.chosen?.alarm && (raised_ms - from) * by >= 0);
+    const next = by > 0 ? others.at(-1) : others[0];
+    if (next) this.choose(next);
+    return next !== undefined;
+  }
+
+  #show() {
+    const shown = this.shown;
+    write(this.#count, `${shown.length}${this.#more ? "+, the newest" : ""}`);
+    mark(this.#none, "hidden", shown.length > 0 ? "hidden" : null);
+    write(this.#none, this.#all.length > 0 ? "No alarms of this type" : "No alarms in these hours");
+    this.#list.replaceChildren(...shown.map((event) => rowOf(event, event.alarm === this.chosen?.alarm)));
+  }
+}
+
+/**
+ * @param {Event} event
+ * @param {boolean} chosen
+ */
+function rowOf(event, chosen) {
+  const row = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.alarmId = event.alarm;
+  if (chosen) button.setAttribute("aria-current", "true");
+  const symbol = /** @type {Element} */ (pick(document, "template#review", HTMLTemplateElement).content.querySelector(".chip svg")?.cloneNode(true));
+  symbol.setAttribute("class", `i k-${MARKS[event.severity]}`);
+  drawIcon(symbol, MARKS[event.severity]);
+  const part = (/** @type {string} */ name, /** @type {string} */ text) => {
+    const element = document.createElement("span");
+    element.className = name;
+    element.textContent = text;
+    return element;
+  };
+  const seen = event.acknowledged_ms === null ? "" : `seen ${clockText(event.acknowledged_ms).slice(0, 5)} ${event.acknowledged_by}`;
+  button.append(symbol, part("vh", WORDS[event.severity]), part("at", clockText(event.raised_ms)), part("what", event.text), part("lasted", lastedText(event)), part("seen", seen.trim()));
+  row.append(button);
+  return row;
+}
+
+/**
+ * How long its condition held.
+ * @param {Event} event
+ */
+export function lastedText({ raised_ms, cleared_ms }) {
+  return cleared_ms === null ? "holds" : durationText(Math.max(0, cleared_ms - raised_ms) / 1000);
+}
+
+/**
+ * What there is to say of an event, as pairs.
+ * @param {Event} event
+ * @returns {[string, string][]}
+ */
+export function factsOf(event) {
+  const { condition_delay_s, signal_delay_s, raised_ms, cleared_ms, acknowledged_ms } = event;
+  const began = raised_ms - 1000 * (condition_delay_s + signal_delay_s);
+  const precise = (/** @type {number} */ ms) => `${clockText(ms)}.${Math.floor((ms % 1000) / 100)}`;
+  return [
+    ["Severity", WORDS[event.severity]],
+    ["Began", event.origin === "device" ? "the device knows" : precise(began)],
+    ["Alarm", event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${(condition_delay_s + signal_delay_s).toFixed(1)} s)`],
+    ["Lasted", cleared_ms === null ? "holds still" : `${lastedText(event)}, until ${clockText(cleared_ms)}`],
+    ["Acknowledged", acknowledged_ms === null ? "by nobody" : `${clockText(acknowledged_ms)} ${event.acknowledged_by}`.trim()],
+    ["Source", [event.lead.replaceAll(",", ", "), event.origin].filter(Boolean).join(" · ")],
+    ["Rendition", "lossless (stored)"],
+  ];
+}
