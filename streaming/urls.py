@@ -5,14 +5,13 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import path, re_path
 
-from streaming import views
+from streaming import export_view, views
 
 urlpatterns = [
     path("", views.app, name="ward"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/$", views.app, name="patient"),
-    re_path(
-        r"^patients/(?P<stream>[a-z2-7]{12})/review/(?:\d{1,13}/)?$", views.app, name="review"
-    ),
+    re_path(r"^patients/(?P<stream>[a-z2-7]{12})/review/(?:\d{1,13}/)?$", views.app, name="review"),
+    re_path(r"^patients/(?P<stream>[a-z2-7]{12})/export/$", export_view.export, name="export"),
     path(
         "accounts/login/",
         auth_views.LoginView.as_view(redirect_authenticated_user=True),
