@@ -6,7 +6,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path, re_path
 from django.views.i18n import set_language
 
-from streaming import page_api, views
+from streaming import export_view, page_api, views
 
 urlpatterns = [
     path("", views.app, name="ward"),
@@ -14,6 +14,7 @@ urlpatterns = [
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/limits/$", page_api.patient_limits, name="limits"),
     path("layout/", page_api.layout, name="layout"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/review/(?:\d{1,13}/)?$", views.app, name="review"),
+    re_path(r"^patients/(?P<stream>[a-z2-7]{12})/export/$", export_view.export, name="export"),
     path(
         "accounts/login/",
         auth_views.LoginView.as_view(redirect_authenticated_user=True),

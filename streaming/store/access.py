@@ -185,6 +185,11 @@ def newest_epoch(stream: str) -> int | None:
     )
 
 
+def may_see(principal: Principal, stream: str) -> bool:
+    """Whether a viewer may see a stream now; audited by whoever asks. Two queries."""
+    return visible_admissions(principal).filter(pk=stream).exists()
+
+
 def note_review(principal: Principal, stream: str) -> None:
     """Audit that a viewer began to look at the past of a stream that it may see."""
     audit.record(principal.actor, "stream.review", f"stream:{stream}", "allowed")

@@ -133,7 +133,7 @@ def read_parts(
         info = infos(stretch.epoch)
         if info is None:  # of an admission that was deleted meanwhile
             continue
-        first, stop = _within(stretch, since, until, info.rate_hz)
+        first, stop = within(stretch, since, until, info.rate_hz)
         at: int | None = first
         while at is not None and at < stop:
             page = history.read(stream, stretch.epoch, at, stop, newest_first=False, max_bytes=page_bytes)
@@ -212,7 +212,7 @@ def _lead_at(info: StreamInfo | None, lead: str | None) -> int | None:
     return 0 if lead is None else names.index(lead) if lead in names else None
 
 
-def _within(stretch: Stretch, since: datetime, until: datetime, rate_hz: float) -> tuple[int, int]:
+def within(stretch: Stretch, since: datetime, until: datetime, rate_hz: float) -> tuple[int, int]:
     """The samples of a stretch that were taken in a time."""
     first = stretch.first + round((since - stretch.began_at).total_seconds() * rate_hz)
     stop = stretch.first + round((until - stretch.began_at).total_seconds() * rate_hz)

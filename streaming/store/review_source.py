@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFault
 
 from streaming.core.breaker import Breaker
@@ -16,16 +15,14 @@ from streaming.core.review_messages import Question
 from streaming.exceptions import HistoryAwayError
 from streaming.store import access
 from streaming.store.access import Principal
-from streaming.store.own_thread import OwnThread, let_go
+from streaming.store.reading_thread import ReadingThread
 from streaming.store.review import ANSWERS
-from streaming.store.routing import HISTORY, JOURNAL
 
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 10.0
 PASSED_OVER_S = 5.0
 LONGEST_PASSED_OVER_S = 30.0
-_ALIASES = (HISTORY, JOURNAL, DEFAULT_DB_ALIAS)
 
 
 class ReviewSource:
@@ -37,7 +34,7 @@ class ReviewSource:
     def __init__(
         self, *, deadline_s: float = DEADLINE_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._thread = _ReviewThread(name="vital-review")
+        self._thread = ReadingThread(name="vital-review")
         self._deadline_s = deadline_s
         self._clock = clock
         self._breaker = Breaker(first_s=PASSED_OVER_S, longest_s=LONGEST_PASSED_OVER_S)
@@ -71,20 +68,3 @@ def _body(question: Question, noting: Principal | None) -> bytes:
     if noting is not None:
         access.note_review(noting, question.stream)
     return ANSWERS[question.what](question).body()
-
-
-class _ReviewThread(OwnThread):
-    """Its connections to all three databases stay open between two answers."""
-
-    def _call(self, function: Callable[[], bytes]) -> bytes:
-        for alias in _ALIASES:
-            connections[alias].close_if_unusable_or_obsolete()
-        try:
-            return function()
-        except Exception as error:
-            let_go(error)
-            raise
-
-    def _end(self) -> None:
-        for alias in _ALIASES:
-            connections[alias].close()
