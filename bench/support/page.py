@@ -80,10 +80,14 @@ class Ward:
     rendering: str
     password: str
 
-    async def open(self, path: str) -> WatchedPage:
-        """Sign in and go to `path` in a new context of VIEWPORT's size; every trace on it has begun."""
+    async def open(self, path: str, *, script: str = "") -> WatchedPage:
+        """Sign in and go to `path` in a new context of VIEWPORT's size; every trace on it has begun.
+
+        `script` runs in every page of the context before its own.
+        """
         watched = await self.browser.page(viewport=VIEWPORT)
         page = watched.page
+        await page.add_init_script(script)
         await page.goto(self.url + path)
         await page.fill("#id_username", _USER)
         await page.fill("#id_password", self.password)

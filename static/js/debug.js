@@ -111,6 +111,16 @@ export function expose({ feeds, connection, desk, loop, sweeps }) {
       const sweep = sweeps().find((shown) => shown.feed.id === stream);
       return sweep ? indices.map((index) => sweep.columnOf(index)) : null;
     },
+    /**
+     * The pixel rows at which samples of a stream's lead stand on its canvas; null where they are not drawn.
+     * @param {string} stream
+     * @param {number} lead
+     * @param {number[]} indices
+     */
+    heights: (stream, lead, indices) => {
+      const sweep = sweeps().find((shown) => shown.feed.id === stream);
+      return sweep ? indices.map((index) => sweep.heightOf(lead, index)) : null;
+    },
     /** What the page did so far. */
     stats: () => ({
       phase: connection.phase,

@@ -1,7 +1,7 @@
 // @ts-check
 /** Where a row's trace stands: in the middle of its band at first, then following it slowly when it leaves. */
 
-import { extent, median } from "./trace.js";
+import { Extremes, median } from "./trace.js";
 
 const SETTLED_S = 1; // of signal before the first position is trusted
 const SEEN_S = 5; // of signal to go by: long enough to hold an ectopic beat now and then
@@ -32,10 +32,12 @@ export class Placement {
   #lookedAt = -1;
   #since = 0;
   #settled = false;
+  #extremes;
 
   /** @param {number} lead its number in the ring */
   constructor(lead) {
     this.lead = lead;
+    this.#extremes = new Extremes(lead);
   }
 
   /** Start anew: the scale or the band changed. */
@@ -44,6 +46,7 @@ export class Placement {
     this.#y = [];
     this.#lookedAt = -1;
     this.#settled = false;
+    this.#extremes = new Extremes(this.lead);
   }
 
   get isPlaced() {
@@ -109,7 +112,7 @@ export class Placement {
     const level = median(ring, this.lead, last(LEVEL_S), stop);
     if (level === null) return false;
     const stray = (STRAY * band.height) / dy;
-    const range = extent(ring, this.lead, last(SEEN_S), stop, level - stray, level + stray);
+    const range = this.#extremes.within(ring, last(SEEN_S), stop, level - stray, level + stray);
     const second = stop - Math.ceil(SETTLED_S * rateHz);
     const wasSent = second >= first && ring.has(second) && !Number.isNaN(ring.at(this.lead, second));
     const settles = !this.#settled && wasSent;

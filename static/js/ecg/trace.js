@@ -123,6 +123,62 @@ export function extent(ring, lead, from, to, least, most) {
   return { low, high };
 }
 
+const PIECE = 64; // samples: a tenth of a second and a bit, at 500 Hz
+const PIECES = 256; // at 2000 Hz 8 s
+
+/**
+ * The lowest and the highest of a lead's last seconds, asked for again and again: each piece is looked at once, as long as
+ * nothing in it lies beyond the bounds.
+ */
+export class Extremes {
+  #lead;
+  /** Number of the piece that a place holds, plus one. */
+  #held = new Float64Array(PIECES);
+  #low = new Float32Array(PIECES);
+  #high = new Float32Array(PIECES);
+
+  /** @param {number} lead its number in the ring */
+  constructor(lead) {
+    this.#lead = lead;
+  }
+
+  /**
+   * As `extent`.
+   * @param {import("./ring.js").SampleRing} ring
+   * @param {number} from
+   * @param {number} to
+   * @param {number} least
+   * @param {number} most
+   * @returns {{low: number, high: number}}
+   */
+  within(ring, from, to, least, most) {
+    let low = Infinity;
+    let high = -Infinity;
+    for (let at = from; at < to; ) {
+      const piece = Math.floor(at / PIECE);
+      const end = Math.min((piece + 1) * PIECE, to);
+      const isWhole = at === piece * PIECE && end === at + PIECE;
+      const place = piece % PIECES;
+      if (isWhole && this.#held[place] !== piece + 1) {
+        const found = extent(ring, this.#lead, at, end, -Infinity, Infinity);
+        this.#held[place] = piece + 1;
+        this.#low[place] = found.low;
+        this.#high[place] = found.high;
+      }
+      if (isWhole && this.#low[place] >= least && this.#high[place] <= most) {
+        if (this.#low[place] < low) low = this.#low[place];
+        if (this.#high[place] > high) high = this.#high[place];
+      } else {
+        const found = extent(ring, this.#lead, at, end, least, most);
+        if (found.low < low) low = found.low;
+        if (found.high > high) high = found.high;
+      }
+      at = end;
+    }
+    return { low, high };
+  }
+}
+
 const taken = new Float32Array(64);
 
 /**

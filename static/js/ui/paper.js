@@ -71,6 +71,7 @@ export class Paper {
     });
     this.sweep.mode = recall("mode") === "scroll" ? "scroll" : "sweep";
     this.sweep.marked = this.marked;
+    this.sweep.paper = this.scale;
     this.#show();
   }
 
@@ -112,10 +113,12 @@ export class Paper {
       case "[":
       case "]":
         this.#speed = step(SPEEDS, this.#speed, name === "]" ? 1 : -1);
+        this.sweep.paper = this.scale;
         break;
       case "-":
       case "+":
         this.#gain = step(GAINS, this.#gain, name === "+" ? 1 : -1);
+        this.sweep.paper = this.scale;
         break;
       case "v":
         this.#choose(next(kindsFor(this.#feed.leads.length, this.#narrow.matches), this.kind));
@@ -201,7 +204,6 @@ export class Paper {
     const { kind, layout } = this;
     const scale = `${this.#speed} mm/s · ${this.#gain} mm/mV`;
     const kinds = kindsFor(leads.length, this.#narrow.matches);
-    this.sweep.paper = this.scale;
     write(this.#parts.speed, `${this.#speed} mm/s`);
     write(this.#parts.gain, `${this.#gain} mm/mV`);
     write(this.#parts.lead, this.lead);

@@ -90,6 +90,18 @@ export class Sweep {
     return this.#mode === "scroll" ? column - this.#offset : column % this.#sheet.canvas.width;
   }
 
+  /**
+   * The pixel row at which a sample of a lead is drawn; null where it is not.
+   * @param {number} lead
+   * @param {number} index
+   */
+  heightOf(lead, index) {
+    const { ring } = this.#feed;
+    const cells = this.#sheet.layout.blocks.flatMap((block) => block.cells);
+    const cell = cells.find((each) => each.lead === lead);
+    return ring && cell ? this.#sheet.yOf(this.#filtered?.ring ?? ring, cell, index, this.columnOf(index)) : null;
+  }
+
   /** @param {string} text */
   set label(text) {
     mark(this.#sheet.canvas, "aria-label", text);
