@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import numpy as np
 
@@ -44,8 +45,19 @@ def make_epoch(
 
 def simulated(info: StreamInfo, seconds: int, *, rhythm: str = "sinus") -> Samples:
     """What a heart does in that time; minutes of it can be put one behind the other."""
-    names = tuple(lead.name for lead in info.leads)
-    return Simulator(rhythm, rate_hz=info.rate_hz, leads=names, seed=7).read(round(seconds * info.rate_hz))
+    return _simulated(rhythm, info.rate_hz, tuple(lead.name for lead in info.leads), seconds)
+
+
+@cache
+def _simulated(rhythm: str, rate_hz: float, leads: tuple[str, ...], seconds: int) -> Samples:
+    return Simulator(rhythm, rate_hz=rate_hz, leads=leads, seed=7).read(round(seconds * rate_hz))
+
+
+@cache
+def _encoded(samples: bytes, leads: int, frame: int) -> list[bytes]:
+    """Once for all tests: it is what takes the time."""
+    encoder, found = WaveformEncoder(), np.frombuffer(samples, np.int16).reshape(leads, -1)
+    return [encoder.encode(found[:, at : at + frame]) for at in range(0, found.shape[1], frame)]
 
 
 def store(
@@ -62,8 +74,7 @@ def store(
     Holes are in seconds, to whole chunks of five; `rates` are heart rates of the minutes, over and over.
     """
     frame = round(info.rate_hz * CHUNK_S / FRAMES)
-    encoder = WaveformEncoder()
-    payloads = [encoder.encode(samples[:, at : at + frame]) for at in range(0, samples.shape[1], frame)]
+    payloads = _encoded(samples.tobytes(), len(info.leads), frame)
     book = MinuteBook()
     littles = [*book.add(info, 0, samples, live=True, now=0.0, at=began_at), *book.flush()]
     for repeat in range(repeats):
