@@ -112,8 +112,14 @@ export class Screen {
    */
   arrange(layout) {
     void this.#store.change(layout);
+    if (this.#view instanceof PatientView) this.#view.pinned = this.#isPinned(this.#view.stream);
     this.#ranks = null;
     this.bedsChanged();
+  }
+
+  /** @param {string} stream */
+  #isPinned(stream) {
+    return this.#store.value.pinned.includes(stream);
   }
 
   /** @param {Feed} bed */
@@ -276,6 +282,7 @@ export class Screen {
       now: this.#now,
       scaleChanged: (speed, gain) => this.#writeScale(speed, gain),
     });
+    view.pinned = this.#isPinned(stream);
     this.#replace(view, view.element);
     this.title = `${t("Bed {bed}", { bed: feed.entry.bed })} · VITAL`;
   }
