@@ -86,6 +86,8 @@ const sound = new Sound(new Speaker());
 const help = new Help({ test: (severity) => sound.test(severity, now()), may: (right) => desk.may(right) });
 const loop = new Loop(() => screen.sweeps, now);
 
+/** Whose limits were opened last. @type {import("./stream/feed.js").Feed | null} */
+let limited = null;
 let drawnAt = -Infinity;
 let due = false;
 /** @type {import("./ui/calibration.js").Calibration | null} */
@@ -103,6 +105,8 @@ function draw() {
   document.title = titleText(desk.entries, screen.title);
   screen.update(at);
   topBar.update(feeds, at);
+  // Limits of one patient must not stand beside another.
+  if (drawers.name === "limits" && screen.patient && screen.patient !== limited) drawers.close();
   drawers.update(at);
   mark(document.documentElement, "data-awake", wakeLock.state);
   mark(document.documentElement, "data-asleep", null);
@@ -184,6 +188,7 @@ const DRAWERS = {
   limits: async () => {
     const bed = screen.bed;
     const { begin } = await import("./ui/limits.js");
+    limited = bed;
     if (bed) drawers.show("limits", (element) => begin(element, bed));
     else announcer.say(t("Select a bed first"));
   },

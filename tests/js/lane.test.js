@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { fault } from "../../static/js/ui/lane.js";
+import { cutAtMeasure, fault } from "../../static/js/ui/lane.js";
 
 /** @param {string} state @param {number} age @param {boolean} online */
 const feed = (state, age, online) =>
@@ -80,4 +80,13 @@ test("a lead that is off stays an alarm beside what is not sent", () => {
   assert.deepEqual(fault(both, ["II", "V1", "V5"], 20), { kind: "lead off", what: "Lead off V1", note, since: 5, alarm: true });
   const numbers = { ...partly({ II: 15 }), numbersOnly: true };
   assert.match(fault(numbers, ["II"], 20)?.note ?? "", /^Numbers only/);
+});
+
+test("where a text is cut, its value and its limit stay whole", () => {
+  assert.deepEqual(cutAtMeasure("VENT TACHY 149 > 100"), ["VENT TACHY", " 149 > 100"]);
+  assert.deepEqual(cutAtMeasure("VENT FIB/FLUTTER 3.1 >= 3 s"), ["VENT FIB/FLUTTER", " 3.1 >= 3 s"]);
+  assert.deepEqual(cutAtMeasure("ASYSTOLIE 4,2 >= 4 s"), ["ASYSTOLIE", " 4,2 >= 4 s"]);
+  assert.deepEqual(cutAtMeasure("No data 4 s"), ["No data", " 4 s"]);
+  assert.deepEqual(cutAtMeasure("LEAD OFF V1"), ["LEAD OFF V1", ""]);
+  assert.deepEqual(cutAtMeasure(""), ["", ""]);
 });

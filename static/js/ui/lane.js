@@ -84,7 +84,8 @@ function untracedNote(feed, shown, now) {
 export class Lane {
   #element;
   #icon;
-  #what;
+  #name;
+  #measure;
   #more;
   #check;
   #over;
@@ -95,7 +96,8 @@ export class Lane {
     this.#element = element;
     const part = (/** @type {string} */ name) => pick(element, `.msg .${name}`, Element);
     this.#icon = part("icon");
-    this.#what = part("what");
+    this.#name = part("name");
+    this.#measure = part("measure");
     this.#more = part("more");
     this.#check = part("check");
     this.#over = part("over");
@@ -115,9 +117,21 @@ export class Lane {
     mark(this.#element, "data-alarm", entry ? MARKS[entry.severity] : null);
     drawIcon(this.#icon, entry ? iconOf(entry) : wrong?.what ? "clock" : null);
     drawIcon(this.#check, entry?.state === "acknowledged" ? "check" : null);
-    write(this.#what, entry?.text ?? wrong?.what ?? "");
+    const [name, measure] = cutAtMeasure(entry?.text ?? wrong?.what ?? "");
+    write(this.#name, name);
+    write(this.#measure, measure);
     write(this.#more, entries.length > 1 ? `+${entries.length - 1}` : "");
     write(this.#over, overText(entry));
     write(this.#since, entry ? sinceText(entry, nowMs, confirmed) : "");
   }
+}
+
+/**
+ * The name of what is wrong, and behind it the value and its limit, where there are any; together the whole text.
+ * @param {string} text
+ * @returns {[name: string, measure: string]}
+ */
+export function cutAtMeasure(text) {
+  const at = text.search(/ [<>]?=? ?\d[\d.,]*(?: |$)/);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at)];
 }

@@ -83,6 +83,11 @@ export class PatientView {
     return this.#feed.id;
   }
 
+  /** Whether the user has put the bed before the others. @param {boolean} pinned */
+  set pinned(pinned) {
+    mark(pick(this.element, '[data-part="pin"]', Element), "aria-pressed", String(pinned));
+  }
+
   /** @param {import("./palette.js").Palette} palette */
   set palette(palette) {
     this.#palette = palette;

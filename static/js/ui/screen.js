@@ -121,8 +121,14 @@ export class Screen {
    */
   arrange(layout) {
     void this.#store.change(layout);
+    if (this.#view instanceof PatientView) this.#view.pinned = this.#isPinned(this.#view.stream);
     this.#ranks = null;
     this.bedsChanged();
+  }
+
+  /** @param {string} stream */
+  #isPinned(stream) {
+    return this.#store.value.pinned.includes(stream);
   }
 
   /** @param {Feed} bed */
@@ -337,6 +343,7 @@ export class Screen {
       now: this.#now,
       scaleChanged: (scale) => this.#writeScale(scale),
     });
+    view.pinned = this.#isPinned(stream);
     this.#replace(view, view.element);
     this.title = `${t("Bed {bed}", { bed: feed.entry.bed })} · VITAL`;
   }

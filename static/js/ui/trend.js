@@ -1,6 +1,7 @@
 // @ts-check
 /** The heart-rate chart of one patient: a line over the time since the page knows it, broken where it was unknown. */
 
+import { t } from "../i18n.js";
 import { HeartRateTrend } from "../stream/trend.js";
 import { durationText } from "../stream/freshness.js";
 import { mark, pick, write } from "./dom.js";
@@ -66,7 +67,7 @@ export class TrendChart {
  * @param {number} high bpm
  */
 export function rangeText(low, high) {
-  return low === high ? `${low} bpm` : `${low}–${high} bpm`;
+  return `${low === high ? low : `${low}–${high}`} ${t("bpm")}`;
 }
 
 /**
