@@ -73,6 +73,9 @@ function filled(text, values) {
   return values ? text.replace(/\{(\w+)\}/g, (hole, name) => String(values[name] ?? hole)) : text;
 }
 
+/** @type {Intl.DateTimeFormatOptions} */
+const FIELDS = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", hourCycle: "h23" };
+
 /** Which clock times are told by: the hospital's, or this device's. */
 export class Zone {
   /** @type {string | undefined} undefined: this device's */ #name;
@@ -103,6 +106,25 @@ export class Zone {
   /** @param {number} ms since 1970 */
   time(ms) {
     return this.#time.format(ms);
+  }
+
+  /**
+   * Day and month.
+   * @param {number} ms since 1970
+   */
+  day(ms) {
+    return new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: this.#name }).format(ms);
+  }
+
+  /**
+   * How far its clock is ahead of UTC then, in ms.
+   * @param {number} ms since 1970
+   */
+  ahead(ms) {
+    const parts = new Intl.DateTimeFormat("en", { ...FIELDS, timeZone: this.#name }).formatToParts(ms);
+    const part = (/** @type {string} */ type) => Number(parts.find((each) => each.type === type)?.value);
+    const told = Date.UTC(part("year"), part("month") - 1, part("day"), part("hour"), part("minute"));
+    return told - Math.floor(ms / 60e3) * 60e3;
   }
 
   /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** Filters for the eye: wander of the baseline and hum of the mains taken out of what is drawn, and of nothing else. */
 
+import { decimal, t } from "../i18n.js";
 import { SampleRing } from "./ring.js";
 
 /** @typedef {{baseline: boolean, mains: 0 | 50 | 60}} Choice mains in Hz, 0 for none */
@@ -82,9 +83,9 @@ export function stagesOf({ baseline, mains }, rateHz) {
  * @param {number | null} rateHz
  */
 export function filterText({ baseline, mains }, rateHz) {
-  const words = baseline ? [`baseline ${BASELINE_HZ} Hz`] : [];
-  if (mains > 0) words.push(rateHz === null || canNotch(mains, rateHz) ? `mains ${mains} Hz` : `mains ${mains} Hz: not at this rate`);
-  return words.length > 0 ? `Filter: ${words.join(", ")}` : "";
+  const words = baseline ? [t("baseline {hz} Hz", { hz: decimal(BASELINE_HZ, 1) })] : [];
+  if (mains > 0) words.push(rateHz === null || canNotch(mains, rateHz) ? t("mains {hz} Hz", { hz: mains }) : t("mains {hz} Hz: not at this rate", { hz: mains }));
+  return words.length > 0 ? t("Filter: {names}", { names: words.join(", ") }) : "";
 }
 
 /**

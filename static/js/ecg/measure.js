@@ -1,6 +1,8 @@
 // @ts-check
 /** What calipers say of two samples of a trace, and the peak that one of them is drawn to. */
 
+import { decimal } from "../i18n.js";
+
 /** A beat's sample is where the server's band-passed signal is largest; the peak of a lead lies at most so far from it. */
 const PEAK_S = 0.06;
 
@@ -25,8 +27,8 @@ export function measure(ring, lead, a, b, rateHz) {
  * @param {{ms: number, bpm: number | null, mv: number | null}} measured
  */
 export function measureText({ ms, bpm, mv }) {
-  const rate = bpm === null ? "--" : bpm < 1000 ? bpm.toFixed(bpm < 100 ? 1 : 0) : "--";
-  const volts = mv === null ? "--" : `${mv < 0 ? "−" : "+"}${Math.abs(mv).toFixed(2)}`;
+  const rate = bpm === null ? "--" : bpm < 1000 ? decimal(bpm, bpm < 100 ? 1 : 0) : "--";
+  const volts = mv === null ? "--" : `${mv < 0 ? "−" : "+"}${decimal(Math.abs(mv), 2)}`;
   return `${Math.round(ms)} ms · ${rate} bpm · ${volts} mV`;
 }
 

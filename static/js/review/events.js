@@ -1,6 +1,7 @@
 // @ts-check
 /** The alarms of the hours that are shown, newest first: which is chosen, and what is said of it. */
 
+import { decimal, t } from "../i18n.js";
 import { durationText } from "../stream/freshness.js";
 import { MARKS, WORDS, clockText } from "../ui/alarm-words.js";
 import { drawIcon, mark, pick, write } from "../ui/dom.js";
@@ -85,9 +86,9 @@ export class EventList {
 
   #show() {
     const shown = this.shown;
-    write(this.#count, `${shown.length}${this.#more ? "+, the newest" : ""}`);
+    write(this.#count, this.#more ? t("{n}+, the newest", { n: shown.length }) : String(shown.length));
     mark(this.#none, "hidden", shown.length > 0 ? "hidden" : null);
-    write(this.#none, this.#all.length > 0 ? "No alarms of this type" : "No alarms in these hours");
+    write(this.#none, this.#all.length > 0 ? t("No alarms of this type") : t("No alarms in these hours"));
     this.#list.replaceChildren(...shown.map((event) => rowOf(event, event.alarm === this.chosen?.alarm)));
   }
 }
@@ -111,7 +112,7 @@ function rowOf(event, chosen) {
     element.textContent = text;
     return element;
   };
-  const seen = event.acknowledged_ms === null ? "" : `seen ${clockText(event.acknowledged_ms).slice(0, 5)} ${event.acknowledged_by}`;
+  const seen = event.acknowledged_ms === null ? "" : t("seen {time} {name}", { time: clockText(event.acknowledged_ms).slice(0, 5), name: event.acknowledged_by });
   button.append(symbol, part("vh", WORDS[event.severity]), part("at", clockText(event.raised_ms)), part("what", event.text), part("lasted", lastedText(event)), part("seen", seen.trim()));
   row.append(button);
   return row;
@@ -122,7 +123,7 @@ function rowOf(event, chosen) {
  * @param {Event} event
  */
 export function lastedText({ raised_ms, cleared_ms }) {
-  return cleared_ms === null ? "holds" : durationText(Math.max(0, cleared_ms - raised_ms) / 1000);
+  return cleared_ms === null ? t("holds") : durationText(Math.max(0, cleared_ms - raised_ms) / 1000);
 }
 
 /**
@@ -135,12 +136,12 @@ export function factsOf(event) {
   const began = raised_ms - 1000 * (condition_delay_s + signal_delay_s);
   const precise = (/** @type {number} */ ms) => `${clockText(ms)}.${Math.floor((ms % 1000) / 100)}`;
   return [
-    ["Severity", WORDS[event.severity]],
-    ["Began", event.origin === "device" ? "the device knows" : precise(began)],
-    ["Alarm", event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${(condition_delay_s + signal_delay_s).toFixed(1)} s)`],
-    ["Lasted", cleared_ms === null ? "holds still" : `${lastedText(event)}, until ${clockText(cleared_ms)}`],
-    ["Acknowledged", acknowledged_ms === null ? "by nobody" : `${clockText(acknowledged_ms)} ${event.acknowledged_by}`.trim()],
-    ["Source", [event.lead.replaceAll(",", ", "), event.origin].filter(Boolean).join(" · ")],
-    ["Rendition", "lossless (stored)"],
+    [t("Severity"), WORDS[event.severity]],
+    [t("Began"), event.origin === "device" ? t("the device knows") : precise(began)],
+    [t("Alarm"), event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${decimal(condition_delay_s + signal_delay_s, 1)} s)`],
+    [t("Lasted"), cleared_ms === null ? t("holds still") : t("{time}, until {clock}", { time: lastedText(event), clock: clockText(cleared_ms) })],
+    [t("Acknowledged"), acknowledged_ms === null ? t("by nobody") : `${clockText(acknowledged_ms)} ${event.acknowledged_by}`.trim()],
+    [t("Source"), [event.lead.replaceAll(",", ", "), event.origin === "device" ? t("device") : t("server")].filter(Boolean).join(" · ")],
+    [t("Rendition"), t("lossless (stored)")],
   ];
 }

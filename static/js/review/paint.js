@@ -1,6 +1,7 @@
 // @ts-check
 /** Traces of the past on a canvas: any stretch from a day to a beat, rows of ten seconds on paper, rows of a minute. */
 
+import { t } from "../i18n.js";
 import { clockText } from "../ui/alarm-words.js";
 import { hatchOf, paintGap } from "../ui/canvas.js";
 import { PULSE_ROOM_MM, drawGrid } from "../ui/grid.js";
@@ -159,7 +160,7 @@ function paintHoles(pen, span, trace, x, palette, ratio, now) {
   const hatch = hatchOf(pen, palette.hatch, ratio);
   const known = { from: Math.max(span.from, trace.from), to: Math.min(span.to, trace.to) };
   for (const hole of holes(known, trace.held, trace instanceof Overview ? 0.5 * trace.step : SLACK_MS)) {
-    const why = hole.closed ? "not stored" : "";
+    const why = hole.closed ? t("not stored") : "";
     const closed = hole.closed && hole.to <= now;
     paintGap(pen, { left: x(hole.from), right: x(hole.to), closed, seconds: (hole.to - hole.from) / 1000, why }, hatch, palette, ratio);
   }
@@ -183,7 +184,7 @@ export function paintStrip(pen, wave, leads, from, { scale, palette, marks }) {
   const hatch = hatchOf(pen, palette.hatch, ratio);
   for (const hole of holes({ from: span.from, to: Math.min(span.to, wave.to) }, wave.held, SLACK_MS)) {
     const right = Math.min(x(hole.to), width);
-    const at = { left: x(hole.from), right, closed: hole.closed, seconds: (hole.to - hole.from) / 1000, why: "not stored" };
+    const at = { left: x(hole.from), right, closed: hole.closed, seconds: (hole.to - hole.from) / 1000, why: t("not stored") };
     pen.save();
     pen.beginPath();
     pen.rect(left, 0, x(span.to) - left, height);

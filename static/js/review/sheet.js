@@ -1,6 +1,7 @@
 // @ts-check
 /** The printed strip: two rows of ten seconds in millimetres of paper, so that a PDF of it can be measured with a ruler. */
 
+import { decimal, t } from "../i18n.js";
 import { drawLine } from "./traces.js";
 import { holes } from "./window.js";
 
@@ -53,7 +54,7 @@ function paper(wave, leads, from, marks) {
   const x = (/** @type {number} */ ms) => PULSE_MM + ((ms - from) * SPEED) / 1000;
   for (const hole of holes(span, wave.held, SLACK_MS)) {
     svg.append(make("rect", { class: "hole", x: x(hole.from), y: 0, width: x(hole.to) - x(hole.from), height }));
-    svg.append(make("text", { x: x(hole.from) + 1, y: height - 2 }, `not stored${hole.closed ? ` ${((hole.to - hole.from) / 1000).toFixed(1)} s` : ""}`));
+    svg.append(make("text", { x: x(hole.from) + 1, y: height - 2 }, `${t("not stored")}${hole.closed ? ` ${decimal((hole.to - hole.from) / 1000, 1)} s` : ""}`));
   }
   leads.forEach((lead, row) => {
     const zero = BAND * (row + 0.5) + (wave.middleOf(lead, span) * GAIN) / 1000;

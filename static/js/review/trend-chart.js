@@ -1,6 +1,7 @@
 // @ts-check
 /** The heart rate of hours: its mean, a band from the lowest to the highest, limits, alarms, and what was not stored. */
 
+import { t } from "../i18n.js";
 import { durationText } from "../stream/freshness.js";
 import { MARKS } from "../ui/alarm-words.js";
 import { ticksOf, timeText } from "./window.js";
@@ -111,12 +112,12 @@ export function drawTrend(svg, span, trend, events, { chosen, window }) {
   for (const hole of missing(trend.minutes, span.from, span.to)) {
     const wide = x(hole.to) - x(hole.from);
     add("rect", { class: "hole", x: x(hole.from), y: TOP, width: Math.max(wide, 1), height: base - TOP, fill: "url(#review-hatch)" });
-    const text = `no data ${durationText((hole.to - hole.from) / 1000)}`;
+    const text = `${t("no data")} ${durationText((hole.to - hole.from) / 1000)}`;
     if (wide > 7 * text.length) add("text", { x: x(hole.from) + wide / 2, y: TOP + 14, "text-anchor": "middle" }, text);
   }
   for (const [limit, bpm] of Object.entries(trend.limits)) {
     add("line", { class: "lim", x1: LEFT, x2: width - RIGHT, y1: y(bpm), y2: y(bpm) });
-    add("text", { x: width - RIGHT - 4, y: y(bpm) - 5, "text-anchor": "end" }, `${limit} limit ${bpm}`);
+    add("text", { x: width - RIGHT - 4, y: y(bpm) - 5, "text-anchor": "end" }, limit === "high" ? t("high limit {bpm}", { bpm }) : t("low limit {bpm}", { bpm }));
   }
   for (const stretch of stretches(trend.minutes)) {
     const at = (/** @type {Minute} */ [ms]) => x(span.from + ms + MINUTE_MS / 2).toFixed(1);

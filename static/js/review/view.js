@@ -1,6 +1,7 @@
 // @ts-check
 /** The past of one patient: hours of heart rate, its alarms, a strip about one, and every sample that is stored. */
 
+import { decimal, t, zone } from "../i18n.js";
 import { MARKS, clockText } from "../ui/alarm-words.js";
 import { penOf } from "../ui/canvas.js";
 import { drawIcon, mark, pick, stamp, write } from "../ui/dom.js";
@@ -159,7 +160,7 @@ export class ReviewView {
       this.#connections = connections;
       this.#askedAt = -Infinity;
     }
-    const told = online ? this.#problem : "Not connected: what is shown had come before. More follows with the connection.";
+    const told = online ? this.#problem : t("Not connected: what is shown had come before. More follows with the connection.");
     mark(this.#parts.told, "hidden", told ? null : "");
     write(this.#parts.toldText, told);
     mark(pick(this.#parts.told, "button", Element), "hidden", online ? null : "");
@@ -391,8 +392,8 @@ export class ReviewView {
   /** @param {unknown} error */
   #failed(error) {
     if (!(error instanceof PastError)) throw error;
-    if (error.kind === "refused") this.#problem = `The past did not come: ${error.message}.`;
-    if (error.kind === "denied") this.#problem = "You may not look at this patient any more.";
+    if (error.kind === "refused") this.#problem = t("The past did not come: {why}.", { why: error.message });
+    if (error.kind === "denied") this.#problem = t("You may not look at this patient any more.");
   }
 
   #askStrip() {
@@ -493,7 +494,7 @@ export class ReviewView {
     if (this.#mode === "strip") this.#paintStrip();
     else if (this.#mode === "zoom") this.#paintZoom();
     else {
-      write(this.#parts.title, `${this.#lead || "first lead"}, a minute a row`);
+      write(this.#parts.title, t("{lead}, a minute a row", { lead: this.#lead || t("first lead") }));
       write(this.#parts.scale, `${this.#rows.gain} mm/mV`);
       this.#rows.paint();
     }
@@ -502,8 +503,8 @@ export class ReviewView {
 
   /** @returns {[string, string] | null} */
   #blankText() {
-    if (!this.#trend) return this.#problem ? ["Nothing came", "The server could not read the past of this patient."] : ["Loading", "Asking what is stored of this patient."];
-    if (this.#trend.stored === null) return ["Nothing is stored yet", "A minute after the device began to send, its past can be looked at here."];
+    if (!this.#trend) return this.#problem ? [t("Nothing came"), t("The server could not read the past of this patient.")] : [t("Loading"), t("Asking what is stored of this patient.")];
+    if (this.#trend.stored === null) return [t("Nothing is stored yet"), t("A minute after the device began to send, its past can be looked at here.")];
     return null;
   }
 
@@ -511,11 +512,11 @@ export class ReviewView {
     const { from, to } = this.#window;
     const box = this.#parts.zoom;
     const canvas = pick(box, "canvas", HTMLCanvasElement);
-    const across = to - from < 120e3 ? `${((to - from) / 1000).toFixed(1)} s` : durationText((to - from) / 1000);
-    write(this.#parts.title, `${this.#lead} · ${dayText(from)} ${clockText(from)}, ${across} across`);
+    const across = to - from < 120e3 ? `${decimal((to - from) / 1000, 1)} s` : durationText((to - from) / 1000);
+    write(this.#parts.title, `${this.#lead} · ${dayText(from)} ${clockText(from)}, ${across}`);
     const best = this.#best;
-    write(this.#parts.scale, `${ZOOM_GAIN} mm/mV · ${best instanceof Overview ? "lowest to highest" : "every sample"}`);
-    mark(canvas, "aria-label", `ECG, lead ${this.#lead}, ${across} from ${clockText(from)}`);
+    write(this.#parts.scale, `${ZOOM_GAIN} mm/mV · ${best instanceof Overview ? t("lowest to highest") : t("every sample")}`);
+    mark(canvas, "aria-label", t("ECG, lead {lead}, {time} from {clock}", { lead: this.#lead, time: across, clock: clockText(from) }));
     mark(canvas, "data-shows", best === null ? null : best instanceof Wave ? "wave" : "overview");
     if (!fit(canvas, box.clientWidth, box.clientHeight)) return;
     const scale = scaleOf({ pxPerMm: this.#palette.pxPerMm, speed: SPEEDS[2], gain: ZOOM_GAIN }, devicePixelRatio);
@@ -540,9 +541,9 @@ export class ReviewView {
 
   get #stripMarks() {
     const { chosen } = this.#events;
-    const alarm = { ms: this.#eventMs, text: chosen && this.#isChosen ? "alarm" : "" };
+    const alarm = { ms: this.#eventMs, text: chosen && this.#isChosen ? t("alarm") : "" };
     const began = chosen && this.#isChosen && chosen.to > chosen.from ? this.#strip?.timeOf(chosen.epoch, chosen.from) : null;
-    return [...(alarm.text ? [alarm] : []), ...(began ? [{ ms: began, text: `${chosen?.kind} begins` }] : [])];
+    return [...(alarm.text ? [alarm] : []), ...(began ? [{ ms: began, text: t("begins") }] : [])];
   }
 
   #paintStrip() {
@@ -557,13 +558,13 @@ export class ReviewView {
     const gain = this.#palette.gain;
     const leads = rows[0].clientHeight < TWO_LEADS_PX ? this.#stripLeads.slice(0, 1) : this.#stripLeads;
     write(this.#parts.scale, `${speed} mm/s · ${gain} mm/mV`);
-    const edges = this.#isChosen ? ["alarm at the end of this row", "alarm"] : ["", ""];
+    const edges = this.#isChosen ? [t("alarm at the end of this row"), t("alarm")] : ["", ""];
     const texts = [[`−10 s  ${clockText(middle - AROUND_MS)}`, edges[0]], [`${edges[1]}  ${clockText(middle)}`, "+10 s"]];
     const scale = scaleOf({ pxPerMm, speed, gain }, devicePixelRatio);
     rows.forEach((row, at) => {
       heads[at].querySelectorAll("span").forEach((span, side) => write(span, texts[at][side]));
       const canvas = pick(row, "canvas", HTMLCanvasElement);
-      mark(canvas, "aria-label", `ECG, ${leads.map((lead) => this.#strip?.leads[lead]).join(" and ")}, ten seconds ${at === 0 ? "before" : "from"} ${clockText(middle)}`);
+      mark(canvas, "aria-label", t("ECG, {leads}, ten seconds from {clock}", { leads: leads.map((lead) => this.#strip?.leads[lead]).join(", "), clock: clockText(middle - AROUND_MS * (1 - at)) }));
       if (!fit(canvas, row.clientWidth, row.clientHeight) || !this.#strip) return;
       if (leads.length === 0) paintSpan(penOf(canvas), { from: middle - AROUND_MS, to: middle }, this.#strip, { lead: 0, scale, palette: this.#palette, now: this.#until, marks: [] });
       else paintStrip(penOf(canvas), this.#strip, leads, middle - AROUND_MS * (1 - at), { scale, palette: this.#palette, marks: this.#stripMarks });
@@ -578,7 +579,7 @@ export class ReviewView {
     const chip = pick(detail, ".chip", Element);
     mark(chip, "data-alarm", event ? MARKS[event.severity] : null);
     drawIcon(pick(chip, "svg", Element), event ? MARKS[event.severity] : null);
-    write(pick(chip, ".what", Element), event?.text ?? `About ${clockText(this.#at)}`);
+    write(pick(chip, ".what", Element), event?.text ?? t("About {clock}", { clock: clockText(this.#at) }));
     const facts = event ? factsOf(event) : [];
     const key = JSON.stringify(facts);
     if (detail.getAttribute("data-key") === key) return;
@@ -602,18 +603,16 @@ export class ReviewView {
     if (!this.#strip) return;
     const leads = this.#stripLeads;
     const names = leads.map((lead) => this.#strip?.leads[lead]).join(", ");
-    const date = new Date(middle);
-    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     const what = this.#isChosen && chosen ? `${chosen.text} · ` : "";
     drawSheet(this.#parts.sheet, {
       wave: this.#strip,
       leads,
       from: middle - AROUND_MS,
       head: [
-        `Patient ${entry.patient} · ${entry.ward_name} · bed ${entry.bed} · ${this.#trend?.source ?? entry.source}`,
-        `${what}${date.toLocaleDateString()} ${clockText(middle)} (${zone}) · leads ${names} · 25 mm/s · 10 mm/mV · lossless, no filter`,
+        t("Patient {patient} · {ward} · bed {bed} · {source}", { patient: entry.patient, ward: entry.ward_name, bed: entry.bed, source: this.#trend?.source ?? entry.source }),
+        `${what}${zone.moment(middle)} (${zone.label}) · ${t("leads {leads}", { leads: names })} · 25 mm/s · 10 mm/mV · ${t("lossless, no filter")}`,
       ],
-      rows: [`${clockText(middle - AROUND_MS)}, ten seconds`, `${clockText(middle)}, ten seconds`],
+      rows: [middle - AROUND_MS, middle].map((ms) => t("{clock}, ten seconds", { clock: clockText(ms) })),
       foot: pick(document, ".notice strong", Element).textContent ?? "",
       marks: this.#stripMarks,
     });
@@ -624,7 +623,7 @@ export class ReviewView {
     const labels = { strip: this.#stripRange, zoom: this.#window, trend: this.#span };
     for (const [name, { from, to }] of Object.entries(labels)) {
       const label = dialog.querySelector(`[data-part="export-${name}"]`);
-      const what = { strip: "The strip", zoom: "The zoomed stretch", trend: "All hours shown" }[name];
+      const what = { strip: t("The strip"), zoom: t("The zoomed stretch"), trend: t("All hours shown") }[name];
       if (label) write(label, `${what}: ${dayText(from)} ${clockText(from)}, ${durationText((to - from) / 1000)}`);
     }
     this.#writeExport();
@@ -741,9 +740,9 @@ function figuresOf({ minutes }, span) {
   const lows = minutes.flatMap(([, low]) => low ?? []);
   const highs = minutes.flatMap(([, , , high]) => high ?? []);
   const means = minutes.flatMap(([, , mean]) => mean ?? []).sort((a, b) => a - b);
-  const stored = `${((100 * 60e3 * minutes.length) / (span.to - span.from)).toFixed(1)} % stored`;
+  const stored = t("{n} % stored", { n: decimal((100 * 60e3 * minutes.length) / (span.to - span.from), 1) });
   if (means.length === 0) return stored;
-  return `${Math.min(...lows)}–${Math.max(...highs)} bpm · median ${Math.round(means[means.length >> 1])} · ${stored}`;
+  return `${Math.min(...lows)}–${Math.max(...highs)} bpm · ${t("median {n}", { n: Math.round(means[means.length >> 1]) })} · ${stored}`;
 }
 
 /** The styles of this page, which no other needs. */

@@ -1,6 +1,8 @@
 // @ts-check
 /** The stretch of time that is looked at: zoomed about a point, moved, and kept within bounds. Times in ms. */
 
+import { zone } from "../i18n.js";
+
 export const LEAST_MS = 400; // a beat
 export const DAY_MS = 24 * 3600e3;
 
@@ -51,7 +53,7 @@ const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 
  */
 export function ticksOf({ from, to }, most) {
   const step = 1000 * (STEPS_S.find((seconds) => (to - from) / (1000 * seconds) <= most) ?? 86400);
-  const shift = new Date(from).getTimezoneOffset() * 60e3;
+  const shift = -zone.ahead(from);
   const ticks = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) ticks.push(at);
   return { step, ticks };
@@ -63,17 +65,14 @@ export function ticksOf({ from, to }, most) {
  * @param {number} step
  */
 export function timeText(ms, step) {
-  const date = new Date(ms);
-  const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
-  const minutes = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  if (step >= 60e3) return minutes;
-  const seconds = `${minutes}:${two(date.getSeconds())}`;
-  return step >= 1000 ? seconds : `${seconds}.${Math.floor(date.getMilliseconds() / 100)}`;
+  const text = zone.time(ms);
+  if (step >= 60e3) return text.slice(0, 5);
+  return step >= 1000 ? text : `${text}.${Math.floor((ms % 1000) / 100)}`;
 }
 
 /** @param {number} ms */
 export function dayText(ms) {
-  return new Date(ms).toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return zone.day(ms);
 }
 
 /**

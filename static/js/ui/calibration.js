@@ -1,6 +1,7 @@
 // @ts-check
 /** The measuring of a display: a bank card or a ruler is held against the screen, once. */
 
+import { decimal, t } from "../i18n.js";
 import { DEVICE_PX_PER_MM, rememberDisplay } from "./millimetres.js";
 import { pick, write } from "./dom.js";
 
@@ -54,9 +55,9 @@ export class Calibration {
     shape.dataset.by = byRuler ? "ruler" : "card";
     shape.style.width = `${(byRuler ? ruler : CARD.wide) * this.#pxPerMm}px`;
     shape.style.height = byRuler ? "" : `${CARD.high * this.#pxPerMm}px`;
-    write(pick(shape, "span", Element), byRuler ? `${ruler} mm` : "bank card");
+    write(pick(shape, "span", Element), byRuler ? `${ruler} mm` : t("bank card"));
     this.#slider.value = String(this.#pxPerMm * CARD.wide);
-    write(pick(this.#dialog, "output", Element), `${this.#pxPerMm.toFixed(2)} pixels per mm`);
+    write(pick(this.#dialog, "output", Element), t("{n} pixels per mm", { n: decimal(this.#pxPerMm, 2) }));
   }
 
   /** @param {number | null} pxPerMm */

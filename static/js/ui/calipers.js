@@ -2,6 +2,7 @@
 /** Calipers over a frozen trace: two lines that mouse, finger and keys move, and what lies between them. */
 
 import { measure, measureText, peakNear } from "../ecg/measure.js";
+import { t } from "../i18n.js";
 import { write } from "./dom.js";
 
 const SNAP_PX = 8; // CSS pixels: 80 ms at 25 mm/s and 4 px/mm
@@ -43,12 +44,12 @@ export class Calipers {
     this.#band.className = "caliper-band";
     this.#label.className = "caliper-label";
     this.#levels = [0, 1].map(() => Object.assign(document.createElement("div"), { className: "caliper-level" }));
-    this.#lines = ["First", "Second"].map((name, which) => {
+    this.#lines = [t("First caliper"), t("Second caliper")].map((name, which) => {
       const line = document.createElement("div");
       line.className = "caliper";
       line.tabIndex = 0;
       line.setAttribute("role", "slider");
-      line.setAttribute("aria-label", `${name} caliper`);
+      line.setAttribute("aria-label", name);
       line.addEventListener("pointerdown", (event) => this.#grab(event, which));
       line.addEventListener("focus", () => (this.#active = which));
       return line;

@@ -2,6 +2,7 @@
 /** A frozen view: what the screen showed when it was taken, to be measured while the live trace goes on above it. */
 
 import { FilteredRing, stagesOf } from "../ecg/filters.js";
+import { decimal, t } from "../i18n.js";
 import { durationText } from "../stream/freshness.js";
 import { clockText } from "./alarm-words.js";
 import { Calipers } from "./calipers.js";
@@ -69,7 +70,7 @@ export class Frozen {
 
   /** @param {number} now */
   update(now) {
-    write(this.#parts.age, `Frozen – live age ${durationText(Math.max(0, now - this.#takenAt))}`);
+    write(this.#parts.age, t("Frozen – live age {time}", { time: durationText(Math.max(0, now - this.#takenAt)) }));
   }
 
   /** Take calipers to it, or away; or say why there are none. */
@@ -130,11 +131,11 @@ export class Frozen {
     this.#sheet.paint(picture, 0, canvas.width);
     const seconds = canvas.width / scale.second;
     const first = this.#ground.span[0];
-    write(this.#parts.about, `${seconds.toFixed(1)} s to ${clockText(this.#began)}`);
-    this.#refused = this.#feed.coarseStop > first ? "No calipers: these samples came as display or overview" : "";
+    write(this.#parts.about, t("{time} s to {clock}", { time: decimal(seconds, 1), clock: clockText(this.#began) }));
+    this.#refused = this.#feed.coarseStop > first ? t("No calipers: these samples came as display or overview") : "";
     write(this.#parts.note, this.#refused);
     mark(this.#parts.calipers, "disabled", this.#refused === "" ? null : "");
-    mark(this.#sheet.canvas, "aria-label", `Frozen ECG of bed ${this.#feed.entry.bed}, ${this.#text}`);
+    mark(this.#sheet.canvas, "aria-label", t("Frozen ECG of bed {bed}, {scale}", { bed: this.#feed.entry.bed, scale: this.#text }));
     this.#labels.replaceChildren(...labelsOf(this.#sheet.cells, this.#feed.leads));
     this.#calipers.lay(this.#ground);
   }

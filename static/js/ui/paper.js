@@ -3,6 +3,7 @@
 
 import { filterText } from "../ecg/filters.js";
 import { KINDS, arrange, kindsFor, rhythmLead } from "../ecg/layouts.js";
+import { figure, t, word } from "../i18n.js";
 import { mark, pick, write } from "./dom.js";
 import { labelsOf } from "./labels.js";
 import { recall, remember } from "./preferences.js";
@@ -17,7 +18,7 @@ const SPEED = 25; // mm/s, on a phone too: one patient has the room
 /** @type {(0 | 50 | 60)[]} */
 const MAINS = [0, 50, 60];
 /** @type {Record<Kind, string>} */
-const NAMES = { standard: "3×4 + rhythm", stacked: "stacked", one: "one lead" };
+const NAMES = { standard: word("3×4 + rhythm"), stacked: word("stacked"), one: word("one lead") };
 
 export class Paper {
   #feed;
@@ -77,7 +78,7 @@ export class Paper {
 
   /** What the traces are drawn to, in words. */
   get text() {
-    const scale = `${this.#speed} mm/s · ${this.#gain} mm/mV`;
+    const scale = `${figure(this.#speed)} mm/s · ${figure(this.#gain)} mm/mV`;
     const filtered = filterText(this.filters, this.#feed.info?.rate_hz ?? null);
     return filtered ? `${scale} · ${filtered}` : scale;
   }
@@ -167,7 +168,7 @@ export class Paper {
     const { generation, leads, unsent, leadsOff } = this.#feed;
     if (generation !== this.#generation) {
       this.#generation = generation;
-      this.sweep.label = `ECG of bed ${this.#feed.entry.bed}, leads ${leads.join(", ")}`;
+      this.sweep.label = t("ECG of bed {bed}, leads {leads}", { bed: this.#feed.entry.bed, leads: leads.join(", ") });
       this.sweep.rearrange();
       this.#show();
     }
@@ -175,7 +176,7 @@ export class Paper {
     const { cells } = this.sweep;
     this.#labels.childNodes.forEach((label, at) => {
       const name = leads[cells[at].lead] ?? "";
-      const why = leadsOff.has(name) ? " off" : unsent.includes(name) ? " not sent" : "";
+      const why = leadsOff.has(name) ? ` ${t("off")}` : unsent.includes(name) ? ` ${t("not sent")}` : "";
       write(/** @type {Element} */ (label.firstChild), `${name}${why}`);
     });
     this.#placeNote(unsent);
@@ -202,16 +203,16 @@ export class Paper {
   #show() {
     const { leads, info } = this.#feed;
     const { kind, layout } = this;
-    const scale = `${this.#speed} mm/s · ${this.#gain} mm/mV`;
+    const scale = `${figure(this.#speed)} mm/s · ${figure(this.#gain)} mm/mV`;
     const kinds = kindsFor(leads.length, this.#narrow.matches);
-    write(this.#parts.speed, `${this.#speed} mm/s`);
+    write(this.#parts.speed, `${figure(this.#speed)} mm/s`);
     write(this.#parts.gain, `${this.#gain} mm/mV`);
     write(this.#parts.lead, this.lead);
     const alone = leads.length < 2 || kind === "stacked";
     mark(/** @type {Element} */ (this.#parts.lead.parentElement), "disabled", alone ? "" : null);
     const scrolls = recall("mode") === "scroll";
-    write(this.#parts.mode, scrolls ? "Scroll" : "Sweep");
-    mark(/** @type {Element} */ (this.#parts.mode.parentElement), "aria-label", scrolls ? "The paper scrolls; let a bar sweep" : "A bar sweeps; let the paper scroll");
+    write(this.#parts.mode, scrolls ? t("Scroll") : t("Sweep"));
+    mark(/** @type {Element} */ (this.#parts.mode.parentElement), "aria-label", scrolls ? t("The paper scrolls; let a bar sweep") : t("A bar sweeps; let the paper scroll"));
     mark(this.#parts.baseline, "aria-pressed", String(this.filters.baseline));
     mark(this.#parts.mains, "aria-pressed", String(this.filters.mains > 0));
     write(this.#parts.mains, `${this.filters.mains || 50} Hz`);
@@ -225,9 +226,9 @@ export class Paper {
     mark(this.#element, "data-layout", kind);
     /** @type {HTMLElement} */ (this.#element).style.setProperty("--leads", String(layout.rows));
     const each = this.sweep.seconds / layout.columns;
-    const standard = kind === "standard" ? `${layout.columns} × ${Number(each.toFixed(1))} s · ` : "";
+    const standard = kind === "standard" ? `${layout.columns} × ${figure(Number(each.toFixed(1)))} s · ` : "";
     write(this.#parts.scale, `${standard}${scale}`);
-    mark(this.#parts.scale, "title", `Layout: ${NAMES[kind]}`);
+    mark(this.#parts.scale, "title", t("Layout: {name}", { name: t(NAMES[kind]) }));
     this.#showChips(kind);
     this.#changed(this.text);
   }
