@@ -17,7 +17,8 @@ TEMPLATES = [path for path in sorted((ROOT / "templates").rglob("*.html")) if "a
 _SIMPLE = re.compile(r"""\{% translate (?:"([^"]+)"|'([^']+)') %\}""")
 _BLOCK = re.compile(r"\{% blocktranslate.*?%\}(.*?)\{% endblocktranslate %\}", re.DOTALL)
 _TEXT = re.compile(r">([^<>]*[A-Za-z]{2}[^<>]*)<")
-_SAME = {"VITAL", "Enter", "Home", "Esc", "PgUp", "PgDn", "RTT", "ms", "kB/s", "KiB", "64 kB/s", "8 kB/s", "· VITAL"}
+_KEYS = {"Enter", "Home", "Esc", "PgUp", "PgDn"}
+_SAME = _KEYS | {"VITAL", "RTT", "ms", "kB/s", "KiB", "64 kB/s", "8 kB/s", "· VITAL"}
 """What is the same in every language."""
 
 
