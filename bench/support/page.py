@@ -91,7 +91,7 @@ class Ward:
         await page.goto(self.url + path)
         await page.fill("#id_username", _USER)
         await page.fill("#id_password", self.password)
-        await page.click("button[type=submit]")
+        await page.click("button[type=submit]", no_wait_after=True)
         try:
             await page.wait_for_function(_SHOWN, arg=len(self.beds), timeout=READY_MS)
         except TookTooLongError as error:

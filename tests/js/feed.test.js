@@ -345,6 +345,34 @@ test("a tile shows lead II where there is one, else the first", () => {
   assert.equal(feed.shownLead, 0);
 });
 
+test("a frozen feed keeps what was there, and nothing that comes", () => {
+  const { feeds, feed } = page();
+  feed.setQuality({ epoch: 1, sample: 10, leads_off: ["V1"], rate_hz: null }, 1);
+  feed.setVitals({ epoch: 1, sample: 25, hr: 60, hr_source: "II", beats: [[12, "N"]] }, 1);
+  const frozen = feed.frozen();
+  const [first] = frozen.ring?.spans() ?? [];
+  feeds.write(samples(25), 1.1);
+  feed.setQuality({ epoch: 1, sample: 30, leads_off: [], rate_hz: null }, 1.2);
+  feed.setVitals({ epoch: 1, sample: 50, hr: 60, hr_source: "II", beats: [[12, "N"], [40, "V"]] }, 1.2);
+  assert.deepEqual([frozen.ring?.stop, feed.ring?.stop], [25, 50]);
+  assert.deepEqual([first, frozen.ring?.spans()], [[0, 25], [[0, 25]]]);
+  assert.equal(frozen.ring?.at(1, 7), feed.ring?.at(1, 7));
+  assert.deepEqual([frozen.onSince("V1"), feed.onSince("V1")], [Infinity, 30]);
+  assert.deepEqual(frozen.offAt("V1", 12, 25), { off: true, end: 25 });
+  assert.deepEqual([frozen.beats.count, feed.beats.count], [1, 2]);
+  assert.equal(frozen.playout?.timeOf(250), 1, "its time is that of the samples");
+});
+
+test("samples that came thinned or rounded are known up to where", () => {
+  const { feeds, feed } = page();
+  assert.equal(feed.coarseStop, 0);
+  feeds.hear(info({ alias: 8, rendition: "display" }), 1);
+  feeds.write({ ...samples(25), alias: 8 }, 1.1);
+  assert.equal(feed.coarseStop, 50);
+  feeds.write(samples(50), 1.2);
+  assert.deepEqual([feed.coarseStop, feed.ring?.stop], [50, 75]);
+});
+
 test("the watchdog's limits: 1 s late, 3 s stale, 10 s lost", () => {
   assert.deepEqual([0, 1, 1.01, 3, 3.01, 10, 10.01].map((age) => freshness(age, 99)), [
     "live", "live", "late", "late", "stale", "stale", "lost",

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { SampleRing } from "../../static/js/ecg/ring.js";
-import { addTrace, extent, markBeyond, median } from "../../static/js/ecg/trace.js";
+import { Extremes, addTrace, extent, markBeyond, median } from "../../static/js/ecg/trace.js";
 import { lossless } from "./vectors.js";
 
 const EDGES = { top: -1e6, bottom: 1e6 };
@@ -121,6 +121,21 @@ test("the median is that of the samples that are there, whatever a few of them a
   const long = ringOf(Array.from({ length: 1000 }, (_, i) => (i % 10 === 0 ? 9000 : i)));
   const value = median(long, 0, 0, 1000) ?? NaN;
   assert.ok(value > 400 && value < 700, `${value}`);
+});
+
+test("extremes that are asked for again and again are those of all the samples", () => {
+  const ring = new SampleRing(1, 500);
+  let seed = 7;
+  const noise = Int32Array.from({ length: 6000 }, () => (seed = (seed * 48271) % 2147483647) % 2000 - 1000);
+  ring.write(0, noise.subarray(0, 3500), 3500, lossless(1), false);
+  ring.write(3700, noise.subarray(3700), 2300, lossless(1), false);
+  const extremes = new Extremes(0);
+  for (let to = 10; to <= 6000; to += 49) {
+    const from = Math.max(0, to - 2500);
+    for (const [least, most] of [[-2000, 2000], [-900, 950]]) {
+      assert.deepEqual(extremes.within(ring, from, to, least, most), extent(ring, 0, from, to, least, most));
+    }
+  }
 });
 
 test("where a lead was not sent it has neither extent nor median", () => {

@@ -80,7 +80,8 @@ async def test_a_pulse_of_1_mv_and_1_hz_is_25_by_10_mm_on_the_calibrated_screen(
     top, bottom = rows[0], rows[-1]
     # An edge is where the line is neither at the top nor at the bottom: all of the height between them.
     edges = np.flatnonzero(ink[top + 5 : bottom - 5].mean(axis=0) > 0.5)
-    inner = edges[(edges >= 4) & (edges < ink.shape[1] - 4)]
+    apart = edges[np.diff(edges, prepend=-9) > 1]
+    inner = apart[(apart >= 4) & (apart < ink.shape[1] - 4)]
     rising = [at for at in inner if ink[top : top + 3, at + 4].max() > 0.5 > ink[top : top + 3, at - 4].max()]
     assert np.diff(rising) == pytest.approx([25 * PX_PER_MM] * 3, rel=0.02)
     centres = [np.average(np.arange(len(ink)), weights=_lying(ink, row)) for row in (top, bottom)]

@@ -2,10 +2,11 @@
 /** The page's one animation loop: advance the feeds that are shown, then paint what is due. */
 
 /**
- * More traces than this are painted in every second frame. In software, sixteen in each took a quarter of the main
- * thread, most of it the browser's own copying of canvases; at 30 paintings a second a trace grows by 3 px.
+ * Canvases that have more pixels than this together are painted in every second frame. In software, sixteen tiles in each took
+ * a quarter of the main thread and twelve leads a sixth, most of it the browser's own copying of canvases; at 30 paintings a
+ * second a trace grows by 3 px.
  */
-const EVERY_FRAME = 8;
+const EVERY_FRAME_PX = 400_000;
 
 /** @typedef {import("./sweep.js").Sweep} Sweep */
 
@@ -33,7 +34,9 @@ export class Loop {
   #frame = () => {
     requestAnimationFrame(this.#frame);
     const sweeps = this.#sweeps();
-    const every = sweeps.length > EVERY_FRAME ? 2 : 1;
+    let pixels = 0;
+    for (const sweep of sweeps) pixels += sweep.pixels;
+    const every = pixels > EVERY_FRAME_PX ? 2 : 1;
     if (this.frames++ % every > 0) return;
     const now = this.#now();
     for (const sweep of sweeps) {

@@ -74,6 +74,11 @@ export class Sweep {
     return this.#drawn;
   }
 
+  /** Of its canvas. */
+  get pixels() {
+    return this.#sheet.canvas.width * this.#sheet.canvas.height;
+  }
+
   /** Columns painted so far. */
   get columns() {
     return this.#sheet.columns;
