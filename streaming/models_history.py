@@ -74,7 +74,7 @@ class HistoryMinute(models.Model):
     stream = models.CharField(max_length=64)
     epoch = models.PositiveIntegerField()
     first = models.BigIntegerField()
-    began_at = models.DateTimeField(help_text="When sample `first` was taken, as far as known.")
+    began_ms = models.BigIntegerField(help_text="When sample `first` was taken, in ms since 1970.")
     column_s = models.FloatField(help_text="How long one column of `fine` takes.")
     leads = models.PositiveSmallIntegerField()
     told = models.PositiveIntegerField(help_text="Seconds of which a heart rate was asked for.")
@@ -89,8 +89,8 @@ class HistoryMinute(models.Model):
         verbose_name = "history minute"
         default_permissions: ClassVar[tuple[str, ...]] = ()
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["stream", "began_at"], name="history_minute_by_stream"),
-            models.Index(fields=["began_at"], name="history_minute_by_time"),
+            models.Index(fields=["stream", "began_ms"], name="history_minute_by_stream"),
+            models.Index(fields=["began_ms"], name="history_minute_by_time"),
         ]
 
     def __str__(self) -> str:

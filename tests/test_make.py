@@ -208,6 +208,7 @@ def test_every_bench_runs_but_what_they_share(monkeypatch: pytest.MonkeyPatch) -
         "bench.outage",
         "bench.renditions",
         "bench.resume",
+        "bench.review",
         "bench.slow_client",
         "bench.stalled",
         "bench.throughput",

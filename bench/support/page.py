@@ -75,6 +75,7 @@ class Ward:
     """What runs: the server at `url`, the beds, and the browser, which draws as `rendering` says."""
 
     url: str
+    server: DaphneServer
     beds: Sequence[Bed]
     browser: Chromium
     rendering: str
@@ -139,7 +140,7 @@ async def ward(patients: int, rate_hz: float, leads: int) -> AsyncIterator[Ward]
         await stack.enter_async_context(
             _running([bed.feed(CHUNK_S * at / patients) for at, bed in enumerate(beds)])
         )
-        yield Ward(server.url, beds, browser, await _rendering(browser), password)
+        yield Ward(server.url, server, beds, browser, await _rendering(browser), password)
 
 
 async def _rendering(chromium: Chromium) -> str:

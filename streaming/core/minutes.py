@@ -235,30 +235,31 @@ def _join(into: Ranges, column: int, ranges: Ranges) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Ranges (2, columns) of one lead whose first column begins `at_s` after a time that the reader knows."""
+class Stack:
+    """Ranges (minutes, 2, columns) of one lead, each of whose columns takes `column_s` (minutes).
 
-    at_s: float
-    column_s: float
+    The first column of each begins `at_s` (minutes) after a time that the reader knows.
+    """
+
+    at_s: npt.NDArray[np.float64]
+    column_s: npt.NDArray[np.float64]
     ranges: npt.NDArray[np.int16]
 
 
-def overview(pieces: Iterable[Piece], step_s: float, count: int) -> npt.NDArray[np.int16]:
-    """(2, count) ranges, each of `step_s`, of pieces whose columns are no longer than that.
+def overview(stacks: Iterable[Stack], step_s: float, count: int) -> npt.NDArray[np.int16]:
+    """(2, count) ranges, each of `step_s`, of stacks whose columns are no longer than that.
 
     A column that lies across an edge belongs to both sides: what is empty had no samples at all.
     """
     found: npt.NDArray[np.int16] = empty(1, count)[0]
-    placed = [(piece.at_s + piece.column_s * np.arange(piece.ranges.shape[1]), piece) for piece in pieces]
-    if not placed:
-        return found
-    low, high = np.concatenate([piece.ranges for _, piece in placed], axis=1)
-    begins = np.concatenate([at for at, _ in placed])
-    lengths = np.repeat([p.column_s for _, p in placed], [p.ranges.shape[1] for _, p in placed])
-    has = low <= high
-    for at in (begins, begins + 0.999 * lengths):
-        index = np.floor(at / step_s).astype(np.int64)
-        inside = has & (index >= 0) & (index < count)
-        np.minimum.at(found[0], index[inside], low[inside])
-        np.maximum.at(found[1], index[inside], high[inside])
+    for stack in stacks:
+        low, high = stack.ranges[:, 0], stack.ranges[:, 1]
+        lengths = stack.column_s[:, np.newaxis]
+        begins = stack.at_s[:, np.newaxis] + lengths * np.arange(low.shape[1])
+        has = low <= high
+        for at in (begins, begins + 0.999 * lengths):
+            index = np.floor(at / step_s).astype(np.int64)
+            inside = has & (index >= 0) & (index < count)
+            np.minimum.at(found[0], index[inside], low[inside])
+            np.maximum.at(found[1], index[inside], high[inside])
     return found

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 ('stream', models.CharField(max_length=64)),
                 ('epoch', models.PositiveIntegerField()),
                 ('first', models.BigIntegerField()),
-                ('began_at', models.DateTimeField(help_text='When sample `first` was taken, as far as known.')),
+                ('began_ms', models.BigIntegerField(help_text='When sample `first` was taken, in ms since 1970.')),
                 ('column_s', models.FloatField(help_text='How long one column of `fine` takes.')),
                 ('leads', models.PositiveSmallIntegerField()),
                 ('told', models.PositiveIntegerField(help_text='Seconds of which a heart rate was asked for.')),
@@ -42,10 +42,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='historyminute',
-            index=models.Index(fields=['stream', 'began_at'], name='history_minute_by_stream'),
+            index=models.Index(fields=['stream', 'began_ms'], name='history_minute_by_stream'),
         ),
         migrations.AddIndex(
             model_name='historyminute',
-            index=models.Index(fields=['began_at'], name='history_minute_by_time'),
+            index=models.Index(fields=['began_ms'], name='history_minute_by_time'),
         ),
     ]

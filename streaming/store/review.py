@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from django.db.models import Max, Min
 
 from streaming.core.alarm_record import AlarmRecord, AlarmStep
 from streaming.core.bundle import WaveFrame
-from streaming.core.minutes import Piece, overview
+from streaming.core.minutes import Stack, overview
 from streaming.core.review_messages import Answer, Question, Subject
 from streaming.core.streams import StreamInfo
 from streaming.ecg.alarm_limits import AlarmSettings
@@ -46,7 +45,7 @@ def trend(question: Question) -> Answer:
     found = minutes.rates(question.stream, since, until)
     rows = [
         [
-            round(_ms(minute.began_at) - question.from_ms),
+            round(minute.began_ms - question.from_ms),
             minute.rates.low if minute.rates.counted else None,
             round(minute.rates.total / minute.rates.counted, 1) if minute.rates.counted else None,
             minute.rates.high if minute.rates.counted else None,
@@ -54,16 +53,17 @@ def trend(question: Question) -> Answer:
         ]
         for minute in found
     ]
-    stored = HistoryChunk.objects.filter(stream=question.stream).aggregate(
-        oldest=Min("began_at"), newest=Max("ended_at")
-    )
+    chunks = HistoryChunk.objects.filter(stream=question.stream)
+    # Each by one look at the index on stream and time.
+    oldest = chunks.order_by("began_at").values_list("began_at", flat=True).first()
+    newest_end = chunks.order_by("-began_at").values_list("ended_at", flat=True).first()
     newest = _infos(question.stream)(None)
     limits = alarm_settings.load().get(question.stream, AlarmSettings()).limits
     return Answer(
         {
             "minutes": rows,
             "limits": {"low": limits.hr_low, "high": limits.hr_high},
-            "stored": None if stored["oldest"] is None else [_ms(stored["oldest"]), _ms(stored["newest"])],
+            "stored": None if oldest is None or newest_end is None else [_ms(oldest), _ms(newest_end)],
             "leads": [] if newest is None else [lead.name for lead in newest.leads],
             "source": None if newest is None else newest.source.value,
             "patient": None if newest is None else newest.patient,
@@ -81,14 +81,14 @@ def in_little(question: Question) -> Answer:
     infos = _infos(question.stream)
     lead = question.lead
 
-    def pieces() -> Iterator[Piece]:
+    def stacks() -> Iterator[Stack]:
         for minute in minutes.ranges(question.stream, since, until, fine=step_s < COARSE_FROM_S):
             at = _lead_at(infos(minute.epoch), lead)
-            if at is not None and minute.ranges is not None and at < len(minute.ranges):
-                at_s = (_ms(minute.began_at) - question.from_ms) / 1000
-                yield Piece(at_s, minute.column_s, minute.ranges[at])
+            if at is not None and at < minute.ranges.shape[1]:
+                at_s = (minute.began_ms - question.from_ms) / 1000
+                yield Stack(at_s, minute.column_s, minute.ranges[:, at])
 
-    found = overview(pieces(), step_s, count)
+    found = overview(stacks(), step_s, count)
     return Answer(
         {"from_ms": question.from_ms, "step_ms": 1000 * step_s, "columns": count, "lead": lead},
         np.ascontiguousarray(found.astype("<i2")).tobytes(),

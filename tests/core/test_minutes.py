@@ -21,8 +21,8 @@ from streaming.core.minutes import (
     SILENT_S,
     Minute,
     MinuteBook,
-    Piece,
     Rates,
+    Stack,
     column_samples,
     overview,
 )
@@ -134,8 +134,8 @@ def test_values_beyond_16_bits_are_kept_at_the_edge() -> None:
     assert minute.fine[:, :, 0].tolist() == [[NO_LOW, NO_LOW], [-NO_LOW, -NO_LOW]]
 
 
-def piece(at_s: float, *columns: tuple[int, int], column_s: float = 1.0) -> Piece:
-    return Piece(at_s, column_s, np.array(columns, np.int16).T)
+def piece(at_s: float, *columns: tuple[int, int], column_s: float = 1.0) -> Stack:
+    return Stack(np.array([at_s]), np.array([column_s]), np.array([columns], np.int16).swapaxes(1, 2))
 
 
 def test_an_overview_joins_columns_and_leaves_what_is_empty() -> None:

@@ -10,17 +10,24 @@ import { counted, missing, rangeOf, stretches } from "../../static/js/review/tre
 import { DAY_MS, LEAST_MS, holes, moved, ticksOf, within, zoomed } from "../../static/js/review/window.js";
 import { AckCadence } from "../../static/js/stream/acks.js";
 
+/** @type {import("../../static/js/review/past.js").Question} */
 const QUESTION = { stream: "a", what: "trend", from_ms: 0, to_ms: 1 };
 
+/** @param {object} facts */
 function bodyOf(facts, data = Buffer.alloc(0)) {
   const text = Buffer.from(JSON.stringify(facts));
-  const size = (value) => Buffer.from(Uint32Array.of(value).buffer);
+  const size = (/** @type {number} */ value) => Buffer.from(Uint32Array.of(value).buffer);
   const plain = Buffer.concat([size(text.length), text, data]);
   return Buffer.concat([size(plain.length), deflateRawSync(plain)]);
 }
 
+/**
+ * @param {number} id
+ * @param {Buffer} body
+ * @returns {import("../../static/js/stream/messages.js").ReviewPiece[]}
+ */
 function piecesOf(id, body, length = 30) {
-  const pieces = [];
+  /** @type {import("../../static/js/stream/messages.js").ReviewPiece[]} */ const pieces = [];
   for (let at = 0; at < body.length; at += length) {
     const more = at + length < body.length;
     pieces.push({ type: "review", id, more, data: body.subarray(at, at + length).toString("base64") });
@@ -29,7 +36,7 @@ function piecesOf(id, body, length = 30) {
 }
 
 function past() {
-  const said = [];
+  /** @type {object[]} */ const said = [];
   const made = new Past((message) => said.push(message) > 0);
   return { made, said };
 }
@@ -141,7 +148,10 @@ test("an overview knows what is stored and where its middle is", () => {
   assert.equal(trace.to, 140);
 });
 
-/** A payload of planes, as protocol.md makes it: one lead, differences, zigzag. */
+/**
+ * A payload of planes, as protocol.md makes it: one lead, differences, zigzag.
+ * @param {number[]} values
+ */
 function payloadOf(values) {
   const zigzag = values.map((value, at) => {
     const step = value - (at > 0 ? values[at - 1] : 0);
@@ -155,7 +165,7 @@ function payloadOf(values) {
 test("a wave has every sample at its time, and a hole where an index is missing", () => {
   const pieces = [[1, 2, 3], [4, 5, 6], [9, 9]].map(payloadOf);
   const lead = { name: "II", gain_uv: 5, baseline: 1 };
-  const part = (first, began_ms, frames) => ({ epoch: 2, first, began_ms, rate_hz: 100, source: "SIM", leads: [lead], frames });
+  const part = (/** @type {number} */ first, /** @type {number} */ began_ms, /** @type {number[][]} */ frames) => ({ epoch: 2, first, began_ms, rate_hz: 100, source: "SIM", leads: [lead], frames });
   const facts = {
     cut_ms: null,
     parts: [
@@ -173,6 +183,7 @@ test("a wave has every sample at its time, and a hole where an index is missing"
   assert.deepEqual(holes({ from: 5000, to: 5120 }, wave.held, 1), [{ from: 5060, to: 5100, closed: true }]);
 });
 
+/** @type {(number: number, mean: number | null) => import("../../static/js/review/trend-chart.js").Minute} */
 const minute = (number, mean) => [60e3 * number, mean && mean - 2, mean, mean && mean + 2, mean ? 100 : 0];
 
 test("a trend breaks where a minute is missing, and where one has no rate", () => {

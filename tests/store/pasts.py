@@ -160,10 +160,10 @@ def store_alarms(info: StreamInfo, began_at: datetime, *events: tuple[float, str
 
 
 def a_past(
-    stream: str, *, minutes_long: int, leads: Sequence[str] = ("II",), rate_hz: float = 250.0
+    stream: str, *, minutes_long: int, leads: Sequence[str] = ("II",), rate_hz: float = 250.0, number: int = 1
 ) -> dict[str, float]:
     """A past up to half a minute ago, with a hole after a quarter of it, and three alarms; when that was."""
-    info = make_epoch(stream, rate_hz=rate_hz, leads=[Lead(name, 5.0) for name in leads])
+    info = make_epoch(stream, rate_hz=rate_hz, leads=[Lead(name, 5.0) for name in leads], number=number)
     length_s = 60 * minutes_long
     began_at = datetime.now(UTC) - timedelta(seconds=length_s + 30)
     piece_s = 60 * min(minutes_long, 10)

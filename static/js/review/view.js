@@ -498,7 +498,6 @@ export class ReviewView {
       write(this.#parts.scale, `${this.#rows.gain} mm/mV`);
       this.#rows.paint();
     }
-    performance.mark("review-drawn");
   }
 
   /** @returns {[string, string] | null} */
@@ -517,6 +516,7 @@ export class ReviewView {
     const best = this.#best;
     write(this.#parts.scale, `${ZOOM_GAIN} mm/mV · ${best instanceof Overview ? t("lowest to highest") : t("every sample")}`);
     mark(canvas, "aria-label", t("ECG, lead {lead}, {time} from {clock}", { lead: this.#lead, time: across, clock: clockText(from) }));
+    mark(canvas, "data-whole", best !== null && this.#serves(best) ? "" : null);
     mark(canvas, "data-shows", best === null ? null : best instanceof Wave ? "wave" : "overview");
     if (!fit(canvas, box.clientWidth, box.clientHeight)) return;
     const scale = scaleOf({ pxPerMm: this.#palette.pxPerMm, speed: SPEEDS[2], gain: ZOOM_GAIN }, devicePixelRatio);
