@@ -13,6 +13,7 @@ export class Loop {
   #sweeps;
   #now;
   /** @type {((sweep: Sweep, now: number) => void) | null} called after each painting of a sweep */ painted = null;
+  /** @type {((now: number) => void) | null} called before anything of a frame is painted */ begins = null;
   frames = 0;
   paintings = 0;
   busyS = 0;
@@ -32,6 +33,7 @@ export class Loop {
 
   #frame = () => {
     requestAnimationFrame(this.#frame);
+    this.begins?.(this.#now());
     const sweeps = this.#sweeps();
     const every = sweeps.length > EVERY_FRAME ? 2 : 1;
     if (this.frames++ % every > 0) return;
