@@ -48,6 +48,12 @@ def test_page_needs_a_login(path: str, client: Client) -> None:
     assert (response.status_code, response["Location"]) == (302, f"/accounts/login/?next={path}")
 
 
+def test_the_lab_is_on_the_page_only_where_the_server_has_one(nurse: Client, settings: Settings) -> None:
+    assert b"data-link" not in nurse.get("/").content
+    settings.VITAL_LAB = True
+    assert b"data-link" in nurse.get("/").content
+
+
 def test_known_forbidden_and_unknown_patient_are_one_page(place: Hospital, nurse: Client) -> None:
     pages = set()
     for stream in (place.streams["a"].pk, place.streams["b"].pk, "aaaaaaaaaaaa"):

@@ -31,6 +31,8 @@ import { WakeLock } from "./ui/wake-lock.js";
 
 const UPDATE_S = 0.25; // texts change at most four times a second: a rate and an age are read, not watched
 
+const STOOD_STILL_S = 1; // four times the longest that texts are not looked at
+
 const now = () => performance.now() / 1000;
 const served = document.body.dataset;
 const address = new URL("/ws/viewer/", location.href);
@@ -85,6 +87,10 @@ const announcer = new Announcer();
 const sound = new Sound(new Speaker());
 const help = new Help({ test: (severity) => sound.test(severity, now()), may: (right) => desk.may(right) });
 const loop = new Loop(() => screen.sweeps, now);
+// After a stand-still the first thing that is painted says how old all is.
+loop.begins = (/** @type {number} */ at) => {
+  if (at - drawnAt > STOOD_STILL_S) wakeUp();
+};
 
 /** Whose limits were opened last. @type {import("./stream/feed.js").Feed | null} */
 let limited = null;
@@ -311,5 +317,6 @@ holdIcons().catch(() => {}); // then each is fetched where it is first shown
 screen.route();
 document.documentElement.dataset.started = "";
 expose({ feeds, connection, desk, loop, sweeps: () => screen.sweeps });
+draw();
 loop.start();
 connection.connect();

@@ -17,11 +17,12 @@ class Throttle(StrEnum):
     OFF = "off"
     SLOW = "64k"
     SLOWER = "8k"
+    NARROW = "2k"
     STALL = "stall"
     CUT = "cut"
 
 
-BYTES_PER_S = {Throttle.SLOW: 64_000.0, Throttle.SLOWER: 8_000.0}
+BYTES_PER_S = {Throttle.SLOW: 64_000.0, Throttle.SLOWER: 8_000.0, Throttle.NARROW: 2_000.0}
 
 
 class SlowLink:

@@ -32,6 +32,8 @@ class Desk:
         self.connections = 0
         self.answers = True
         """Whether a page that comes is welcomed."""
+        self.carries = True
+        """Whether anything that the page says gets here, and anything is answered."""
         self._may = may
         self._roster = [
             {
@@ -112,6 +114,8 @@ class Desk:
 
     def _hear(self, text: str | bytes) -> None:
         message = json.loads(text)
+        if not self.carries:
+            return
         self.heard.append(message)
         if message["type"] == "hello" and self.answers:
             self.connections += 1

@@ -14,6 +14,7 @@ export class Loop {
   #sweeps;
   #now;
   /** @type {((sweep: Sweep, now: number) => void) | null} called after each painting of a sweep */ painted = null;
+  /** @type {((now: number) => void) | null} called before anything of a frame is painted */ begins = null;
   frames = 0;
   paintings = 0;
   busyS = 0;
@@ -33,6 +34,7 @@ export class Loop {
 
   #frame = () => {
     requestAnimationFrame(this.#frame);
+    this.begins?.(this.#now());
     const sweeps = this.#sweeps();
     let pixels = 0;
     for (const sweep of sweeps) pixels += sweep.pixels;
