@@ -33,7 +33,7 @@ async def _calibrate(page: Page, px_per_mm: float) -> None:
     await page.click(".notice [data-action=calibrate]")
     await page.locator(".calibration input[type=range]").fill(str(85.6 * px_per_mm))
     await page.click(".calibration [data-fit=store]")
-    await expect(page.locator(".notice .scale")).to_contain_text("to scale")
+    await expect(page.locator(".notice .scale")).to_have_text("25 mm/s · 10 mm/mV · to scale")
 
 
 def _ink(png: bytes) -> npt.NDArray[np.float64]:
@@ -86,6 +86,11 @@ async def test_a_pulse_of_1_mv_and_1_hz_is_25_by_10_mm_on_the_calibrated_screen(
     assert np.diff(rising) == pytest.approx([25 * PX_PER_MM] * 3, rel=0.02)
     centres = [np.average(np.arange(len(ink)), weights=_lying(ink, row)) for row in (top, bottom)]
     assert centres[1] - centres[0] == pytest.approx(10 * PX_PER_MM, rel=0.02)
+    await page.reload()
+    await expect(page.locator(".notice .scale")).to_have_text("25 mm/s · 10 mm/mV · to scale")
+    await page.click(".notice [data-action=calibrate]")
+    await page.click(".calibration [data-fit=forget]")
+    await expect(page.locator(".notice .scale")).to_contain_text("not to scale (uncalibrated)")
 
 
 def _lying(ink: npt.NDArray[np.float64], row: int) -> npt.NDArray[np.float64]:

@@ -23,9 +23,9 @@ export class Frozen {
   /** @type {SampleRing} */ #signal;
   #stop;
   #takenAt;
-  #began;
+  /** When the last sample was taken, in milliseconds since 1970. */ #endedMs;
   #rateHz;
-  /** Pixels of time left of the first column. */ #offset = 0;
+  /** The time of the first column, in columns. */ #offset = 0;
   #text;
   #refused = "";
 
@@ -42,8 +42,7 @@ export class Frozen {
     this.#stop = Math.floor(live.position);
     this.#takenAt = now;
     this.#text = paper.text;
-    /** When the last sample was taken, in milliseconds since 1970. */
-    this.#began = nowMs - 1000 * (live.shownAge(now) || 0);
+    this.#endedMs = nowMs - 1000 * live.shownAge(now);
     const stages = stagesOf(paper.filters, this.#rateHz);
     const filtered = stages.length > 0 ? new FilteredRing(ring, stages) : null;
     filtered?.follow(this.#stop);
@@ -61,6 +60,7 @@ export class Frozen {
     this.#sheet.layout = paper.layout;
     write(this.#parts.scale, this.#text);
     this.#paint();
+    card.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {import("./palette.js").Palette} palette */
@@ -131,7 +131,7 @@ export class Frozen {
     this.#sheet.paint(picture, 0, canvas.width);
     const seconds = canvas.width / scale.second;
     const first = this.#ground.span[0];
-    write(this.#parts.about, t("{time} s to {clock}", { time: decimal(seconds, 1), clock: clockText(this.#began) }));
+    write(this.#parts.about, t("{time} s to {clock}", { time: decimal(seconds, 1), clock: clockText(this.#endedMs) }));
     this.#refused = this.#feed.coarseStop > first ? t("No calipers: these samples came as display or overview") : "";
     write(this.#parts.note, this.#refused);
     mark(this.#parts.calipers, "disabled", this.#refused === "" ? null : "");
