@@ -106,7 +106,7 @@ export class ReviewView {
     this.#until = connection.serverMs ?? Date.now();
     this.#at = ms ?? this.#until - 2 * AROUND_MS;
     if (ms !== null) this.#hours = HOURS.find((hours) => this.#until - ms < hours * HOUR_MS - 60e3) ?? 24;
-    this.#window = within({ from: this.#at - 15e3, to: this.#at + 15e3 }, this.#bounds);
+    this.#window = within({ from: this.#at - AROUND_MS, to: this.#at + AROUND_MS }, this.#bounds);
     this.#events = new EventList(pick(this.element, ".events", Element), (event) => this.#look(event));
     this.#rows = new Rows(pick(this.element, ".rows-box", HTMLElement), {
       ask: (question) => this.#past.ask("rows", { stream: feed.id, ...question }),
@@ -218,8 +218,7 @@ export class ReviewView {
   /** @param {number} ms since 1970 */
   goTo(ms) {
     this.addressed = ms;
-    this.#at = ms;
-    this.#isChosen = false;
+    this.#goAround(ms);
     if (ms < this.#until - this.#hours * HOUR_MS) this.#hours = 24;
     this.#show("strip");
     this.#askAll();
