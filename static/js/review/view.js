@@ -26,6 +26,7 @@ import { DAY_MS, dayText, moved, within, zoomed } from "./window.js";
 const HOURS = [1, 4, 8, 24];
 const HOUR_MS = 3600e3;
 const AGAIN_MS = 60e3; // as often as another minute is stored
+const FINEST_MS = 125; // nothing in little is stored by shorter columns than of a tenth of a second
 const WAVE_MS = 60e3; // no longer stretch is sent as it was
 const AROUND_MS = 10e3;
 const MARGIN_MS = 1e3; // the time of a sample is an estimate
@@ -432,7 +433,7 @@ export class ReviewView {
   #serves(trace) {
     const { from, to } = this.#window;
     if (trace.from > from + 1 || trace.to < to - 1 || (to > this.#until - 90e3 && trace.to < this.#until - 90e3)) return false;
-    return trace instanceof Wave || (to - from > WAVE_MS && trace.step <= (1.5 * (to - from)) / Math.max(1, this.#parts.zoom.clientWidth));
+    return trace instanceof Wave || (to - from > WAVE_MS && trace.step <= Math.max(FINEST_MS, (1.5 * (to - from)) / Math.max(1, this.#parts.zoom.clientWidth)));
   }
 
   /** Of all that is here, what shows most of the window, and of such the finest. */
