@@ -564,7 +564,8 @@ export class ReviewView {
       heads[at].querySelectorAll("span").forEach((span, side) => write(span, texts[at][side]));
       const canvas = pick(row, "canvas", HTMLCanvasElement);
       mark(canvas, "aria-label", `ECG, ${leads.map((lead) => this.#strip?.leads[lead]).join(" and ")}, ten seconds ${at === 0 ? "before" : "from"} ${clockText(middle)}`);
-      if (!fit(canvas, row.clientWidth, row.clientHeight) || !this.#strip) return;
+      const needed = Math.ceil((PULSE_ROOM_MM + 10 * speed) * pxPerMm); // wider than a phone: then it scrolls
+      if (!fit(canvas, Math.max(row.clientWidth, needed), row.clientHeight) || !this.#strip) return;
       if (leads.length === 0) paintSpan(penOf(canvas), { from: middle - AROUND_MS, to: middle }, this.#strip, { lead: 0, scale, palette: this.#palette, now: this.#until, marks: [] });
       else paintStrip(penOf(canvas), this.#strip, leads, middle - AROUND_MS * (1 - at), { scale, palette: this.#palette, marks: this.#stripMarks });
     });
