@@ -102,7 +102,8 @@ class Summaries:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._fold()
-                self._keep(await self._store.fold(self._book.flush))
+                if self._book.is_known:
+                    self._keep(await self._store.fold(self._book.flush))
                 await self._write()
         except TimeoutError:
             pass
@@ -119,6 +120,8 @@ class Summaries:
             await self._write()
 
     async def _fold(self) -> None:
+        if not self._taken and not self._book.is_known:
+            return
         taken, self._taken = self._taken, deque(maxlen=MOST_TAKEN)
         now = self._clock()
         try:

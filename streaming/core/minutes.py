@@ -113,6 +113,11 @@ class MinuteBook:
         stream, written = self._of(info)
         return written + stream.count(max(sample - 1, 0), hr, now, at)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is any stream, so that something may be due."""
+        return bool(self._streams)
+
     def due(self, now: float) -> list[Minute]:
         """What has waited long enough; streams that are silent for an hour are forgotten."""
         for name in [name for name, stream in self._streams.items() if now - stream.heard_at > FORGET_S]:

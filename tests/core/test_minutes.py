@@ -88,13 +88,15 @@ def test_a_minute_that_is_over_is_written_after_a_moment_and_one_that_is_not_aft
 
 def test_a_new_epoch_ends_the_minute_and_an_hour_of_silence_forgets_the_stream() -> None:
     book = MinuteBook()
+    assert not book.is_known
     push(book, 0, ramp(0, 25))
+    assert book.is_known
     other = stream_info(epoch=2, rate_hz=RATE, leads=2)
     (ended,) = book.add(other, 0, ramp(0, 25), live=True, now=1, at=START)
     assert (ended.epoch, ended.first) == (1, 0)
     assert [minute.epoch for minute in book.due(1 + SILENT_S)] == [2]
     assert book.due(1 + FORGET_S + 1) == []
-    assert book._streams == {}
+    assert not book.is_known
 
 
 def test_of_too_many_minutes_that_are_filled_late_the_one_heard_of_longest_ago_is_written() -> None:

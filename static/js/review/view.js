@@ -27,6 +27,7 @@ import { DAY_MS, dayText, moved, within, zoomed } from "./window.js";
 const HOURS = [1, 4, 8, 24];
 const HOUR_MS = 3600e3;
 const AGAIN_MS = 60e3; // as often as another minute is stored
+const FINEST_MS = 125; // nothing in little is stored by shorter columns than of a tenth of a second
 const WAVE_MS = 60e3; // no longer stretch is sent as it was
 const AROUND_MS = 10e3;
 const MARGIN_MS = 1e3; // the time of a sample is an estimate
@@ -107,7 +108,7 @@ export class ReviewView {
     this.#until = connection.serverMs ?? Date.now();
     this.#at = ms ?? this.#until - 2 * AROUND_MS;
     if (ms !== null) this.#hours = HOURS.find((hours) => this.#until - ms < hours * HOUR_MS - 60e3) ?? 24;
-    this.#window = within({ from: this.#at - 15e3, to: this.#at + 15e3 }, this.#bounds);
+    this.#window = within({ from: this.#at - AROUND_MS, to: this.#at + AROUND_MS }, this.#bounds);
     this.#events = new EventList(pick(this.element, ".events", Element), (event) => this.#look(event));
     this.#rows = new Rows(pick(this.element, ".rows-box", HTMLElement), {
       ask: (question) => this.#past.ask("rows", { stream: feed.id, ...question }),
@@ -219,8 +220,7 @@ export class ReviewView {
   /** @param {number} ms since 1970 */
   goTo(ms) {
     this.addressed = ms;
-    this.#at = ms;
-    this.#isChosen = false;
+    this.#goAround(ms);
     if (ms < this.#until - this.#hours * HOUR_MS) this.#hours = 24;
     this.#show("strip");
     this.#askAll();
@@ -434,7 +434,7 @@ export class ReviewView {
   #serves(trace) {
     const { from, to } = this.#window;
     if (trace.from > from + 1 || trace.to < to - 1 || (to > this.#until - 90e3 && trace.to < this.#until - 90e3)) return false;
-    return trace instanceof Wave || (to - from > WAVE_MS && trace.step <= (1.5 * (to - from)) / Math.max(1, this.#parts.zoom.clientWidth));
+    return trace instanceof Wave || (to - from > WAVE_MS && trace.step <= Math.max(FINEST_MS, (1.5 * (to - from)) / Math.max(1, this.#parts.zoom.clientWidth)));
   }
 
   /** Of all that is here, what shows most of the window, and of such the finest. */
@@ -565,7 +565,8 @@ export class ReviewView {
       heads[at].querySelectorAll("span").forEach((span, side) => write(span, texts[at][side]));
       const canvas = pick(row, "canvas", HTMLCanvasElement);
       mark(canvas, "aria-label", t("ECG, {leads}, ten seconds from {clock}", { leads: leads.map((lead) => this.#strip?.leads[lead]).join(", "), clock: clockText(middle - AROUND_MS * (1 - at)) }));
-      if (!fit(canvas, row.clientWidth, row.clientHeight) || !this.#strip) return;
+      const needed = Math.ceil((PULSE_ROOM_MM + 10 * speed) * pxPerMm); // wider than a phone: then it scrolls
+      if (!fit(canvas, Math.max(row.clientWidth, needed), row.clientHeight) || !this.#strip) return;
       if (leads.length === 0) paintSpan(penOf(canvas), { from: middle - AROUND_MS, to: middle }, this.#strip, { lead: 0, scale, palette: this.#palette, now: this.#until, marks: [] });
       else paintStrip(penOf(canvas), this.#strip, leads, middle - AROUND_MS * (1 - at), { scale, palette: this.#palette, marks: this.#stripMarks });
     });

@@ -1,0 +1,178 @@
+"""The review page in a real Chromium: the ways to look at what was, what is missing, what goes to paper."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from streaming.client import Pacer
+from streaming.client.playback import play, simulated, simulated_leads
+from streaming.ecg.simulator import Simulator
+from tests.page.scene import _TRACED, Bed, Scene, traced
+
+pytestmark = [pytest.mark.server, pytest.mark.browser]
+SCREEN = {"width": 1920, "height": 1080}
+
+
+def past_of(ward: Scene, bed: Bed) -> dict[str, float]:
+    """Four minutes of two leads, a hole of ten seconds after the first, three alarms."""
+    return ward.store_past(bed, 4, "II", "V1")
+
+
+async def has(page: Page, selector: str) -> None:
+    await page.wait_for_selector(selector)
+
+
+async def text_of(page: Page, part: str) -> str:
+    return await page.inner_text(f'.review [data-part="{part}"]')
+
+
+async def test_the_past_is_looked_at_from_the_trend_to_a_beat_by_keys_alone(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past = past_of(ward, bed)
+    page = await ward.open(f"/patients/{bed.stream}/", viewport=SCREEN)
+    loaded = await page.evaluate("() => performance.getEntriesByType('resource').map(({name}) => name)")
+    assert not [name for name in loaded if "/review/" in name], "live pages do not load it"
+    await has(page, '.patient [data-part="review"]')
+    await page.keyboard.press("r")
+    await has(page, ".events li:nth-child(3)")
+    texts = await page.locator(".events .what").all_inner_texts()
+    assert texts == ["HR HIGH 126 > 120", "VT HR 176 > 140", "LEAD OFF V1"]
+    assert await page.locator(".trend-card path.mean").count() == 1
+    assert await page.locator(".trend-card .m-high, .trend-card .m-med, .trend-card .m-tech").count() == 3
+    assert await page.locator(".trend-card .lim").count() == 2
+
+    # The newest event is chosen; the one before it, and the next again.
+    chosen = ".events [aria-current=true] .what"
+    assert await page.inner_text(chosen) == "HR HIGH 126 > 120"
+    await page.keyboard.press("k")
+    assert await page.inner_text(chosen) == "VT HR 176 > 140"
+    assert await page.inner_text(".detail .what") == "VT HR 176 > 140"
+    assert "nurse-02" in await page.inner_text(".detail dl")
+    await page.wait_for_function("() => document.querySelector('.strip-box canvas')?.width > 0")
+    await drawn(page, ".strip-box", 500)
+
+    # Two rows of ten seconds at 25 mm/s and 4 px/mm, behind twelve millimetres.
+    canvas = await page.evaluate("() => document.querySelector('.strip-box canvas').width")
+    edge = (12 + 250) * 4 / canvas
+    assert await traced(page, ".strip-box", edge + 0.005, 1) == 0, "a row is ten seconds, and no more"
+    assert await traced(page, ".strip-box", edge - 0.1, edge) > 50
+
+    # From all hours to a beat: what the server keeps in little, then every sample.
+    await page.keyboard.press("v")
+    await page.keyboard.press("Home")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="overview"]')
+    for _ in range(20):
+        await page.keyboard.press("+")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="wave"]')
+    assert "0.4 s across" in await text_of(page, "title")
+    await page.keyboard.press("v")
+    await drawn(page, ".rows-box", 200)
+    await page.keyboard.press("r")
+    await has(page, ".patient")
+    assert past["ended_s"] > past["began_s"]
+
+
+async def drawn(page: Page, selector: str, columns: int) -> None:
+    """Wait until so many pixel columns have a trace."""
+    await page.wait_for_selector(f"{selector} canvas.trace")
+    arguments = [[selector, 0.0, 1.0, "--trace", 0.0, 1.0, 24], columns]
+    await page.wait_for_function(f"([what, least]) => ({_TRACED})(what) >= least", arg=arguments)
+
+
+async def test_a_hole_is_hatched_for_its_length_in_every_view_and_live_goes_on(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past = past_of(ward, bed)
+    middle_ms = round(500 * (past["hole_s"] + past["hole_ends_s"]))
+    page = await ward.open(f"/patients/{bed.stream}/review/{middle_ms}/", viewport=SCREEN)
+    await drawn(page, ".strip-box", 300)
+    canvas = await page.evaluate("() => document.querySelector('.strip-box canvas').width")
+    left, half, right = (mm * 4 / canvas for mm in (12, 12 + 125, 12 + 250))
+    # The first row ends in the middle of the hole: five seconds of trace, five of none.
+    assert await traced(page, ".strip-box", half + 0.005, right - 0.005) == 0
+    assert await traced(page, ".strip-box", half + 0.005, right - 0.005, token="--hatch") > 400
+    assert await traced(page, ".strip-box", left + 0.005, half - 0.005) > 400
+    await page.keyboard.press("v")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="wave"]')
+    # Twenty seconds across: the hole has the middle half.
+    assert await traced(page, ".zoom-box", 0.27, 0.73) == 0
+    assert await traced(page, ".zoom-box", 0.02, 0.24) > 200
+    await page.keyboard.press("-")
+    await page.keyboard.press("-")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="overview"]')
+    assert await traced(page, ".zoom-box", 0.45, 0.55) == 0
+    patient = Simulator("sinus", rate_hz=250.0, seed=1)
+    async with ward.device(bed, signals=simulated_leads(patient)) as device:
+        await play(device, simulated(patient, 1.0), Pacer())
+        await page.wait_for_function(
+            "(stream) => window.vital.streams().find((one) => one.stream === stream)?.stop >= 200",
+            arg=bed.stream,
+        )
+
+
+async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    routes: list[Any] = []
+
+    def relay(route: Any) -> None:
+        routes.append(route)
+        route.connect_to_server()
+
+    page = await ward.open(f"/patients/{bed.stream}/review/", answer=relay)
+    await page.wait_for_function(
+        "() => document.querySelector('.blank b')?.textContent === 'Nothing is stored yet'"
+    )
+    assert await page.is_hidden(".told")
+    await routes[0].close()
+    await page.wait_for_selector(".told:not([hidden])")
+    assert "Not connected" in await page.inner_text(".told")
+
+
+async def test_the_strip_goes_to_paper_in_millimetres_with_the_pseudonym_alone(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past_of(ward, bed)
+    page = await ward.open(f"/patients/{bed.stream}/review/", viewport=SCREEN)
+    await drawn(page, ".strip-box", 500)
+    await page.emulate_media(media="print")
+    await page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    box = await page.locator(".sheet svg").first.bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(260 * 96 / 25.4, abs=1.5), "ten seconds at 25 mm/s behind the pulse"
+    assert box["height"] == pytest.approx(72 * 96 / 25.4, abs=1.5), "two leads"
+    printed = await page.inner_text("body")
+    streams = await page.evaluate("() => window.vital.streams()")
+    assert streams[0]["patient"] in printed
+    assert "patient of" not in printed, "no name"
+    for fact in ("25 mm/s", "10 mm/mV", "II, V1", "Not a medical device", "SIM"):
+        assert fact in printed
+    lines = await page.locator(".sheet path.line").evaluate_all(
+        "(paths) => paths.map((path) => path.getAttribute('d').length)"
+    )
+    assert sum(length > 5000 for length in lines) == 4, "two rows of two leads"
+
+
+async def test_who_may_exports_from_the_page_and_who_may_not_is_told(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past_of(ward, bed)
+    page = await ward.open(f"/patients/{bed.stream}/review/")
+    await has(page, ".events li:nth-child(3)")
+    await page.keyboard.press("e")
+    assert "may not export" in await page.inner_text("dialog.export")
+    ward.allow("export_history")
+    await page.reload()
+    await has(page, ".events li:nth-child(3)")
+    await page.keyboard.press("e")
+    await page.check('dialog.export input[value="edf"]')
+    async with page.expect_download() as waiting:
+        await page.click('dialog.export [data-do="download"]')
+    download = await waiting.value
+    assert download.suggested_filename.endswith("-edf.zip")
+    with open(await download.path(), "rb") as file:  # noqa: ASYNC230, PTH123
+        data = file.read()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".edf")]
+        assert int(archive.read(name)[236:244]) == 20, "the twenty seconds of the strip"
