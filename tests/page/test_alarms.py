@@ -477,7 +477,8 @@ _FAULTS_OF_THE_BAR = """() => {
   // The value and its limit: on a phone as well.
   for (const measure of document.querySelectorAll(".lane .measure")) {
     const lane = measure.closest(".msg").getBoundingClientRect();
-    if (measure.getBoundingClientRect().right > lane.right) faults.push(`${measure.textContent} is cut in its lane`);
+    const isCut = measure.getBoundingClientRect().right > lane.right;
+    if (isCut) faults.push(`${measure.textContent} is cut in its lane`);
   }
   const sound = document.querySelector(".audio .text");
   if (sound.offsetHeight > sound.parentElement.clientHeight) faults.push("the words of the sound are cut");
