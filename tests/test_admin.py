@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from streaming.core.streams import Source
+from streaming.ecg.alarm_limits import AlarmLimits
 from streaming.models import ApiToken, AuditEntry, Device, DeviceToken, Patient, Stream
 from streaming.store import access, audit, feeds, tokens
 from tests.store.people import NAMES, NO_ALARM_SETTINGS, Hospital, hospital
@@ -235,6 +237,22 @@ class TestFilters:
         assert "By pseudonym alone" in html(boss.get("/admin/streaming/patient/"))
         assert NAMES[0] in html(boss.get("/admin/streaming/patient/", {"q": patient.pseudonym}))
         assert "0 patients" in html(boss.get("/admin/streaming/patient/", {"q": NAMES[0]}))
+
+
+class TestLimits:
+    """What is set about a patient's alarms, at the foot of the patient's page."""
+
+    def test_a_change_of_limits_stands_in_the_patients_log(self, boss: Client, place: Hospital) -> None:
+        patient = place.streams["a"].patient
+        path = f"/admin/streaming/patient/{patient.pk}/change/"
+        form = {"alarms-TOTAL_FORMS": "1", "alarms-INITIAL_FORMS": "0", "display_name": patient.display_name}
+        form |= {f"alarms-0-{name}": str(value) for name, value in asdict(AlarmLimits(hr_high=131)).items()}
+        boss.post(path, form)
+        assert patient.limit_changes.count() == 1
+        change = patient.limit_changes.get()
+        assert (change.by, change.changed) == ("boss", {"hr_high": [120, 131]})
+        boss.post(path, {"display_name": patient.display_name} | NO_ALARM_SETTINGS)
+        assert patient.limit_changes.count() == 1
 
 
 class TestSource:

@@ -40,6 +40,13 @@ class TestFlag:
             env.flag({"X": "of"}, "X")
 
 
+def test_a_time_zone_is_one_of_those_that_there_are() -> None:
+    assert env.time_zone({"X": " Europe/Berlin "}, "X") == "Europe/Berlin"
+    assert env.time_zone({}, "X") == ""
+    with pytest.raises(ImproperlyConfigured, match="must be a time zone"):
+        env.time_zone({"X": "Berlin"}, "X")
+
+
 def test_lists_are_split_at_commas_and_blanks() -> None:
     assert env.words({"X": "a, b  c,,d"}, "X") == ["a", "b", "c", "d"]
     assert env.words({}, "X", default="localhost") == ["localhost"]

@@ -6,12 +6,13 @@
 /** The page's language, as the server chose it. */
 export const language = globalThis.document?.documentElement.lang || "en";
 /** @type {Readonly<Record<string, Translation>>} */
-const words = language === "de" ? (await import("./words/de.js")).words : {};
+const words = language === "de" ? ((await import("./words/de.js").catch(() => null))?.words ?? {}) : {}; // else in English
 
 /** With the region that the browser names, where it is of this language: 24 hours or 12, a comma or a point. */
 const locale = globalThis.navigator?.languages?.find((tag) => tag.split("-")[0] === language) ?? language;
 const rules = new Intl.PluralRules(language);
 /** @type {Map<number, Intl.NumberFormat>} */ const decimals = new Map();
+const figures = new Intl.NumberFormat(locale, { maximumSignificantDigits: 4, useGrouping: false });
 
 /**
  * A text in the page's language; `{name}` in it stands for `values.name`.
@@ -58,11 +59,11 @@ export function decimal(value, places) {
 }
 
 /**
- * A number with at most one place, or three digits where that says more.
+ * A number of four digits at most.
  * @param {number} value
  */
 export function figure(value) {
-  return new Intl.NumberFormat(locale, { maximumSignificantDigits: 4, useGrouping: false }).format(value);
+  return figures.format(value);
 }
 
 /**

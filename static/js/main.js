@@ -237,9 +237,10 @@ function pause() {
   draw();
 }
 
-/** Go to the bed of the next alarm after the one that is selected. */
+/** Go to the bed of the next alarm after the one that is selected: of one that nobody has seen to, as long as there is any. */
 function nextAlarm() {
-  const beds = [...new Set(desk.entries.flatMap(({ feed }) => feed ?? []))];
+  const unseen = desk.entries.filter(({ state, feed }) => state !== "acknowledged" && feed);
+  const beds = [...new Set((unseen.length > 0 ? unseen : desk.entries).flatMap(({ feed }) => feed ?? []))];
   const bed = beds[(beds.indexOf(/** @type {any} */ (screen.bed)) + 1) % beds.length];
   if (bed) screen.goTo(bed);
 }

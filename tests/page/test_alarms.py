@@ -471,8 +471,14 @@ _FAULTS_OF_THE_BAR = """() => {
     const around = count.parentElement.getBoundingClientRect();
     if (box.right > around.right - 2) faults.push(`${count.parentElement.className} count is cut`);
   }
-  if (innerWidth >= 1024) for (const what of document.querySelectorAll(".lane .what")) {
-    if (what.scrollWidth > what.clientWidth) faults.push(`${what.textContent} is cut in its lane`);
+  if (innerWidth >= 1024) for (const name of document.querySelectorAll(".lane .name")) {
+    if (name.scrollWidth > name.clientWidth) faults.push(`${name.textContent} is cut in its lane`);
+  }
+  // The value and its limit: on a phone as well.
+  for (const measure of document.querySelectorAll(".lane .measure")) {
+    const lane = measure.closest(".msg").getBoundingClientRect();
+    const isCut = measure.getBoundingClientRect().right > lane.right;
+    if (isCut) faults.push(`${measure.textContent} is cut in its lane`);
   }
   const sound = document.querySelector(".audio .text");
   if (sound.offsetHeight > sound.parentElement.clientHeight) faults.push("the words of the sound are cut");

@@ -120,9 +120,10 @@ export class Screen {
    * @param {Layout} layout
    */
   arrange(layout) {
+    const { value: before } = this.#store;
+    if (layout === before || layout.order !== before.order) this.#ranks = null;
     void this.#store.change(layout);
     if (this.#view instanceof PatientView) this.#view.pinned = this.#isPinned(this.#view.stream);
-    this.#ranks = null;
     this.bedsChanged();
   }
 
