@@ -88,9 +88,9 @@ def test_a_minute_that_is_over_is_written_after_a_moment_and_one_that_is_not_aft
 
 def test_a_new_epoch_ends_the_minute_and_an_hour_of_silence_forgets_the_stream() -> None:
     book = MinuteBook()
-    assert not book.is_known
+    was_known = book.is_known
     push(book, 0, ramp(0, 25))
-    assert book.is_known
+    assert (was_known, book.is_known) == (False, True)
     other = stream_info(epoch=2, rate_hz=RATE, leads=2)
     (ended,) = book.add(other, 0, ramp(0, 25), live=True, now=1, at=START)
     assert (ended.epoch, ended.first) == (1, 0)
