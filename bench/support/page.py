@@ -28,7 +28,7 @@ from tests.browser import Chromium, WatchedPage, chromium
 from tests.servers import DaphneServer, migrated
 
 VIEWPORT = ViewportSize(width=1920, height=1080)
-READY_MS = 60_000
+READY_MS = 120_000
 _USER = "bench"
 _LEADS = ("II", *(name for name in TWELVE_LEADS if name != "II"))
 _ADMIT = """
@@ -87,6 +87,7 @@ class Ward:
         """
         watched = await self.browser.page(viewport=VIEWPORT)
         page = watched.page
+        page.set_default_timeout(READY_MS)
         await page.add_init_script(script)
         await page.goto(self.url + path)
         await page.fill("#id_username", _USER)
