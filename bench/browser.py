@@ -3,9 +3,7 @@
 Daphne serves, simulated devices in this process feed it all the time, and one headless Chromium at
 1920 x 1080 opens, in turns, an empty page (about:blank) and VITAL's, each in a context of its own. There are
 two scenes: a ward of 32 patients, whose page shows 16 and is sent all 32 (what it asks for is widened on the
-way, for it asks for those that it shows), and one patient of 12 leads. The figures are medians over the
-turns of
-
+way, for it asks for those that it shows), and one patient of 12 leads. Figures are medians over the turns:
 - frames: `requestAnimationFrame` callbacks a second, as a share of the empty page's;
 - main thread busy: the time within tasks of the page's main thread (Chromium's TaskDuration, by wall time, so
   that being preempted counts), as a share of the time that passed;

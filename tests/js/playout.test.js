@@ -289,3 +289,12 @@ test("a number that is told twice says nothing of how late chunks are", () => {
   playout.arrive(1000, 1300, 101.22);
   assert.ok(playout.delay < 1.3, `delay ${playout.delay}`);
 });
+
+test("one chunk in twenty that comes late does not hold up the trace, two in twenty do", () => {
+  const rare = new Playout(RATE);
+  play(rare, { chunks: 400, delay: (k) => (k % 25 === 7 ? 0.1 : 0.02) });
+  assert.ok(rare.delay < 0.12, `${rare.delay} s`);
+  const frequent = new Playout(RATE);
+  play(frequent, { chunks: 400, delay: (k) => (k % 10 === 7 ? 0.1 : 0.02) });
+  assert.ok(frequent.delay > 0.17, `${frequent.delay} s`);
+});
