@@ -681,6 +681,7 @@ class TestHistory:
         (chunk,) = history.chunks
         assert (chunk.stream, chunk.first, chunk.stop) == ("a", 0, 150)
         assert [frame.payload for frame in chunk.frames()] == [seen.frame.payload for seen in viewer.frames]
+        assert [(minute.stream, minute.first) for minute in history.minutes] == [("a", 0)]
         assert history.closed
 
     @virtual_time

@@ -154,7 +154,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || help.isOpen) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target instanceof Element && event.target.closest("input, select, textarea")) return;
   const single = event.key.length === 1;
   if (single && recall("keys") === "off") return;

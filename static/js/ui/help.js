@@ -34,10 +34,6 @@ export class Help {
     });
   }
 
-  get isOpen() {
-    return this.#dialog.open;
-  }
-
   open() {
     const denied = Object.keys(RIGHTS).filter((right) => !this.#may(right)).map((right) => RIGHTS[right]);
     write(this.#rights, denied.length > 0 ? `Your account may not ${denied.join(", nor ")}: whoever administers the ward can change that.` : "");
