@@ -21,6 +21,7 @@ from streaming import runtime as runtime_module
 from streaming.adaptive_compression import SAMPLE_S
 from streaming.core.chunks import SILENT_S, Chunk
 from streaming.core.frames import Frame, FrameFlag, FrameKind
+from streaming.core.minutes import Minute
 from streaming.core.profiles import CompressionProfile, GroupProfile, ProfileSet
 from streaming.ecg import codec
 from streaming.exceptions import BusyError, CloseCode, ProfileError, RateLimitError
@@ -583,11 +584,19 @@ class History:
         self.hangs = False
         self.closed = False
         self.pins: list[Pin] = []
+        self.minutes: list[Minute] = []
 
     async def write(self, chunks: Sequence[Chunk]) -> None:
         if self.hangs:
             await asyncio.Event().wait()
         self.chunks += chunks
+
+    async def fold(self, function: Callable[[], list[Minute]]) -> list[Minute]:
+        return function()
+
+    async def write_minutes(self, minutes: Sequence[Minute]) -> None:
+        await self.write(())
+        self.minutes += minutes
 
     async def pin(self, pins: Sequence[Pin]) -> None:
         self.pins += pins
@@ -672,6 +681,7 @@ class TestHistory:
         (chunk,) = history.chunks
         assert (chunk.stream, chunk.first, chunk.stop) == ("a", 0, 150)
         assert [frame.payload for frame in chunk.frames()] == [seen.frame.payload for seen in viewer.frames]
+        assert [(minute.stream, minute.first) for minute in history.minutes] == [("a", 0)]
         assert history.closed
 
     @virtual_time

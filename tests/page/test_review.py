@@ -166,6 +166,12 @@ async def test_who_may_exports_from_the_page_and_who_may_not_is_told(ward: Scene
     await page.reload()
     await has(page, ".events li:nth-child(3)")
     await page.keyboard.press("e")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("() => document.activeElement.name") == "range", "keys are the dialog's"
+    await page.keyboard.press("Escape")
+    assert await page.is_hidden("dialog.export")
+    assert await page.is_visible(".review"), "and not those of the page beneath"
+    await page.keyboard.press("e")
     await page.check('dialog.export input[value="edf"]')
     async with page.expect_download() as waiting:
         await page.click('dialog.export [data-do="download"]')

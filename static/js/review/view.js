@@ -173,10 +173,6 @@ export class ReviewView {
    * @returns {boolean} whether the key meant something here
    */
   key(key) {
-    if (this.#parts.dialog.open) {
-      if (key === "Escape") this.#parts.dialog.close();
-      return true;
-    }
     switch (key.length === 1 ? key.toLowerCase() : key) {
       case "j":
         this.#events.step(1, this.#at);
