@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "vital.headers.PrivateResponses",
     "csp.middleware.CSPMiddleware",
+    "vital.static_files.versioned_files",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "vital.language.Language",
@@ -86,6 +87,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "libraries": {"modules": "vital.module_tags"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -126,10 +128,15 @@ USE_I18N = True
 USE_TZ = True
 FORMAT_MODULE_PATH = "vital.formats"
 
-# Static files come from the application itself (WhiteNoise), found where they lie: no collectstatic.
-# Max age 0: modules import each other by name, and a browser must never mix two versions of them.
+# Static files come from the application itself, found where they lie: no collectstatic. Ours are in memory,
+# and have their version in the address (vital.static_files). WhiteNoise serves the admin's, and the sources
+# of ours: max age 0, as modules import each other by name, and no browser may mix two versions of them.
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "vital.static_files.VersionedStorage"},
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False
