@@ -2,7 +2,7 @@
 
 `/static/<version>/js/main.js` never changes, so a browser keeps it and asks no more; modules import each
 other by relative names, so no two versions can meet. The version is a digest of all that is served.
-docs/adr/0024-versions-in-addresses.md says why.
+docs/adr/0025-versions-in-addresses.md says why.
 """
 
 from __future__ import annotations
