@@ -147,6 +147,10 @@ async def test_layouts_are_chosen_by_key_and_remembered(ward: Scene) -> None:
     await expect(page.locator("[data-part=scale]")).to_have_text("4 × 2.5 s · 25 mm/s · 10 mm/mV")
     width = await page.evaluate("() => document.querySelector('.waves canvas.trace').width")
     assert width == 1000, "ten seconds at 4 px/mm"
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await expect(labels).to_have_text(["II"])
+    await page.set_viewport_size({"width": HD["width"], "height": HD["height"]})
+    await expect(labels).to_have_text(standard)
     await page.keyboard.press("l")
     await expect(labels.last).to_have_text("III")
     await page.keyboard.press("v")

@@ -73,8 +73,15 @@ export class Paper {
     this.sweep.mode = recall("mode") === "scroll" ? "scroll" : "sweep";
     this.sweep.marked = this.marked;
     this.sweep.paper = this.scale;
+    this.#narrow.addEventListener("change", this.#turned);
     this.#show();
   }
+
+  /** A phone was turned: another layout may be the usual one. */
+  #turned = () => {
+    this.sweep.rearrange();
+    this.#show();
+  };
 
   /** What the traces are drawn to, in words. */
   get text() {
@@ -183,6 +190,7 @@ export class Paper {
   }
 
   close() {
+    this.#narrow.removeEventListener("change", this.#turned);
     this.sweep.close();
   }
 
