@@ -88,7 +88,6 @@ def test_a_minute_that_is_over_is_written_after_a_moment_and_one_that_is_not_aft
 
 def test_a_new_epoch_ends_the_minute_and_an_hour_of_silence_forgets_the_stream() -> None:
     book = MinuteBook()
-    assert not book.is_known
     push(book, 0, ramp(0, 25))
     assert book.is_known
     other = stream_info(epoch=2, rate_hz=RATE, leads=2)
