@@ -56,7 +56,7 @@ def entries() -> list[tuple[str, dict[str, Any]]]:
 
 
 async def downloaded(client: AsyncClient, stream: str, **changes: Any) -> bytes:
-    response = await client.get(url(stream, **changes))
+    response: Any = await client.get(url(stream, **changes))
     assert response.status_code == 200
     content: AsyncIterator[bytes] = aiter(cast(Any, response))
     return b"".join([piece async for piece in content])

@@ -13,7 +13,7 @@ from django.db import connections, router
 
 from streaming.models import AuditEntry
 from streaming.models_checkpoints import AuditCheckpoint, JournalCheckpoint
-from streaming.models_history import HistoryChunk, HistoryPin
+from streaming.models_history import HistoryChunk, HistoryMinute, HistoryPin
 from streaming.models_journal import JournalEntry, OpenAlarm
 from streaming.store import routing
 from streaming.store.routing import HISTORY, JOURNAL
@@ -33,7 +33,7 @@ def tables(file: Path) -> set[str]:
 
 def test_models_go_where_they_belong() -> None:
     homes = {
-        HISTORY: (HistoryChunk, HistoryPin),
+        HISTORY: (HistoryChunk, HistoryMinute, HistoryPin),
         JOURNAL: (JournalEntry, JournalCheckpoint, OpenAlarm),
         "default": (User, AuditEntry, AuditCheckpoint),
     }
