@@ -12,6 +12,7 @@ urlpatterns = [
     path("", views.app, name="ward"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/$", views.app, name="patient"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/limits/$", page_api.patient_limits, name="limits"),
+    path("patients/parts/", views.patient_parts, name="patient_parts"),
     path("layout/", page_api.layout, name="layout"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/review/(?:\d{1,13}/)?$", views.app, name="review"),
     re_path(r"^patients/(?P<stream>[a-z2-7]{12})/export/$", export_view.export, name="export"),

@@ -49,6 +49,13 @@ def app(request: HttpRequest, stream: str = "") -> HttpResponse:
     return render(request, "app.html", told)
 
 
+@login_required
+@require_safe
+def patient_parts(request: HttpRequest) -> HttpResponse:
+    """The templates of a patient's page, of whichever patient, for a ward's page that goes to one."""
+    return render(request, "patient.html")
+
+
 def _simulate_command(request: HttpRequest) -> str:
     """What fills an empty ward, with this server's own address where that is not the usual one."""
     url = f"ws://{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"

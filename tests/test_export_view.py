@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -58,7 +58,7 @@ def entries() -> list[tuple[str, dict[str, Any]]]:
 async def downloaded(client: AsyncClient, stream: str, **changes: Any) -> bytes:
     response: Any = await client.get(url(stream, **changes))
     assert response.status_code == 200
-    content: AsyncIterator[bytes] = aiter(cast(Any, response))
+    content: AsyncIterator[bytes] = aiter(response)
     return b"".join([piece async for piece in content])
 
 

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from tests.conftest import unavailable
 from tests.servers import ROOT
-from vital.comments import without_comments
+from vital.lean import lean
 from vital.modules import imports, needed_by
 from vital.static_files import StaticFiles, static_files
 
@@ -42,7 +42,7 @@ def parse() -> Parse:
     return parsed
 
 
-def test_every_module_has_the_tokens_of_its_source_at_their_places(parse: Parse, tmp_path: Path) -> None:
+def test_every_module_has_the_tokens_of_its_source_in_their_lines(parse: Parse, tmp_path: Path) -> None:
     for name, content in static_files().contents.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -68,11 +68,11 @@ def test_styles_differ_from_their_sources_by_comments_alone() -> None:
         assert served.count("\n") == source.count("\n"), path
 
 
-def test_comments_that_fill_lines_go_and_lines_stay() -> None:
+def test_comments_that_fill_lines_and_indentation_go_and_lines_stay() -> None:
     source = "// one\nlet a = 1; // kept\n  /** of\n   * b */\n/** kept */ let b;\n/* x */\nlet c = a /b/ 1;"
     bare = "\nlet a = 1; // kept\n\n\n/** kept */ let b;\n\nlet c = a /b/ 1;"
-    assert without_comments(source, ".js") == bare
-    assert without_comments("/* a\n*/\na { b: url(//c); }\n//d\n", ".css") == "\n\na { b: url(//c); }\n//d\n"
+    assert lean(source, ".js") == bare
+    assert lean("/* a\n*/\n  a { b: url(//c); }\n//d\n", ".css") == "\n\na { b: url(//c); }\n//d\n"
 
 
 def test_modules_come_once_and_in_the_order_of_their_imports() -> None:
@@ -82,7 +82,7 @@ def test_modules_come_once_and_in_the_order_of_their_imports() -> None:
         "c.js": 'import "./a/b.js";\n',
         "a/d.js": 'export const from = "./nothing.js";\n',
     }
-    assert needed_by("a/main.js", sources) == ["a/main.js", "a/b.js", "c.js", "a/d.js"]
+    assert needed_by(["a/main.js"], sources) == ["a/main.js", "a/b.js", "c.js", "a/d.js"]
 
 
 def test_version_tells_content_and_names_apart(tmp_path: Path) -> None:
@@ -151,3 +151,9 @@ def test_page_tells_of_every_module_that_it_needs_at_once() -> None:
     assert told == [static(name) for name in static_files().modules_of("js/main.js")]
     assert told[0] == static("js/main.js")
     assert len(told) > 50
+    template = Engine.get_default().from_string(
+        '{% load modules %}{% modulepreload "js/main.js" "js/ui/patient.js" %}'
+    )
+    beside = re.findall(r'href="([^"]+)"', template.render(Context()))
+    assert set(beside) > set(told)
+    assert len(set(beside)) == len(beside)

@@ -16,8 +16,8 @@ register = template.Library()
 
 
 @register.simple_tag
-def modulepreload(entry: str) -> SafeString:
-    """A link for the module and for each that it needs before it can start."""
+def modulepreload(*entries: str) -> SafeString:
+    """A link for each of the modules and for all that they need before they can start."""
     return format_html_join(
-        "\n", '<link rel="modulepreload" href="{}">', ((static(name),) for name in modules_of(entry))
+        "\n", '<link rel="modulepreload" href="{}">', ((static(name),) for name in modules_of(*entries))
     )

@@ -28,7 +28,7 @@ from django.utils.cache import patch_cache_control
 from django.utils.decorators import sync_and_async_middleware
 from whitenoise.media_types import MediaTypes
 
-from vital.comments import without_comments
+from vital.lean import lean
 from vital.modules import needed_by
 
 FOREVER_S = 10 * 365 * 24 * 60 * 60
@@ -57,17 +57,17 @@ class StaticFiles:
             digest.update(b"%s\0%d\0%s" % (name.encode(), len(content), content))
         return cls(digest.hexdigest()[:10], contents)
 
-    def modules_of(self, entry: str) -> list[str]:
-        """The module and all that it needs before it can start."""
+    def modules_of(self, *entries: str) -> list[str]:
+        """The modules and all that they need before they can start."""
         sources = {name: text.decode() for name, text in self.contents.items() if name.endswith(".js")}
-        return needed_by(entry, sources)
+        return needed_by(entries, sources)
 
 
 def _as_served(name: str, content: bytes) -> bytes:
     suffix = Path(name).suffix
     if suffix not in _CUT or name.startswith(VENDOR):
         return content
-    return without_comments(content.decode(), suffix).encode()
+    return lean(content.decode(), suffix).encode()
 
 
 @cache
@@ -77,9 +77,9 @@ def static_files() -> StaticFiles:
 
 
 @cache
-def modules_of(entry: str) -> list[str]:
-    """The names of the modules that this process serves for an entry."""
-    return static_files().modules_of(entry)
+def modules_of(*entries: str) -> list[str]:
+    """The names of the modules that this process serves for these entries."""
+    return static_files().modules_of(*entries)
 
 
 class VersionedStorage(StaticFilesStorage):

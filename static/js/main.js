@@ -15,6 +15,7 @@ import { PLAIN, withPin } from "./ui/arrangement.js";
 import { Clock } from "./ui/clock.js";
 import { holdIcons, mark, write } from "./ui/dom.js";
 import { Drawers } from "./ui/drawer.js";
+import { fetchStyles } from "./ui/fetched.js";
 import { keepFlashesInPhase } from "./ui/flash.js";
 import { Help } from "./ui/help.js";
 import { LayoutStore } from "./ui/layout-store.js";
@@ -199,7 +200,7 @@ const DRAWERS = {
     else announcer.say(t("Select a bed first"));
   },
   lab: async () => {
-    const { Lab, begin } = await import("./ui/lab.js");
+    const [{ Lab, begin }] = await Promise.all([import("./ui/lab.js"), fetchStyles()]);
     const told = (lab ??= new Lab());
     drawers.show("lab", (element) => begin(element, { connection, feeds, lab: told }));
   },

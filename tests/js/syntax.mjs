@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * What TypeScript's parser makes of modules: `node syntax.mjs FOLDER` prints, for each module below it, a digest of
- * its tokens with their lines and columns, and the modules that it imports statically.
+ * its tokens with their lines, and the modules that it imports statically.
  */
 
 import { createHash } from "node:crypto";
@@ -22,8 +22,8 @@ function told(source) {
     if (ts.isJSDoc(node)) return;
     const children = node.getChildren(file);
     if (children.length > 0) return children.forEach(visit);
-    const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file));
-    digest.update(`${node.kind} ${line}:${character} ${node.getText(file)}\n`);
+    const { line } = file.getLineAndCharacterOfPosition(node.getStart(file));
+    digest.update(`${node.kind} ${line} ${node.getText(file)}\n`);
     tokens++;
   };
   visit(file);

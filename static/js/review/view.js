@@ -80,7 +80,6 @@ export class ReviewView {
     this.#palette = palette;
     this.#now = now;
     this.addressed = ms;
-    holdStyles();
     this.element = stamp("review");
     const part = (/** @type {string} */ name) => pick(this.element, `[data-part="${name}"]`, Element);
     this.#parts = {
@@ -740,14 +739,4 @@ function figuresOf({ minutes }, span) {
   const stored = t("{n} % stored", { n: decimal((100 * 60e3 * minutes.length) / (span.to - span.from), 1) });
   if (means.length === 0) return stored;
   return `${Math.min(...lows)}–${Math.max(...highs)} bpm · ${t("median {n}", { n: Math.round(means[means.length >> 1]) })} · ${stored}`;
-}
-
-/** The styles of this page, which no other needs. */
-function holdStyles() {
-  if (document.querySelector("link[data-review]")) return;
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("../../css/review.css", import.meta.url).href;
-  link.dataset.review = "";
-  document.head.append(link);
 }

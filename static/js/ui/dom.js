@@ -75,6 +75,14 @@ export async function holdIcons() {
 }
 
 /**
+ * Let what came later show the symbols that the page holds.
+ * @param {ParentNode} root
+ */
+export function showHeldIcons(root) {
+  for (const use of root.querySelectorAll("use")) mark(use, "href", symbolOf(use, idOf(use)));
+}
+
+/**
  * @param {Element} use
  * @param {string} id
  */

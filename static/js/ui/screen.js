@@ -5,9 +5,9 @@ import { t } from "../i18n.js";
 import { arranged } from "./arrangement.js";
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
+import { fetchPatientView, fetchReviewView } from "./fetched.js";
 import { fault } from "./lane.js";
 import { pathOf, reviewPathOf } from "./paths.js";
-import { PatientView } from "./patient.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
@@ -17,6 +17,7 @@ const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
 /** @typedef {import("./sweep.js").Sweep} Sweep */
 /** @typedef {import("./palette.js").Palette} Palette */
 /** @typedef {import("./arrangement.js").Layout} Layout */
+/** @typedef {import("./patient.js").PatientView} PatientView */
 /** @typedef {import("../review/view.js").ReviewView} ReviewView */
 
 export class Screen {
@@ -30,6 +31,8 @@ export class Screen {
   #scale = pick(document, ".notice .scale", Element);
   #pager = pick(document, ".pager", HTMLElement);
   /** @type {WardView | PatientView | ReviewView | null} */ #view = null;
+  /** @type {typeof import("./patient.js").PatientView | null} fetched when the ward is drawn, or sooner when it is wanted */ #Patient = null;
+  #isFetched = false;
   /** @type {typeof import("../review/view.js").ReviewView | null} loaded when it is first wanted */ #Review = null;
   #state = "";
   #shownScale = "";
@@ -70,6 +73,19 @@ export class Screen {
   /** @param {number} now */
   update(now) {
     this.#view?.update(now);
+    // A patient is opened at once, and when the server is away.
+    if (this.#isFetched || !this.sweeps.some(({ drawn }) => drawn > 0)) return;
+    this.#isFetched = true;
+    (globalThis.requestIdleCallback ?? setTimeout)(() => void this.#fetchPatient().catch(() => {}));
+  }
+
+  async #fetchPatient() {
+    this.#Patient ??= await fetchPatientView();
+  }
+
+  /** The open patient's. @returns {PatientView | null} */
+  get #patientView() {
+    return this.#Patient && this.#view instanceof this.#Patient ? this.#view : null;
   }
 
   /**
@@ -123,7 +139,8 @@ export class Screen {
     const { value: before } = this.#store;
     if (layout === before || layout.order !== before.order) this.#ranks = null;
     void this.#store.change(layout);
-    if (this.#view instanceof PatientView) this.#view.pinned = this.#isPinned(this.#view.stream);
+    const view = this.#patientView;
+    if (view) view.pinned = this.#isPinned(view.stream);
     this.bedsChanged();
   }
 
@@ -197,8 +214,9 @@ export class Screen {
    */
   key(key, far) {
     if (this.#view && /^[0-9]$/.test(key)) return this.#toBed(key);
-    if (this.#view instanceof PatientView) {
-      if (this.#view.key(key, far)) return true;
+    const patient = this.#patientView;
+    if (patient) {
+      if (patient.key(key, far)) return true;
       if (key === "Escape") return this.follow("/");
       if (key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(reviewPathOf(feed)));
       if (key === "ArrowLeft" || key === "ArrowRight") return this.#neighbour(key === "ArrowLeft" ? -1 : 1);
@@ -229,7 +247,7 @@ export class Screen {
   /** @param {number} by */
   #neighbour(by) {
     const order = this.#order;
-    const at = order.findIndex((feed) => this.#view instanceof PatientView && feed.id === this.#view.stream);
+    const at = order.findIndex((feed) => feed.id === this.#patientView?.stream);
     const next = order[at + by];
     return next ? this.follow(pathOf(next)) : true;
   }
@@ -300,12 +318,12 @@ export class Screen {
     const Review = this.#Review;
     if (!Review) {
       this.#showState("loading");
-      import("../review/view.js").then(
-        (module) => {
-          this.#Review = module.ReviewView;
+      fetchReviewView().then(
+        (view) => {
+          this.#Review = view;
           this.route();
         },
-        () => this.#showState("refused"), // the server has another version of the page by now, or is away
+        () => this.#state === "loading" && this.#showState("refused"), // the server has another version of the page by now, or is away
       );
       return;
     }
@@ -334,9 +352,18 @@ export class Screen {
   /** @param {string} stream */
   #showPatient(stream) {
     const feed = this.#watch(stream);
-    if (this.#view instanceof PatientView && this.#view.stream === stream) return;
+    if (this.#patientView?.stream === stream) return;
     this.#left = stream;
-    const view = new PatientView(feed, {
+    const Patient = this.#Patient;
+    if (!Patient) {
+      this.#showState("loading");
+      this.#fetchPatient().then(
+        () => this.route(),
+        () => this.#state === "loading" && this.#showState("refused"), // as with the review
+      );
+      return;
+    }
+    const view = new Patient(feed, {
       palette: this.#palette,
       connection: this.#connection,
       feeds: this.#feeds,
