@@ -78,6 +78,8 @@ async def _first_visit(ward: Scene) -> AsyncIterator[Page]:
 
 async def test_a_wards_page_is_light_and_its_reload_asks_for_the_page_alone(ward: Scene) -> None:
     async with _first_visit(ward) as page, _live(ward):
+        # What is fetched later, when the browser has time, is another test's.
+        await page.add_init_script("window.requestIdleCallback = () => 0")
         scale = Scale(page)
         await page.goto(ward.server.url)
         await page.wait_for_function(FIRST_TRACE)
