@@ -27,9 +27,9 @@ FILLED = f"""() => {{
   return streams.length === {BEDS} && streams.every((stream) => stream.stop - stream.first > 3600);
 }}"""
 """Ten seconds at the highest of the demo's rates, 360 Hz: more than a tile shows."""
-REVIEWED = "() => document.querySelector('.review .strips canvas') && document.querySelector('.review .mean')"
+REVIEWED = "() => document.querySelector('.review .mean') !== null"
+"""The trend of a stored minute is drawn."""
 COARSER = "() => document.querySelector('.drawer [data-part=rendition]')?.textContent !== 'lossless'"
-"""What a trend and a strip are made of has come."""
 MINUTE_S = 90.0
 """Until a minute of the demo is stored in whole."""
 
@@ -62,7 +62,6 @@ async def take(url: str, username: str, password: str) -> None:
     async with chromium() as browser:
         desk = await _signed_in(browser, url, username, password, DESK)
         await desk.screenshot(path=README)
-        await _picture(desk, "ward")
         await _drawer(desk, "o", "order")
         phone = await _signed_in(browser, url, username, password, PHONE, device_scale_factor=2)
         await _picture(phone, "phone")
@@ -83,7 +82,7 @@ async def take(url: str, username: str, password: str) -> None:
         await desk.keyboard.press("r")
         await desk.keyboard.press("Escape")
         await desk.click("[data-action=lab]")
-        await desk.click("[data-link='8k']")
+        await desk.click("[data-link='2k']")
         await desk.wait_for_function(COARSER, timeout=60_000)
         await _picture(desk, "lab")
 
