@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.page.desk import DEADLINE_S, Desk, now_ms, second, stream_of
 from tests.page.scene import DEADLINE_MS, Scene, traced
@@ -245,6 +245,27 @@ async def test_keys_go_to_the_next_alarm_on_whatever_page_it_is(ward: Scene) -> 
     await page.keyboard.press("Enter")
     await page.keyboard.press("n")
     await expect(page).to_have_url(re.compile(f"/patients/{stream_of(18)}/$"))
+
+
+async def test_keys_act_on_the_patient_whose_page_is_on_its_way(ward: Scene) -> None:
+    desk = Desk()
+    page = await ward.open(answer=desk)
+    fetched = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await fetched.wait()
+        await route.continue_()
+
+    await page.route("**/patients/parts/", hold)
+    desk.alarm("a1")
+    desk.alarm("b1", **second())
+    await desk.displayed("a1", "b1")
+    await _tile(page, 1).focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("n")
+    await expect(page).to_have_url(re.compile(f"/patients/{stream_of(2)}/$"))
+    fetched.set()
+    await expect(page.locator(".phead .bed")).to_have_text("02")
 
 
 async def test_all_alarms_are_listed_in_order_with_links(ward: Scene) -> None:

@@ -100,9 +100,10 @@ export class Screen {
     });
   }
 
-  /** The patient whose page is open. */
+  /** The patient whose page is open, or on its way: by the address, which is there before the page is fetched. */
   get patient() {
-    return this.#view && "stream" in this.#view ? this.#feeds.get(this.#view.stream) : null;
+    const stream = addressed();
+    return stream !== null && this.#stateOf(stream) === null ? this.#feeds.get(stream) : null;
   }
 
   /** @param {import("../stream/messages.js").ServerMessage} message */
@@ -169,13 +170,13 @@ export class Screen {
   /** Show what the address says. */
   route() {
     const review = REVIEW.exec(location.pathname);
-    const stream = (review ?? PATIENT.exec(location.pathname))?.[1] ?? null;
+    const stream = addressed();
     const state = this.#stateOf(stream);
     this.#pager.hidden = true;
     if (state) this.#showState(state);
     else if (stream === null) this.#showWard();
-    else if (review) this.#showReview(decodeURIComponent(stream), review[2] ? Number(review[2]) : null);
-    else this.#showPatient(decodeURIComponent(stream));
+    else if (review) this.#showReview(stream, review[2] ? Number(review[2]) : null);
+    else this.#showPatient(stream);
     for (const link of document.querySelectorAll("[data-view]")) {
       const current = link.getAttribute("data-view") === (stream === null ? "ward" : "patient");
       if (current) link.setAttribute("aria-current", "page");
@@ -407,4 +408,10 @@ export class Screen {
 /** @param {Palette} palette */
 function scaleText({ speed, gain }) {
   return `${speed} mm/s · ${gain} mm/mV`;
+}
+
+/** The stream that the address names; null where it names none. */
+function addressed() {
+  const found = REVIEW.exec(location.pathname) ?? PATIENT.exec(location.pathname);
+  return found ? decodeURIComponent(found[1]) : null;
 }
