@@ -70,7 +70,7 @@ async def test_a_pulse_of_1_mv_and_1_hz_is_25_by_10_mm_on_the_calibrated_screen(
     page = await ward.open(PATIENT, answer=wire.answer, viewport=HD)
     await expect(page.locator(".notice .scale")).to_contain_text("not to scale (uncalibrated)")
     await _calibrate(page, PX_PER_MM)
-    await page.keyboard.press("b")  # no marks of beats
+    await page.keyboard.press("q")  # no marks of beats
     await wire.play(pulses(4.3, wire.rate_hz))
     await stop_of(page, STREAM, 2100)
     await page.keyboard.press("f")
@@ -103,7 +103,7 @@ def _lying(ink: npt.NDArray[np.float64], row: int) -> npt.NDArray[np.float64]:
 async def test_every_column_is_true_to_the_record_and_a_gap_blank_for_its_samples(ward: Scene) -> None:
     wire = Wire()
     page = await ward.open(PATIENT, answer=wire.answer, viewport=HD)
-    await page.keyboard.press("b")
+    await page.keyboard.press("q")
     noise = np.random.default_rng(7).normal(0.0, 300.0, (1, 2200))
     await wire.play(noise[:, :1300])
     wire.skip(217)
@@ -172,16 +172,17 @@ async def test_layouts_are_chosen_by_key_and_remembered(ward: Scene) -> None:
 async def test_scrolled_paper_shows_what_one_painted_from_nothing_does(ward: Scene) -> None:
     wire = Wire(TWELVE_LEADS)
     page = await ward.open(PATIENT, answer=wire.answer, viewport=HD)
+    await expect(page.locator(".phead")).to_be_visible()
     await page.keyboard.press("s")
-    await page.keyboard.press("b")
+    await page.keyboard.press("q")
     async with wire.playing(_twelve(60, wire.rate_hz)):
         await _picture(page, 500)
         await page.keyboard.press("s")
         await page.keyboard.press("s")  # painted anew, then it rolls
         rolled = await _picture(page, 2500, [2400])
         assert rolled.at[2400][0] == pytest.approx(980, abs=20), "the newest is at the right edge"
-        await page.keyboard.press("b")
-        await page.keyboard.press("b")
+        await page.keyboard.press("q")
+        await page.keyboard.press("q")
         anew = await _picture(page, 2500, [2400])
     by = round(rolled.at[2400][0] - anew.at[2400][0])
     rhythm = slice(round(0.78 * len(rolled.ink)), None)
@@ -258,11 +259,12 @@ async def test_filters_and_marks_are_switched_by_key_and_say_so(ward: Scene) -> 
         await expect(notice).to_contain_text("Filter: baseline 0.5 Hz, mains 50 Hz")
         assert await _height(page) < tall / 20
         wire.beats((900, False), (1100, True))
+        await stop_of(page, STREAM, 1150)  # the bar has passed both
         await page.wait_for_function(_MARKED, arg=[STREAM, 900])
         plain, ventricular = await page.evaluate(_WIDTHS, [STREAM, [900, 1100]])
         assert plain == 2
         assert ventricular > 6, "another shape"
-        await page.keyboard.press("b")
+        await page.keyboard.press("q")
         await page.wait_for_function(f"(arg) => !({_MARKED})(arg)", arg=[STREAM, 900])
 
 
