@@ -51,6 +51,11 @@ class Line:
         self._pacer = Pacer()
         self._socket: WebSocketRoute | None = None
 
+    async def subscribed(self) -> dict[str, Any]:
+        """What the page asks for next; TimeoutError when it asks for nothing."""
+        async with asyncio.timeout(DEADLINE_MS / 1000):
+            return await self.subscriptions.get()
+
     def answer(self, socket: WebSocketRoute) -> None:
         """A page has connected."""
         self._socket = socket
@@ -131,7 +136,7 @@ async def test_a_lead_that_is_not_sent_is_hatched_and_named_until_it_is_back(war
     page = await ward.open(
         f"/patients/{STREAM}/", answer=line.answer, viewport={"width": 1920, "height": 900}
     )
-    await line.subscriptions.get()
+    await line.subscribed()
     line.announce(LOSSLESS, "lossless")
     await line.lossless(2.0)
     line.announce(OVERVIEW, "overview", factor=FACTOR, leads=("II",))
@@ -163,7 +168,7 @@ async def test_a_lead_that_is_not_sent_is_hatched_and_named_until_it_is_back(war
 async def test_numbers_alone_keep_a_bed_live_until_they_stop(ward: Scene) -> None:
     line = Line()
     page = await ward.open(answer=line.answer, viewport={"width": 1920, "height": 900})
-    await line.subscriptions.get()
+    await line.subscribed()
     tile = page.locator(f'[data-stream="{STREAM}"]')
     line.announce(LOSSLESS, "lossless")
     await line.lossless(2.0)
@@ -192,10 +197,10 @@ async def test_numbers_alone_keep_a_bed_live_until_they_stop(ward: Scene) -> Non
 async def test_the_patient_that_is_looked_at_is_the_focus_and_the_ward_goes_on(ward: Scene) -> None:
     line = Line()
     page = await ward.open(answer=line.answer)
-    watched = await line.subscriptions.get()
+    watched = await line.subscribed()
     assert (watched["streams"], watched["focus"]) == ([STREAM, OTHER], None)
     await page.click(f'[data-stream="{OTHER}"]')
-    watched = await line.subscriptions.get()
+    watched = await line.subscribed()
     assert (sorted(watched["streams"]), watched["focus"]) == ([STREAM, OTHER], OTHER)
     await page.keyboard.press("Escape")
-    assert (await line.subscriptions.get())["focus"] is None
+    assert (await line.subscribed())["focus"] is None

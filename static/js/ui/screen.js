@@ -228,6 +228,7 @@ export class Screen {
       if (key === "Escape" || key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(pathOf(feed)));
       return false;
     }
+    if (key === "Escape" && this.patient) return this.follow("/"); // whose page is on its way
     if (key === "PageDown" || key === "PageUp") {
       this.turn(key === "PageDown" ? 1 : -1);
       return true;
