@@ -81,7 +81,7 @@ _TOLD = """async () => {
     told.push(text);
     return fill.call(this, text, ...place);
   };
-  document.querySelector('[data-action="theme"]').click();
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "t", bubbles: true }));
   await new Promise((done) => setTimeout(done, 500));
   return told;
 }"""

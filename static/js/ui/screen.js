@@ -214,7 +214,7 @@ export class Screen {
    * @returns {boolean} whether it meant something
    */
   key(key, far) {
-    if (this.#view && /^[0-9]$/.test(key)) return this.#toBed(key);
+    if ((this.#view || this.patient) && /^[0-9]$/.test(key)) return this.#toBed(key);
     const patient = this.#patientView;
     if (patient) {
       if (patient.key(key, far)) return true;
