@@ -44,7 +44,7 @@ def test_models_go_where_they_belong() -> None:
 
 def test_one_command_migrates_all_and_each_has_its_own_tables_alone(migrated_var: Path) -> None:
     for file, ours in (
-        ("history.sqlite3", {"streaming_historychunk", "streaming_historypin"}),
+        ("history.sqlite3", {"streaming_historychunk", "streaming_historyminute", "streaming_historypin"}),
         ("journal.sqlite3", {"streaming_journalentry", "streaming_journalcheckpoint", "streaming_openalarm"}),
     ):
         assert tables(migrated_var / file) == {*ours, "django_migrations", "sqlite_sequence"}
