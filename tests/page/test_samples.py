@@ -34,6 +34,8 @@ async def _show(ward: Scene, recording: Recording) -> None:
         await device.drain()
     total = recording.samples.shape[1]
     await stop_of(page, bed.stream, total)
+    # What expired on the way, at 20 times the speed, follows from the history.
+    await page.wait_for_function(_WHOLE, arg=[bed.stream, total])
     gains_uv = np.array([[lead.gain_uv] for lead in recording.leads])
     baselines = np.array([[lead.baseline] for lead in recording.leads])
     steps = await _held_uv(page, bed.stream, total) / gains_uv + baselines
@@ -43,6 +45,12 @@ async def _show(ward: Scene, recording: Recording) -> None:
     seen = [await traced(page, ".tile", token=token) for token in ("--trace", "--trace-dim")]
     assert max(seen) > 400, "a trace is to be seen"
     assert await page.inner_text(".tile .mark") == "REPLAY"
+
+
+_WHOLE = """([stream, total]) => {
+  const { spans } = window.vital.streams().find((each) => each.stream === stream);
+  return spans.length === 1 && spans[0][0] === 0 && spans[0][1] >= total;
+}"""
 
 
 async def _held_uv(page: Page, stream: str, total: int) -> npt.NDArray[np.float64]:
