@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -97,7 +98,8 @@ class Peer:
             while True:
                 await self._next()
                 if acks:
-                    await self.ack()
+                    with contextlib.suppress(ConnectionClosed):  # closed, and not all of it was read
+                        await self.ack()
         except ConnectionClosed as closed:
             if closed.rcvd:
                 code = closed.rcvd.code
