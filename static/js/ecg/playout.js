@@ -5,7 +5,7 @@ const HISTORY = 64; // arrivals remembered: 6.4 s of 100 ms chunks
 const JITTER_S = 10; // of arrivals say how long the delay has to be: of 1 s chunks the last ten
 const SAME_LENGTH = 3; // chunks in a row have to be shorter before the delay is
 const LATE_SHARE = 0.05; // of the arrivals may find the trace waiting for them
-const SPARE_S = 0.004;
+const PAINTING_S = 0.05; // a trace that was not painted for longer is not shown, and nobody waits for it
 const MAX_DELAY_S = 2.5;
 const SLEW = 0.05; // the trace runs at most 5 % faster or slower while the delay changes: 1.25 mm/s
 const JUMP_S = 0.5; // a delay that is off by more has nothing smooth left to keep
@@ -29,8 +29,9 @@ const CHASE_S = 0.1;
  * It keeps a straight line from sample index to the page's clock (seconds), laid so that the promptest
  * arrivals come just when their last sample was taken: `timeOf(i)` is where sample `i` stands on the sweep, equal
  * for all healthy streams, and `age(now)` is what the newest sample lacks. The trace follows that line by a
- * delay that covers the length of a chunk and 95 % of their jitter. It changes by slewing; only where chunks
- * get longer it is longer at once, since the trace has waited for the first of them already.
+ * delay with which it has just painted all of a chunk in the last painting before the next one comes, for 95 % of
+ * their jitter. It changes by slewing; only where chunks get longer it is longer at once, since the trace has
+ * waited for the first of them already.
  * All times are seconds of one monotonic clock, given by the caller.
  */
 export class Playout {
@@ -54,6 +55,8 @@ export class Playout {
   #times = new Float64Array(HISTORY);
   /** How long after its time each chunk's end arrived. */
   #lateness = new Float64Array(HISTORY);
+  /** How long before each arrival the trace was last painted: so much sooner nobody would have seen it. */
+  #unseen = new Float64Array(HISTORY);
   #sorted = new Float64Array(HISTORY);
   #arrivals = 0;
   /** Number of the first arrival that still says something about the next. */
@@ -176,14 +179,16 @@ export class Playout {
     if (this.#known < 0) {
       this.#anchor(stop, now);
       this.#advancedAt = now;
-      this.#target = this.#length + SPARE_S;
+      this.#target = this.#length;
     } else {
       if (now - this.#arrivedAt > SILENCE_S + length) this.#restart();
       const slot = this.#arrivals++ % HISTORY;
       this.#times[slot] = now;
       this.#lateness[slot] = now - this.timeOf(stop);
+      const unseen = now - this.#advancedAt;
+      this.#unseen[slot] = unseen < PAINTING_S ? unseen : 0;
       this.#align(stop, now);
-      this.#target = Math.min(this.#length + this.#lateQuantile(now) + SPARE_S, MAX_DELAY_S);
+      this.#target = Math.min(this.#length + this.#lateQuantile(now), MAX_DELAY_S);
     }
     this.#known = Math.max(this.#known, stop);
     this.#arrivedAt = now;
@@ -300,7 +305,8 @@ export class Playout {
   }
 
   /**
-   * How late after its time a chunk arrives, at most, in 95 % of cases.
+   * How late after its time a chunk is missed, at most, in 95 % of cases: by the last painting before it arrives,
+   * which is the last that has to do without it.
    * @param {number} now
    */
   #lateQuantile(now) {
@@ -308,7 +314,7 @@ export class Playout {
     while (count < this.#window) {
       const slot = (this.#arrivals - 1 - count) % HISTORY;
       if (now - this.#times[slot] > JITTER_S) break;
-      this.#sorted[count++] = this.#lateness[slot];
+      this.#sorted[count++] = this.#lateness[slot] - this.#unseen[slot];
     }
     if (count === 0) return 0;
     // So few lie above it that they are put in order at the front; to sort all cost ten times as much.
