@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 # is judged by what it changed; whoever runs the tests elsewhere draws new ones.
 settings.register_profile("vital", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 settings.load_profile("vital")
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end a run as Ctrl+C does: the fixtures still end the servers that they have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by them
