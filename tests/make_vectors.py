@@ -36,7 +36,7 @@ VECTORS = Path(__file__).parent / "vectors"
 Vectors = dict[str, list[dict[str, Any]]]
 
 _LEADS = (Lead("II", 5.0, 1024, 12), Lead("V1", 4.88, 0, 16))
-_ASYSTOLE = AlarmFacts(
+ASYSTOLE = AlarmFacts(
     alarm="5f0c2a",
     origin=AlarmOrigin.ANALYSIS,
     stream="bed-7",
@@ -240,9 +240,9 @@ def server_messages() -> dict[str, str]:
             "bed-7", epoch=3, first=72, stop=720, reason=GapReason.AWAY, recoverable=True
         ),
         "denied": messages.denied("bed-8"),
-        "alarm": alarm_messages.alarm(AlarmRecord(_ASYSTOLE, 1.7e12, unstored=True)),
+        "alarm": alarm_messages.alarm(AlarmRecord(ASYSTOLE, 1.7e12, unstored=True)),
         "closed alarm": alarm_messages.alarm(
-            AlarmRecord(_ASYSTOLE, 1.7e12, 1.7e12 + 9000, 1.7e12 + 8000, "ann", 1.7e12 + 100)
+            AlarmRecord(ASYSTOLE, 1.7e12, 1.7e12 + 9000, 1.7e12 + 8000, "ann", 1.7e12 + 100)
         ),
         "alarm of the system": alarm_messages.alarm(AlarmRecord(not_stored_facts("p1.store"), 1.7e12)),
         "alarms": alarm_messages.alarms(1, may=["acknowledge", "pause_audio"], paused_until_ms=None),

@@ -3,76 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import random
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedOK
 
 from streaming import backpressure
 from streaming.backpressure import (
     PRIORITY_QUOTAS,
     BackpressureHandler,
-    BackpressureMetrics,
     CutReason,
     MessagePriority,
 )
 from streaming.core.outbox import Drop, DropReason, Item, Span
 from streaming.core.profiles import BackpressureProfile
 from streaming.core.window import MAX_BUNDLE_BYTES, SendWindow
-from streaming.exceptions import CloseCode, ProfileError, ProtocolError
+from streaming.exceptions import CloseCode, ProtocolError
 from streaming.sending import SEND_DEADLINE_S
 from tests.fakes import FakeSocket, ThrottledLink, virtual_time
+from tests.writing import accounted, begun, fill, frame, handler_of, item, now, turns
 
 CRITICAL, HIGH, NORMAL, LOW, BULK = MessagePriority
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def handler_of(websocket: Any, window: SendWindow | None = None, **options: Any) -> BackpressureHandler:
-    loop = asyncio.get_running_loop()
-    return BackpressureHandler(websocket, window, clock=loop.time, rng=random.Random(1), **options)
-
-
-def item(payload: bytes | str, priority: MessagePriority = HIGH, **fields: Any) -> Item:
-    return Item(payload, priority, now(), len(payload), **fields)
-
-
-def frame(index: int, size: int = 400) -> Item:
-    return item(b"f" * size, span=Span("s", 1, 50 * index, 50 * index + 50))
-
-
-async def turns(count: int = 20) -> None:
-    """Let every other task run until it waits."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def fill(handler: BackpressureHandler) -> None:
-    """Use up the window of a client that has not acked anything: it is two messages at least."""
-    for _ in range(2):
-        handler.offer(item(b"x" * 5000))
-    await turns()
-
-
-def accounted(metrics: BackpressureMetrics) -> bool:
-    return metrics.offered_messages == (
-        metrics.acked_messages
-        + metrics.in_flight_messages
-        + metrics.buffer_size
-        + metrics.coalesced_messages
-        + metrics.expired_messages
-        + metrics.dropped_messages
-        + metrics.abandoned_messages
-    )
 
 
 class TestDocumentedExample:
@@ -555,368 +508,6 @@ class TestDrops:
         await handler.aclose()
 
 
-class TestPrepared:
-    @virtual_time
-    async def test_stopping_lets_a_shared_message_leave_that_waits_for_the_socket(self) -> None:
-        socket = FakeSocket()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
-        socket.hold()
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        asyncio.get_running_loop().call_later(0.1, socket.release)
-        await handler.stop_monitoring()  # before the writer has had its turn
-        assert socket.sent == [b"first", b"shared"]
-        assert handler.on_ack(2).messages == 2
-        handler.offer(item(b"next"))
-        await turns()
-        assert socket.sent[2:] == [b"next"]
-        assert handler.cut is None
-        await handler.aclose()
-
-    @virtual_time
-    async def test_it_has_left_when_the_call_returns_where_the_socket_does_not_wait(self) -> None:
-        socket = FakeSocket()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
-        for number in range(3):
-            assert handler.offer_prepared(b"shared%d" % number, (0, 2, 0, 0, 0))
-            assert socket.sent[-1] == b"shared%d" % number
-        metrics = handler.get_metrics()
-        assert (metrics.sent_messages, metrics.in_flight_messages) == (7, 7)
-        handler.on_ack(4)
-        assert accounted(handler.get_metrics())
-        await handler.aclose()
-
-    @virtual_time
-    async def test_the_next_one_queues_while_the_socket_takes_it(self) -> None:
-        socket = FakeSocket()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
-        socket.hold()
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        assert not handler.offer_prepared(b"another", (0, 1, 0, 0, 0))
-        handler.offer(item(b"another"))
-        await turns()
-        assert socket.sent == [b"first"]
-        socket.release()
-        await turns()
-        assert socket.sent == [b"first", b"shared", b"another"]
-        await handler.aclose()
-
-    @virtual_time
-    async def test_a_transient_error_is_tried_again(self) -> None:
-        socket = FakeSocket()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
-        socket.errors.append(OSError(errno.ENOBUFS, "no room"))
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        await asyncio.sleep(1)
-        assert socket.sent == [b"first", b"shared"]
-        assert handler.get_metrics().retries == 1
-        await handler.aclose()
-
-    @pytest.mark.parametrize("error", [ConnectionResetError(), ValueError("a fault of ours")])
-    @virtual_time
-    async def test_a_lasting_error_cuts(self, error: Exception) -> None:
-        socket, cuts = FakeSocket(), list[CutReason]()
-        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
-        handler.offer(item(b"first"))
-        await turns()
-        socket.errors.append(error)
-        handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        assert cuts == [CutReason.BROKEN]
-        assert not handler.offer_prepared(b"another", (0, 1, 0, 0, 0))
-        assert accounted(handler.get_metrics())
-        await handler.aclose()
-
-    @virtual_time
-    async def test_one_that_is_never_acked_stalls(self) -> None:
-        socket, cuts = FakeSocket(), list[CutReason]()
-        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
-        handler.offer(item(b"first"))
-        await turns()
-        handler.on_ack(1)
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        await asyncio.sleep(12)
-        assert cuts == [CutReason.STALLED]
-        await handler.aclose()
-
-    @virtual_time
-    async def test_what_queues_while_the_socket_takes_a_shared_message_ages(self) -> None:
-        socket, drops = FakeSocket(), list[Drop]()
-        handler = handler_of(socket, SendWindow(), on_drops=drops.extend)
-        handler.offer(item(b"first"))
-        await turns()
-        socket.hold()
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        await turns()
-        old = frame(1)
-        handler.offer(old)
-        await asyncio.sleep(1.5)
-        handler.offer(item(b"young"))
-        socket.release()
-        await turns()
-        assert socket.sent == [b"first", b"shared", b"young"]
-        assert drops == [Drop(old, DropReason.EXPIRED)]
-        assert accounted(handler.get_metrics())
-        await handler.aclose()
-
-
-class TestAccounting:
-    @settings(max_examples=40, deadline=None)
-    @given(
-        st.lists(
-            st.one_of(
-                st.tuples(st.sampled_from(MessagePriority), st.integers(1, 3000), st.integers(1, 8)),
-                st.floats(0.0, 2.0),
-                st.sampled_from(["stop reading", "read", "slow", "fast", "shrink", "grow", "drop"]),
-            ),
-            max_size=30,
-        ),
-        st.booleans(),
-    )
-    def test_every_message_offered_is_accounted_for(self, steps: list[Any], monitored: bool) -> None:
-        @virtual_time
-        async def run() -> None:
-            link = ThrottledLink(20_000, ack_messages=2)
-            handler = handler_of(link, SendWindow(), keepalive=lambda: item("t", CRITICAL, control=True))
-            link.on_ack = handler.on_ack
-            offered = 0
-            if monitored:
-                await handler.start_monitoring()
-            for step in steps:
-                if isinstance(step, float):
-                    await asyncio.sleep(step)
-                elif isinstance(step, tuple):
-                    priority, size, count = step
-                    for _ in range(count):
-                        handler.offer(item(b"x" * size, priority), f"group{size % 3}")
-                        offered += 1
-                elif step == "drop":
-                    handler.drop_group("group0")
-                elif step in {"shrink", "grow"}:
-                    handler.set_profile(
-                        "group1", BackpressureProfile(max_buffer_size=10 if step == "shrink" else 1000)
-                    )
-                elif step in {"slow", "fast"}:
-                    link.rate = 2000 if step == "slow" else 200_000
-                else:
-                    link.reading = step == "read"
-                metrics = handler.get_metrics()
-                assert accounted(metrics)
-                assert metrics.in_flight_messages >= 0
-                assert metrics.offered_messages >= offered
-            await handler.aclose()
-            assert accounted(handler.get_metrics())
-
-        run()
-
-
-class TestConfig:
-    @virtual_time
-    async def test_reads_and_takes_the_documented_settings(self) -> None:
-        handler = handler_of(FakeSocket())
-        handler.config.MAX_BUFFER_SIZE = 20_000
-        handler.config.HIGH_WATERMARK = 0.75
-        handler.config.LOW_WATERMARK = 0.1
-        handler.config.CRITICAL_WATERMARK = 0.9
-        handler.config.MAX_RETRIES = 5
-        handler.config.PRIORITY_QUOTAS = {**PRIORITY_QUOTAS, CRITICAL: 0.2, HIGH: 0.5}
-        assert handler.profile.max_buffer_size == 20_000
-        assert handler.config.PRIORITY_QUOTAS[HIGH] == 0.5
-        assert handler.get_detailed_metrics()["buffer"]["high_watermark"] == 0.75
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [("MAX_BUFFER_SIZE", 0), ("HIGH_WATERMARK", 0.1), ("MAX_RETRIES", -1), ("PRIORITY_QUOTAS", {})],
-    )
-    @virtual_time
-    async def test_refuses_what_is_out_of_bounds(self, name: str, value: Any) -> None:
-        handler = handler_of(FakeSocket())
-        with pytest.raises(ProfileError):
-            setattr(handler.config, name, value)
-        assert handler.profile == BackpressureProfile()
-
-    @virtual_time
-    async def test_an_assignment_takes_effect_at_once_and_holds_until_the_next_profile(self) -> None:
-        handler = handler_of(FakeSocket(), SendWindow())
-        handler.set_profile("ecg.a", BackpressureProfile(max_buffer_size=1000))
-        await fill(handler)
-        handler.config.MAX_BUFFER_SIZE = 10
-        for index in range(6):
-            handler.offer(frame(index), "ecg.a")
-        limited = handler.get_metrics()
-        handler.set_profile("ecg.a", BackpressureProfile())
-        for index in range(6):
-            handler.offer(frame(index), "ecg.a")
-        assert limited.dropped_messages > 0
-        assert handler.get_metrics().dropped_messages == limited.dropped_messages
-        await handler.aclose()
-
-    @virtual_time
-    async def test_groups_without_a_profile_follow_the_default(self) -> None:
-        handler = handler_of(FakeSocket(), SendWindow())
-        handler.set_profile("own", BackpressureProfile(max_buffer_size=50))
-        await fill(handler)
-        for group in ("follows", "own"):
-            handler.offer(frame(0), group)
-        handler.config.HIGH_WATERMARK = 0.7
-        handler.set_profile("default", BackpressureProfile(max_buffer_size=10))
-        states = [handler.group_state(group) for group in ("follows", "own")]
-        assert [state and state.utilization for state in states] == [1 / 10, 1 / 50]
-        await handler.aclose()
-
-
-class TestMonitoring:
-    @virtual_time
-    async def test_takes_a_reading_every_second(self) -> None:
-        handler = handler_of(FakeSocket())
-        await handler.start_monitoring()
-        await handler.start_monitoring()
-        for _ in range(50):
-            await handler.send_with_backpressure(b"x")
-            await asyncio.sleep(0.1)
-        assert [reading.sent_messages for reading in handler.samples][:5] == [0, 10, 20, 30, 40]
-        await handler.stop_monitoring()
-        taken = len(handler.samples)
-        await asyncio.sleep(5)
-        assert len(handler.samples) == taken
-
-    @virtual_time
-    async def test_stopping_ends_the_writer_and_the_next_message_starts_it(self) -> None:
-        socket = FakeSocket()
-        handler = handler_of(socket)
-        await handler.send_with_backpressure(b"1")
-        await handler.stop_monitoring()
-        assert len(asyncio.all_tasks()) == 1
-        await handler.send_with_backpressure(b"2")
-        assert socket.sent == [b"1", b"2"]
-        await handler.stop_monitoring()
-
-    @virtual_time
-    async def test_no_task_runs_before_the_first_message(self) -> None:
-        handler = handler_of(FakeSocket())
-        await turns()
-        assert len(asyncio.all_tasks()) == 1
-        await handler.aclose()
-
-    @virtual_time
-    async def test_closing_abandons_what_is_queued_or_unacked(self) -> None:
-        handler = handler_of(FakeSocket(), SendWindow())
-        await handler.start_monitoring()
-        for index in range(20):
-            handler.offer(frame(index, 500))
-        await turns()
-        handler.on_ack(4)
-        await handler.aclose()
-        await handler.aclose()
-        metrics = handler.get_metrics()
-        assert (metrics.acked_messages, metrics.abandoned_messages) == (4, 16)
-        assert metrics.buffer_size == metrics.in_flight_messages == 0
-
-    @virtual_time
-    async def test_closing_before_the_writer_ran_answers_the_sender(self) -> None:
-        handler = handler_of(FakeSocket())
-        sending = asyncio.ensure_future(handler.send_with_backpressure(b"1"))
-        await asyncio.sleep(0)
-        await handler.aclose()
-        assert not await sending
-
-
-class TimedSocket(FakeSocket):
-    """A server whose send has a time limit, and notes in a context variable what it is sending."""
-
-    sending: ContextVar[bytes] = ContextVar("sending", default=b"")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.timed_out = 0
-
-    async def send_bytes(self, data: bytes) -> None:
-        noted = self.sending.set(data)
-        try:
-            async with asyncio.timeout(1.0):
-                await super().send_bytes(data)
-        except TimeoutError:
-            self.timed_out += 1
-            raise ConnectionResetError from None
-        finally:
-            self.sending.reset(noted)
-
-
-class TestPreparedFromAnywhere:
-    """A shared message leaves from a timer, or from the task of whoever had something to say."""
-
-    @virtual_time
-    async def test_a_send_with_a_time_limit_leaves_from_a_timer(self) -> None:
-        socket, taken = TimedSocket(), list[bool]()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
-        loop = asyncio.get_running_loop()
-        loop.call_soon(lambda: taken.append(handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))))
-        await turns()
-        assert (taken, socket.sent, handler.cut) == ([True], [b"first", b"shared"], None)
-        await handler.aclose()
-
-    @virtual_time
-    async def test_one_that_has_to_wait_goes_on_in_the_writer(self) -> None:
-        socket = TimedSocket()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
-        socket.hold()
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        assert asyncio.current_task() is not handler._task
-        await asyncio.sleep(0.5)
-        socket.release()
-        await turns()
-        assert (socket.sent, handler.cut) == ([b"first", b"shared"], None)
-        await handler.aclose()
-
-    @virtual_time
-    async def test_its_time_limit_ends_the_send_and_not_whoever_said_it(self) -> None:
-        socket, cuts = TimedSocket(), list[CutReason]()
-        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
-        handler.offer(item(b"first"))
-        await turns()
-        socket.hold()
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        await asyncio.sleep(1.5)  # the time limit of the send is no matter of this task
-        assert (socket.timed_out, cuts) == (1, [CutReason.BROKEN])
-        assert accounted(handler.get_metrics())
-        await handler.aclose()
-
-
-class TestPulled:
-    @virtual_time
-    async def test_a_source_that_has_no_more_costs_acks_nothing_and_shared_messages_go_straight(self) -> None:
-        socket = FakeSocket()
-        handler = handler_of(socket, SendWindow())
-        pieces = [[item(b"late", MessagePriority.BULK)], None]
-        handler.pull_from(lambda limit_bytes: pieces.pop(0))
-        handler.offer(item(b"first"))
-        await turns()
-        assert socket.sent == [b"first", b"late"]
-        assert pieces == []
-        handler.on_ack(2)
-        assert handler.offer_prepared(b"shared", (0, 1, 0, 0, 0)), "the ack woke nobody"
-        pieces = [[item(b"more", MessagePriority.BULK)], [], None]
-        handler.pull_from(lambda limit_bytes: pieces.pop(0))
-        await turns()
-        assert pieces == [None], "what has nothing now is asked again"
-        handler.on_ack(4)
-        assert not handler.offer_prepared(b"shared", (0, 1, 0, 0, 0))
-        await turns()
-        assert pieces == []
-        assert accounted(handler.get_metrics())
-        await handler.aclose()
-
-
 class TestFinish:
     @virtual_time
     async def test_what_is_critical_leaves_past_a_window_that_is_full(self) -> None:
@@ -970,9 +561,7 @@ class TestFinish:
     @virtual_time
     async def test_what_is_offered_meanwhile_starts_no_other_sends(self) -> None:
         socket = FakeSocket()
-        handler = handler_of(socket, SendWindow())
-        handler.offer(item(b"first"))
-        await turns()
+        handler = await begun(socket)
         socket.hold()
         handler.offer(item(b"second"))
         await turns()
@@ -991,15 +580,13 @@ class TestFinish:
         assert socket.sent == [b"first", b"second", b"alarm"]
         assert accounted(handler.get_metrics())
 
-    @pytest.mark.parametrize("begun", [False, True], ids=["last words", "the message before"])
+    @pytest.mark.parametrize("second", [False, True], ids=["last words", "the message before"])
     @virtual_time
-    async def test_a_socket_that_takes_nothing_is_waited_for_until_the_deadline(self, begun: bool) -> None:
+    async def test_a_socket_that_takes_nothing_is_waited_for_until_the_deadline(self, second: bool) -> None:
         socket, cuts = FakeSocket(), list[CutReason]()
-        handler = handler_of(socket, SendWindow(), on_slow=cuts.append)
-        handler.offer(item(b"first"))
-        await turns()
+        handler = await begun(socket, on_slow=cuts.append)
         socket.hold()
-        if begun:
+        if second:
             handler.offer(item(b"second"))
             await turns()
         handler.offer(item(b"alarm", CRITICAL))

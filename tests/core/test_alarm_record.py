@@ -11,37 +11,14 @@ from hypothesis import strategies as st
 from streaming.core.alarm_record import (
     AlarmEntry,
     AlarmFacts,
-    AlarmOrigin,
     AlarmRecord,
-    AlarmSeverity,
     AlarmState,
     AlarmStep,
     folded,
 )
-from streaming.core.priority import MessagePriority
+from tests.make_vectors import ASYSTOLE
 
-FACTS = AlarmFacts(
-    alarm="a1",
-    origin=AlarmOrigin.ANALYSIS,
-    stream="s1",
-    epoch=3,
-    ward="w",
-    patient="P-1",
-    kind="asystole",
-    severity=AlarmSeverity.HIGH,
-    priority=MessagePriority.CRITICAL,
-    latching=True,
-    text="ASYSTOLE 4.0 >= 4 s",
-    value=4.0,
-    limit=4.0,
-    unit="s",
-    first=1000,
-    stop=2000,
-    lead="II",
-    sample=2000,
-    condition_delay_s=4.0,
-    signal_delay_s=0.0,
-)
+FACTS = replace(ASYSTOLE, alarm="a1", stream="s1")
 times = st.none() | st.integers(0, 5).map(float)
 facts = st.integers(0, 3).map(lambda n: replace(FACTS, revision=n, text=f"ASYSTOLE {n + 4}.0 >= 4 s"))
 records = st.builds(

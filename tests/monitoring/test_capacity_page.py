@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser import Chromium, WatchedPage
+from tests.monitoring.charts import zoom_and_back
 from tests.monitoring.signing_in import PASSWORD, signed_in
 from tests.servers import DaphneServer, StartServer
 
@@ -68,22 +69,11 @@ async def test_charts_are_read_and_zoomed_by_keyboard_and_pointer(
     watched = await opened(stored, chromium)
     page = watched.page
     await page.wait_for_selector(READY)
-    whole = await page.text_content(".charts-state") or ""
     await page.locator(".chart-canvas").first.focus()
     await page.keyboard.press("End")
     await page.keyboard.press("ArrowLeft")
     await expect(page.locator(".charts-said")).to_contain_text("CPU, busiest process: peak")
-    over = page.locator(".chart .u-over").first
-    await over.scroll_into_view_if_needed()
-    box = await over.bounding_box()
-    assert box is not None
-    await page.mouse.move(box["x"] + 40, box["y"] + 40)
-    await page.mouse.down()
-    await page.mouse.move(box["x"] + 160, box["y"] + 40, steps=4)
-    await page.mouse.up()
-    await expect(page.locator(".charts-state")).not_to_have_text(whole)
-    await page.locator(".chart .u-over").nth(2).dblclick()
-    await expect(page.locator(".charts-state")).to_have_text(whole)
+    await zoom_and_back(page)
     costs = page.get_by_text("Where its CPU goes, as fitted")
     await costs.focus()
     await page.keyboard.press("Enter")

@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser import Chromium, WatchedPage
+from tests.monitoring.charts import zoom_and_back
 from tests.monitoring.signing_in import PASSWORD, signed_in
 from tests.servers import DaphneServer, StartServer
 
@@ -115,18 +116,7 @@ async def test_drawing_across_a_chart_zooms_all_and_a_double_click_ends_it(
     watched = await opened(stored, chromium)
     page = watched.page
     await page.wait_for_selector(READY)
-    whole = await state(page)
-    over = page.locator(".chart .u-over").first
-    await over.scroll_into_view_if_needed()
-    box = await over.bounding_box()
-    assert box is not None
-    await page.mouse.move(box["x"] + 40, box["y"] + 40)
-    await page.mouse.down()
-    await page.mouse.move(box["x"] + 160, box["y"] + 40, steps=4)
-    await page.mouse.up()
-    await expect(page.locator(".charts-state")).not_to_have_text(whole)
-    await page.locator(".chart .u-over").nth(2).dblclick()
-    await expect(page.locator(".charts-state")).to_have_text(whole)
+    await zoom_and_back(page)
     assert watched.complaints == []
 
 

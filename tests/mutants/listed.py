@@ -32,6 +32,7 @@ DELIVERIES, T_DELIVERIES = "monitoring/deliveries.py", "tests/monitoring/test_de
 WEBHOOK, T_WEBHOOK = "monitoring/webhook.py", "tests/monitoring/test_webhook.py"
 ADDRESSES = "monitoring/channel_addresses.py"
 T_BACKPRESSURE, T_SUBSCRIBER = "tests/test_backpressure.py", "tests/test_subscriber.py"
+T_PREPARED, T_BOOKS = "tests/test_backpressure_prepared.py", "tests/test_backpressure_metrics.py"
 T_FANOUT, T_HUB, T_ROOM = "tests/test_fanout.py", "tests/test_hub.py", "tests/test_room.py"
 
 
@@ -367,21 +368,21 @@ MUTANTS = (
         BACKPRESSURE,
         "self._lost_in_flight[index] = counts.taken - self._acked[index]",
         "self._lost_in_flight[index] = 0",
-        (T_BACKPRESSURE,),
+        (T_BACKPRESSURE, T_BOOKS),
     ),
     Mutant(
         "a shared bundle overtakes what waits",
         BACKPRESSURE,
         "or self._sleep.done()\n",
         "or self._sleep.cancelled()\n",
-        (T_BACKPRESSURE, T_SUBSCRIBER, T_FANOUT),
+        (T_PREPARED, T_SUBSCRIBER, T_FANOUT),
     ),
     Mutant(
         "a shared bundle leaves without credit",
         BACKPRESSURE,
         "len(message) > min(window.room, window.bundle_limit)",
         "len(message) > MAX_BUNDLE_BYTES",
-        (T_BACKPRESSURE, T_SUBSCRIBER, T_FANOUT),
+        (T_PREPARED, T_SUBSCRIBER, T_FANOUT),
     ),
     Mutant(
         "an alarm waits for credit like anything else",
