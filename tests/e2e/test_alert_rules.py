@@ -118,7 +118,8 @@ async def test_rule_opens_everywhere_is_told_and_what_a_killed_process_left_is_r
     ]
     assert [alert["event"] for alert in over] == ["opened", "resolved", "opened", "resolved"]
     assert over[-1]["reason"] == Why.PROCESS_LOST
-    assert {message["state"] for message in shell.run("messages")} == {"delivered"}
+    # It is received a little before its sender has stored that.
+    await until(lambda: {message["state"] for message in shell.run("messages")} == {"delivered"})
     assert len({json.loads(one.content)["id"] for one in received}) == len(received), "each is told once"
 
 
