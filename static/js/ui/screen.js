@@ -11,6 +11,7 @@ import { pathOf, reviewPathOf } from "./paths.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
+const NARROW = matchMedia("(max-width: 600px)");
 const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
@@ -402,7 +403,7 @@ export class Screen {
   /** @param {string} scale that of the traces shown */
   #writeScale(scale) {
     this.#shownScale = scale;
-    write(this.#scale, `${scale} · ${this.#palette.calibrated ? t("to scale") : t("not to scale (uncalibrated)")}`);
+    write(this.#scale, `${scale} · ${this.#palette.calibrated ? t("to scale") : NARROW.matches ? t("not to scale") : t("not to scale (uncalibrated)")}`);
   }
 }
 

@@ -165,6 +165,7 @@ export const words = {
   "Not set: {why}": "Nicht gesetzt: {why}",
   "not stored yet": "noch nicht gespeichert",
   "not stored": "nicht gespeichert",
+  "not to scale": "nicht maßstäblich",
   "not to scale (uncalibrated)": "nicht maßstäblich (nicht kalibriert)",
   "Nothing came for {time}. No figures until it does.": "Seit {time} kam nichts. Keine Werte, bis etwas kommt.",
   "Nothing came": "Nichts kam",
