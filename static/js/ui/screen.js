@@ -273,6 +273,7 @@ export class Screen {
   /** @param {string} state */
   #showState(state) {
     if (this.#state === state) return;
+    this.#writeScale(""); // of no trace
     this.#replace(null, stamp(`state-${state}`));
     this.#state = state;
   }
@@ -400,10 +401,11 @@ export class Screen {
     this.#main.replaceChildren(element);
   }
 
-  /** @param {string} scale that of the traces shown */
+  /** @param {string} scale that of the traces shown; empty where there are none */
   #writeScale(scale) {
     this.#shownScale = scale;
-    write(this.#scale, `${scale} · ${this.#palette.calibrated ? t("to scale") : NARROW.matches ? t("not to scale") : t("not to scale (uncalibrated)")}`);
+    const truth = this.#palette.calibrated ? t("to scale") : NARROW.matches ? t("not to scale") : t("not to scale (uncalibrated)");
+    write(this.#scale, scale && `${scale} · ${truth}`);
   }
 }
 
