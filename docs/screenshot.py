@@ -27,8 +27,8 @@ FILLED = f"""() => {{
   return streams.length === {BEDS} && streams.every((stream) => stream.stop - stream.first > 3600);
 }}"""
 """Ten seconds at the highest of the demo's rates, 360 Hz: more than a tile shows."""
-REVIEWED = "() => document.querySelector('.review .mean') !== null"
-"""The trend of a stored minute is drawn."""
+REVIEWED = "() => document.querySelector('.review .mean') && document.querySelector('.events li')"
+"""The trend of a stored minute is drawn, and the alarms have come."""
 COARSER = "() => document.querySelector('.drawer [data-part=rendition]')?.textContent !== 'lossless'"
 MINUTE_S = 90.0
 """Until a minute of the demo is stored in whole."""
@@ -70,7 +70,7 @@ async def take(url: str, username: str, password: str) -> None:
         await desk.keyboard.press("Enter")
         await desk.wait_for_timeout(6000)  # a screen full of trace
         await _picture(desk, "patient")
-        await _drawer(desk, "i", "limits")
+        await _drawer(desk, "i", "limits", ".limit-rows small:not(:empty)")
         await desk.keyboard.press("c")
         await desk.wait_for_selector(".frozen .caliper")
         await _picture(desk, "calipers")
@@ -78,6 +78,7 @@ async def take(url: str, username: str, password: str) -> None:
         await desk.wait_for_timeout(1000 * MINUTE_S)
         await desk.keyboard.press("r")
         await desk.wait_for_function(REVIEWED, timeout=60_000)
+        await desk.wait_for_timeout(3000)  # and the strip
         await _picture(desk, "review")
         await desk.keyboard.press("r")
         await desk.keyboard.press("Escape")
@@ -99,9 +100,9 @@ async def _signed_in(
     return page
 
 
-async def _drawer(page: Page, key: str, name: str) -> None:
+async def _drawer(page: Page, key: str, name: str, full: str = "h2") -> None:
     await page.keyboard.press(key)
-    await page.wait_for_selector(".drawer")
+    await page.wait_for_selector(f".drawer {full}")
     await _picture(page, name)
     await page.keyboard.press("Escape")
 

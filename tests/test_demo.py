@@ -131,6 +131,19 @@ def test_login_sees_all_eight() -> None:
     ]
 
 
+def test_login_may_do_all_that_the_guide_tells_of() -> None:
+    setup_demo()
+    user = User.objects.get()
+    may = (
+        "acknowledge_alarms",
+        "pause_alarm_audio",
+        "switch_off_alarms",
+        "set_alarm_limits",
+        "export_history",
+    )
+    assert [name for name in may if not user.has_perm(f"streaming.{name}")] == []
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

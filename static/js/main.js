@@ -86,7 +86,7 @@ const topBar = new TopBar(connection);
 const alarmBar = new AlarmBar(desk);
 const announcer = new Announcer();
 const sound = new Sound(new Speaker());
-const help = new Help({ test: (severity) => sound.test(severity, now()), may: (right) => desk.may(right) });
+const help = new Help({ test: (severity) => sound.test(severity, now()), may: (right) => !desk.confirmed || desk.may(right) });
 const loop = new Loop(() => screen.sweeps, now);
 // After a stand-still the first thing that is painted says how old all is.
 loop.begins = (/** @type {number} */ at) => {

@@ -111,7 +111,7 @@ def begin_feed(bed: DemoBed) -> Feed:
 
 def _staff_permissions() -> list[Permission]:
     """See everything of ours; change settings, patients, devices and admissions; make tokens for oneself;
-    delete history; do all that there is to do about alarms.
+    delete and export history; do all that there is to do about alarms.
 
     Not the wards' groups and not the users: the demo's login cannot give itself more.
     """
@@ -125,10 +125,11 @@ def _staff_permissions() -> list[Permission]:
         ]
     )
     deleted = Q(codename__in=["delete_profile", "delete_historychunk"])
+    exported = Q(codename="export_history")
     alarms = Q(
         codename__in=["acknowledge_alarms", "pause_alarm_audio", "switch_off_alarms", "set_alarm_limits"]
     )
-    return list(Permission.objects.filter(ours & (seen | changed | deleted | alarms)))
+    return list(Permission.objects.filter(ours & (seen | changed | deleted | exported | alarms)))
 
 
 def _letters(count: int) -> str:

@@ -120,6 +120,37 @@ async def test_no_alarm_moves_what_the_patients_page_shows(ward: Scene, width: i
     assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
+_BEYOND_ITS_CARD = """() => [...document.querySelectorAll(".alarm-panel .btn, .phead :is(.btn, .mark, .age)")]
+  .filter((one) => one.checkVisibility())
+  .filter((one) => {
+    const box = one.getBoundingClientRect(), around = one.closest("section").getBoundingClientRect();
+    const isWithin = box.left >= around.left && box.right <= around.right && box.top >= around.top;
+    return !isWithin || one.scrollWidth > one.clientWidth;
+  })
+  .map((one) => one.textContent)"""
+
+
+@pytest.mark.parametrize(("locale", "lines"), [("en", 3), ("de", 4)])
+async def test_a_phone_shows_every_button_whole_and_a_short_notice(
+    ward: Scene, locale: str, lines: int
+) -> None:
+    desk = Desk()
+    page = await ward.open(
+        f"/patients/{stream_of(1)}/", answer=desk, viewport={"width": 390, "height": 844}, locale=locale
+    )
+    desk.alarm("v", kind="ventricular tachycardia", text="VENT TACHY 148 > 100", unit="bpm")
+    await page.locator('[data-part="alarm-switch"]').click()  # which asks in a longer text
+    await expect(page.locator("[data-asks]")).to_be_visible()
+    assert await page.evaluate(_BEYOND_ITS_CARD) == []
+    notice = await page.locator(".notice").bounding_box()
+    assert notice is not None
+    assert notice["height"] <= lines * 16 + 5
+    await expect(page.locator(".notice strong")).to_be_in_viewport(ratio=1)
+    await page.keyboard.press("Escape")
+    # In the narrow lane a code for the name, and the whole value.
+    await expect(_tile(page, 1).locator(".what")).to_have_text("VTACH 148 > 100")
+
+
 async def test_a_key_acknowledges_the_alarm_of_the_selected_bed_and_of_no_other(ward: Scene) -> None:
     desk = Desk()
     page = await ward.open(answer=desk)
@@ -452,7 +483,7 @@ async def test_the_evidence_is_looked_at_as_a_frozen_strip_while_the_live_trace_
 
 
 @pytest.mark.parametrize("code", [None, 1012, 4014], ids=["online", "offline", "cut"])
-@pytest.mark.parametrize("width", [390, 820, 1024, 1280, 1366, 1600, 1920])
+@pytest.mark.parametrize("width", [390, 820, 1024, 1280, 1366, 1440, 1600, 1920])
 async def test_nothing_in_the_bar_lies_on_another_and_nothing_that_matters_is_cut_there_or_in_a_lane(
     ward: Scene, width: int, code: int | None
 ) -> None:
@@ -501,6 +532,12 @@ _FAULTS_OF_THE_BAR = """() => {
     const isCut = measure.getBoundingClientRect().right > lane.right;
     if (isCut) faults.push(`${measure.textContent} is cut in its lane`);
   }
+  // Whole, or not there at all.
+  const state = document.querySelector(".conn b");
+  const inside = state.getBoundingClientRect(), around = state.closest(".conn").getBoundingClientRect();
+  const isSeen = state.checkVisibility() && inside.top < around.bottom;
+  const isCut = inside.right > around.right || state.scrollWidth > state.clientWidth;
+  if (isSeen && isCut) faults.push(`${state.textContent} is cut`);
   const sound = document.querySelector(".audio .text");
   if (sound.offsetHeight > sound.parentElement.clientHeight) faults.push("the words of the sound are cut");
   for (const box of boxes) if (box.right > innerWidth + 0.5) faults.push("beyond the edge");

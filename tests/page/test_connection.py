@@ -65,6 +65,18 @@ async def test_a_lost_connection_is_told_and_comes_back(ward: Scene) -> None:
     assert len(sockets) >= 2
 
 
+async def test_a_server_that_never_answered_is_told_with_what_to_do(ward: Scene) -> None:
+    async def refuse(socket: WebSocketRoute) -> None:
+        await socket.close(code=1011)
+
+    page = await ward.open()
+    await page.route_web_socket("**/ws/viewer/", refuse)
+    await page.reload()
+    await expect(page.locator(".outage")).to_contain_text("No connection")
+    await expect(page.locator("[data-action=retry]")).to_be_visible()
+    await expect(page.locator(".notice .scale")).to_have_text("")
+
+
 async def test_whom_an_operator_has_cut_says_so_and_may_try_at_once(ward: Scene) -> None:
     sockets: list[WebSocketRoute] = []
     page = await ward.open()

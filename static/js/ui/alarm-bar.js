@@ -2,6 +2,7 @@
 /** The alarms of all beds in the bar on top: a sum for each severity, and on demand every one of them. */
 
 import { t } from "../i18n.js";
+import { codeOf } from "../stream/alarm-text.js";
 import { MARKS, SEVERITIES, iconOf, overText, sinceText } from "./alarm-words.js";
 import { drawIcon, mark, pick, stamp, write } from "./dom.js";
 import { pathOf } from "./paths.js";
@@ -12,6 +13,7 @@ import { pathOf } from "./paths.js";
 /** @typedef {import("./alarm-desk.js").AlarmDesk} AlarmDesk */
 
 const NAMED = 3; // beds in a sum
+const LONG = 24; // letters of a text that has no room in the bar of a laptop
 
 export class AlarmBar {
   #desk;
@@ -90,6 +92,7 @@ class Sum {
   #element;
   #count;
   #beds;
+  #narrow = matchMedia("(max-width: 1599px)");
 
   /** @param {Severity} severity */
   constructor(severity) {
@@ -118,7 +121,8 @@ class Sum {
     mark(this.#element, "href", first.feed ? pathOf(first.feed) : "/");
     write(this.#count, String(own.length));
     // Of a high one also what it is.
-    write(this.#beds, this.severity === "high" ? alarmText(first) : placesText(own));
+    const coded = first.alarm && first.text.length > LONG && this.#narrow.matches ? { ...first, text: codeOf(first.alarm) } : first;
+    write(this.#beds, this.severity === "high" ? alarmText(coded) : placesText(own));
   }
 }
 

@@ -20,7 +20,7 @@ export class Help {
   #rights = pick(document, ".help .rights", Element);
   #may;
 
-  /** @param {{test: (severity: Severity) => string, may: (right: string) => boolean}} page */
+  /** @param {{test: (severity: Severity) => string, may: (right: string) => boolean}} page `may` is true also while nobody has told */
   constructor({ test, may }) {
     this.#may = may;
     const keys = pick(this.#dialog, "input", HTMLInputElement);

@@ -2,6 +2,7 @@
 /** The lane of a bed: its gravest alarm, or what is technically wrong with it, and since when. */
 
 import { plural, t } from "../i18n.js";
+import { codeOf } from "../stream/alarm-text.js";
 import { MARKS, iconOf, overText, sinceText } from "./alarm-words.js";
 import { drawIcon, mark, pick, write } from "./dom.js";
 
@@ -90,6 +91,7 @@ export class Lane {
   #check;
   #over;
   #since;
+  #narrow = matchMedia("(max-width: 600px)");
 
   /** @param {Element} element holds the lane and what is framed with it */
   constructor(element) {
@@ -117,7 +119,8 @@ export class Lane {
     mark(this.#element, "data-alarm", entry ? MARKS[entry.severity] : null);
     drawIcon(this.#icon, entry ? iconOf(entry) : wrong?.what ? "clock" : null);
     drawIcon(this.#check, entry?.state === "acknowledged" ? "check" : null);
-    const [name, measure] = cutAtMeasure(entry?.text ?? wrong?.what ?? "");
+    const coded = entry?.alarm && this.#narrow.matches ? codeOf(entry.alarm) : entry?.text;
+    const [name, measure] = cutAtMeasure(coded ?? wrong?.what ?? "");
     write(this.#name, name);
     write(this.#measure, measure);
     write(this.#more, entries.length > 1 ? `+${entries.length - 1}` : "");

@@ -115,7 +115,7 @@ export function begin(element, feed) {
       field.min = String(least);
       field.max = String(greatest);
       const told = { default: text(name, now.defaults[name]), least: text(name, least), greatest: text(name, greatest) };
-      write(pick(rows, `#of-${name}`, Element), t("default {default}, {least} to {greatest}", told));
+      write(pick(rows, `#of-${name}`, Element), t("{least} to {greatest}, default {default}", told));
     }
     fields.disabled = !now.may;
     pick(element, "[data-part=may-not]", HTMLElement).hidden = now.may;

@@ -11,6 +11,7 @@ import { pathOf, reviewPathOf } from "./paths.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
+const NARROW = matchMedia("(max-width: 600px)");
 const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
@@ -272,6 +273,7 @@ export class Screen {
   /** @param {string} state */
   #showState(state) {
     if (this.#state === state) return;
+    this.#writeScale(""); // of no trace
     this.#replace(null, stamp(`state-${state}`));
     this.#state = state;
   }
@@ -399,10 +401,11 @@ export class Screen {
     this.#main.replaceChildren(element);
   }
 
-  /** @param {string} scale that of the traces shown */
+  /** @param {string} scale that of the traces shown; empty where there are none */
   #writeScale(scale) {
     this.#shownScale = scale;
-    write(this.#scale, `${scale} · ${this.#palette.calibrated ? t("to scale") : t("not to scale (uncalibrated)")}`);
+    const truth = this.#palette.calibrated ? t("to scale") : NARROW.matches ? t("not to scale") : t("not to scale (uncalibrated)");
+    write(this.#scale, scale && `${scale} · ${truth}`);
   }
 }
 

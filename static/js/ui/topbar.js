@@ -45,7 +45,7 @@ export class TopBar {
     write(parts.ward, wards.length === 1 ? wards[0] : wards.length === 0 ? t("No ward") : plural(wards.length, "{n} ward", "{n} wards"));
     write(parts.beds, plural(feeds.length, "{n} bed · {live} live", "{n} beds · {live} live", { live }));
 
-    const down = connection.phase !== "online" && connection.connections > 0;
+    const down = connection.phase !== "online" && (connection.connections > 0 || connection.attempt > 0);
     parts.offline.hidden = !down || connection.isFinal;
     mark(document.body, "data-offline", parts.offline.hidden ? null : "");
     if (!parts.offline.hidden) {
