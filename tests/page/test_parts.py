@@ -11,7 +11,6 @@ from streaming.client import Pacer
 from streaming.client.playback import play, simulated, simulated_leads
 from streaming.ecg.simulator import Simulator
 from tests.browser import Chromium
-from tests.e2e.shell import Shell
 from tests.page.desk import Desk, alarm, second, stream_of
 from tests.page.scene import DEADLINE_MS, PASSWORD, RATE_HZ, Scene, stop_of
 from tests.servers import Server, StartServer
@@ -172,27 +171,6 @@ async def test_a_network_that_carries_nothing_more_is_told_before_it_is_given_up
     await expect(page.locator(".hr-val").first).to_have_text("--")
     await expect(page.locator(".offline")).to_be_visible()
     assert desk.connections == 1
-
-
-async def test_a_server_that_is_killed_leaves_nothing_that_looks_live(
-    daphne: StartServer, chromium: Chromium
-) -> None:
-    # Over 10 s: a server of its own.
-    server = daphne()
-    with Shell(server) as shell:
-        ward = Scene(server, shell, chromium)
-        bed = ward.admit("monitor")
-        page = await ward.open()
-        patient = Simulator("sinus", rate_hz=RATE_HZ, seed=1)
-        async with ward.device(bed, signals=simulated_leads(patient)) as device:
-            await play(device, simulated(patient, 2.0), Pacer())
-            await stop_of(page, bed.stream, 400)
-            server.kill()
-            await expect(page.locator(".offline")).to_be_visible()
-            await expect(page.locator(".conn b")).to_have_text(re.compile("Offline|Connecting|No answer"))
-            await expect(page.locator(".tile")).to_have_attribute("data-state", "stale")
-            await expect(page.locator(".hr-val")).to_have_text("--")
-            await expect(page.locator(".tile .rend")).to_have_attribute("data-level", "0")
 
 
 async def test_a_page_of_two_versions_loads_again_and_else_says_that_it_is_not_live(
