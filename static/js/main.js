@@ -285,7 +285,9 @@ document.addEventListener("click", (event) => {
   if (button instanceof HTMLElement) actions[button.dataset.action ?? ""]?.();
   const link = event.target.closest("a");
   const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  if (link && plain && screen.follow(link.pathname)) event.preventDefault();
+  if (!link || !plain || !screen.follow(link.pathname)) return;
+  event.preventDefault();
+  alarmBar.followed(link);
 });
 
 document.addEventListener("keydown", (event) => {
