@@ -108,7 +108,7 @@ function draw() {
   desk.arrange(screen.found(at));
   alarmBar.update(screen.patient);
   sound.show(desk.pausedS, { may: desk.mayPause, refusal: desk.refusal("audio_pause", "") });
-  announcer.update(desk.entries);
+  announcer.update(desk.entries, desk.isOffline);
   document.title = titleText(desk.entries, screen.title);
   screen.update(at);
   topBar.update(feeds, at);
