@@ -316,7 +316,7 @@ export class Screen {
    */
   #showReview(stream, ms) {
     const feed = this.#watch(stream);
-    this.title = `Review bed ${feed.entry.bed} · VITAL`;
+    this.title = `${t("Review bed {bed}", { bed: feed.entry.bed })} · VITAL`;
     const Review = this.#Review;
     if (!Review) {
       this.#showState("loading");
