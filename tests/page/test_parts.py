@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 import pytest
 from playwright.async_api import Page, Route, expect
 
 from streaming.client import Pacer
 from streaming.client.playback import play, simulated, simulated_leads
+from streaming.ecg.alarm_limits import BOUNDS, AlarmLimits
 from streaming.ecg.simulator import Simulator
 from tests.browser import Chromium
 from tests.page.desk import Desk, alarm, second, stream_of
@@ -86,6 +88,38 @@ async def test_limits_are_set_by_who_may_hold_at_once_and_are_logged(ward: Scene
     )
     # Told to every page that shows the bed.
     await expect(page.locator(".hrcard .hr-limits")).to_have_text("50–130")
+
+
+async def test_limits_that_cannot_be_read_again_are_not_called_those_that_hold(ward: Scene) -> None:
+    page = await ward.open(f"/patients/{stream_of(1)}/", answer=Desk(may=("set_limits",)))
+    ward.expect_complaint("status of 409")
+    ward.expect_complaint("status of 503")
+    limits = asdict(AlarmLimits())
+    asked: list[str] = []
+
+    async def answer(route: Route) -> None:
+        asked.append(route.request.method)
+        if asked == ["GET"]:
+            known = {"limits": limits, "defaults": limits, "bounds": dict(BOUNDS), "may": True, "changes": []}
+            await route.fulfill(json=known)
+        elif route.request.method == "PUT":
+            await page.keyboard.press("Enter")  # a second one, before the first is answered
+            await route.fulfill(
+                status=409, json={"fault": "somebody else has changed these limits meanwhile"}
+            )
+        else:
+            await route.fulfill(status=503, json={"fault": "the database does not answer, try again"})
+
+    await page.route("**/limits/", answer)
+    await page.keyboard.press("i")
+    high = page.locator(".drawer [name=hr_high]")
+    await expect(high).to_be_enabled()
+    await high.fill("130")
+    await high.press("Enter")
+    await expect(page.locator(".limits [role=status]")).to_have_text(
+        "the database does not answer, try again"
+    )
+    assert asked == ["GET", "PUT", "GET"]
 
 
 async def test_a_worse_network_is_this_viewers_alone_and_ends_with_its_connection(ward: Scene) -> None:
