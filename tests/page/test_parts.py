@@ -13,7 +13,7 @@ from streaming.client.playback import play, simulated, simulated_leads
 from streaming.ecg.alarm_limits import BOUNDS, AlarmLimits
 from streaming.ecg.simulator import Simulator
 from tests.browser import Chromium
-from tests.page.desk import Desk, alarm, second, stream_of
+from tests.page.desk import Desk, alarm, now_ms, second, stream_of
 from tests.page.scene import DEADLINE_MS, PASSWORD, RATE_HZ, Scene, stop_of
 from tests.servers import Server, StartServer
 
@@ -235,11 +235,25 @@ async def test_a_page_of_two_versions_loads_again_and_else_says_that_it_is_not_l
 async def test_a_german_page_speaks_german_of_alarms_and_counts(ward: Scene) -> None:
     desk = Desk()
     desk.alarms["a"] = alarm("a")
+    desk.alarms["b"] = alarm("b", **second())
     page = await ward.open(answer=desk, locale="de-AT")
     await expect(page.locator(".tile .what").first).to_have_text("ASYSTOLIE 4,2 >= 4 s")
     await expect(page.locator(".place span")).to_contain_text("2 Betten · ")
     await expect(page.locator(".said-high")).to_have_text("Alarm Hoch, Bett 01: ASYSTOLIE 4,2 >= 4 s")
     await expect(page.locator(".notice")).to_contain_text("Kein Medizinprodukt.")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await expect(page.locator(".notice .scale")).to_contain_text("12,5 mm/s · 5 mm/mV")
+    await page.keyboard.press("2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".measured")).to_contain_text("Wert 134 /min")
+    desk.alarm("a", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse")
+    await page.keyboard.press("r")
+    await expect(page).to_have_title("Rückblick Bett 02 · VITAL")
+    await page.go_back()
+    await expect(page.locator(".phead .bed")).to_have_text("02")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".tile")).to_have_count(2)
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await page.keyboard.press("d")
     await page.locator("[name=language]").select_option("en")
     await expect(page.locator(".tile .what").first).to_have_text("ASYSTOLE 4.2 >= 4 s")
