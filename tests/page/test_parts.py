@@ -24,8 +24,8 @@ expect.set_options(timeout=DEADLINE_MS)
 
 @pytest.fixture(scope="module")
 def page_server(module_daphne: StartServer) -> Server:
-    """One for trying things out."""
-    return module_daphne(env={"VITAL_LAB": "1"})
+    """One for trying things out, of a hospital in India."""
+    return module_daphne(env={"VITAL_LAB": "1", "VITAL_TIME_ZONE": "Asia/Kolkata"})
 
 
 async def beds_of(page: Page) -> list[str]:
@@ -230,6 +230,84 @@ async def test_a_page_of_two_versions_loads_again_and_else_says_that_it_is_not_l
     await page.click("main button")
     await page.wait_for_function("() => window.vital?.stats().phase === 'online'")
     assert any("does not provide an export" in told for told in watched.complaints)
+
+
+async def test_while_nothing_has_come_there_are_empty_beds_and_no_number(ward: Scene) -> None:
+    desk = Desk()
+    desk.answers = False
+    page = await ward.open(answer=desk, state="connecting")
+    await expect(page.get_by_label("Joining the ward")).to_be_visible()
+    await expect(page.locator(".skeleton .tile")).to_have_count(8)
+    await expect(page.locator(".skeleton")).to_have_text("")
+    await expect(page.locator(".quiet")).to_have_text("Alarms not known")
+    await expect(page.locator(".conn b")).to_have_text("Connecting")
+
+
+async def test_times_are_told_by_the_hospitals_clock_or_by_this_devices(ward: Scene) -> None:
+    desk = Desk()
+    seen = {"state": "acknowledged", "acknowledged_ms": 1_700_000_000_000, "acknowledged_by": "nurse"}
+    desk.alarms["a"] = alarm("a", **seen)  # at 22:13 UTC
+    page = await ward.open(answer=desk, timezone_id="Asia/Tokyo")
+    since = page.locator(".tile .since").first
+    await expect(since).to_have_text(re.compile("03:43 nurse$"))
+    await expect(page.locator(".clock small")).to_have_text("GMT+5:30")
+    await page.keyboard.press("d")
+    await page.get_by_label("this device’s time zone").check()
+    await expect(since).to_have_text(re.compile("07:13 nurse$"))
+    await expect(page.locator(".clock small")).to_have_text("GMT+9")
+    await page.reload()
+    await expect(since).to_have_text(re.compile("07:13 nurse$"))
+
+
+_WAKE_LOCK = """
+  window.locks = [];
+  const request = async (type) => {
+    const lock = Object.assign(new EventTarget(), {
+      type,
+      released: false,
+      async release() {
+        this.released = true;
+        this.dispatchEvent(new Event("release"));
+      },
+    });
+    window.locks.push(lock);
+    return lock;
+  };
+  Object.defineProperty(navigator, "wakeLock", { value: { request } });
+  window.isHidden = false;
+  Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+  window.turn = async (hidden) => {
+    window.isHidden = hidden;
+    // As a browser does it: it lets go first.
+    if (hidden) for (const lock of window.locks) if (!lock.released) await lock.release();
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+"""
+"""A screen that may be kept on, and a page that can be turned away."""
+
+
+async def test_the_screen_is_kept_on_while_the_page_is_looked_at_unless_the_user_wants_it_dark(
+    ward: Scene,
+) -> None:
+    page = await ward.open(answer=Desk())
+    await page.add_init_script(_WAKE_LOCK)
+    await page.reload()
+    root = page.locator("html")
+    await expect(root).to_have_attribute("data-awake", "on")
+    held = "window.locks.map(({ released }) => !released)"
+    assert await page.evaluate(held) == [True]
+    await page.evaluate("window.turn(true)")
+    assert await page.evaluate(held) == [False]
+    await page.evaluate("window.turn(false)")
+    await page.wait_for_function(f"() => {held}.length === 2")
+    assert await page.evaluate(held) == [False, True]
+    await page.keyboard.press("d")
+    await page.get_by_label("Keep it on while this page is looked at").uncheck()
+    await expect(page.locator(".drawer [data-part=awake]")).to_have_text("The screen may go dark")
+    assert await page.evaluate(held) == [False, False]
+    await page.reload()
+    await expect(root).to_have_attribute("data-awake", "off")
+    assert await page.evaluate(held) == []
 
 
 async def test_a_german_page_speaks_german_of_alarms_and_counts(ward: Scene) -> None:
