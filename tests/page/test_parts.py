@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict
+from urllib.parse import urljoin
 
 import pytest
 from playwright.async_api import Page, Route, expect
@@ -257,6 +259,21 @@ async def test_times_are_told_by_the_hospitals_clock_or_by_this_devices(ward: Sc
     await expect(page.locator(".clock small")).to_have_text("GMT+9")
     await page.reload()
     await expect(since).to_have_text(re.compile("07:13 nurse$"))
+
+
+async def test_the_page_can_be_installed(ward: Scene) -> None:
+    page = await ward.open(answer=Desk())
+    browser = await page.context.new_cdp_session(page)
+    told = await browser.send("Page.getAppManifest")
+    assert told["errors"] == []
+    manifest = json.loads(told["data"])
+    for icon in manifest["icons"]:
+        answer = await page.request.get(urljoin(told["url"], icon["src"]))
+        assert answer.ok, icon
+        assert answer.headers["content-type"].startswith(icon["type"])
+    errors = (await browser.send("Page.getInstallabilityErrors"))["installabilityErrors"]
+    # Each page of the tests is in a private window, from which none can be.
+    assert {error["errorId"] for error in errors} <= {"in-incognito"}
 
 
 _WAKE_LOCK = """
