@@ -148,6 +148,23 @@ async def test_a_worse_network_is_this_viewers_alone_and_ends_with_its_connectio
         assert await other.evaluate("() => window.vital.stats().connections") == 1
 
 
+async def test_the_lab_shows_no_figure_of_a_connection_that_is_gone(ward: Scene) -> None:
+    desk = Desk()
+    page = await ward.open(answer=desk)
+    await page.locator(".tools [data-action=lab]").click()
+    queued = dict.fromkeys(("critical", "high", "normal", "low", "bulk"), 0)
+    figures = {"rtt_ms": 12.0, "goodput_bps": 8e5, "window_bytes": 4096, "in_flight_bytes": 512}
+    judged = {"condition": "good", "rendition": "lossless", "reason": "trial"}
+    desk.tell({"type": "stats", **figures, **judged, "queued": queued, "dropped": 0, "expired": 0})
+    await expect(page.locator(".lab [data-part=goodput]")).to_have_text("100.0")
+    desk.answers = False
+    await desk.close(1012)
+    for part in ("rendition", "rtt", "goodput", "window", "queued", "dropped"):
+        await expect(page.locator(f".lab [data-part={part}]")).to_have_text("--")
+    await expect(page.locator(".lab [data-part=reason]")).to_have_text("")
+    await expect(page.locator(".lab [data-part=left]")).to_have_text("No connection")
+
+
 async def _with_a_rate(ward: Scene, desk: Desk) -> Page:
     """A page on which a bed is live."""
     page = await ward.open(answer=desk)
