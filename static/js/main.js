@@ -292,6 +292,8 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
+  // Held down, Enter would press a button again and again, and so confirm by itself what takes a second press.
+  if (event.repeat && event.key === "Enter" && event.target instanceof HTMLButtonElement) return event.preventDefault();
   if (event.key === "Escape" && drawers.close()) return event.preventDefault();
   if (event.target instanceof Element && event.target.closest("input, select, textarea, .drawer")) return;
   const single = event.key.length === 1;
