@@ -54,7 +54,9 @@ _WITNESS = """() => {
       if (age > bound + BEHIND_S && !shows[badge](tile)) witness.lies.push([badge, age, tile.dataset.state]);
     }
     const answers = document.querySelector(".conn").dataset.phase === "online";
-    if (window.isCut && age > bounds.stale + BEHIND_S && answers) witness.lies.push(["connection", age]);
+    // The last word may have come a little behind the last samples.
+    const isDue = window.isCut && age > bounds.stale + 1.5 * BEHIND_S;
+    if (isDue && answers) witness.lies.push(["connection", age]);
     witness.pictures++;
     witness.oldest = Math.max(witness.oldest, age);
     witness.stillest = Math.max(witness.stillest, at - before);
@@ -63,7 +65,7 @@ _WITNESS = """() => {
   window.witness = witness;
   requestAnimationFrame(look);
 }"""
-_OLD = "() => window.witness.oldest > 4.5"
+_OLD = "() => window.witness.oldest > 5"
 """Until then, the bounds are past."""
 
 
@@ -105,6 +107,7 @@ async def test_a_server_that_is_killed(daphne: StartServer, chromium: Chromium) 
 
 
 async def test_a_network_that_carries_nothing_any_more(ward: Scene) -> None:
+    # Over 10 s: after 8 s of silence the page gives the connection up.
     bed = ward.admit("monitor")
     async with narrow_path(ward.server.url, math.inf) as path, monitor(ward.server.ws_url, bed):
         page = await ward.open(url=path.url)
