@@ -20,6 +20,8 @@ from streaming.store.access import Principal, PrincipalKind
 MAX_BODY_BYTES = 8192
 _DIGITS = 1
 """Of a second; rates are whole."""
+_GREATEST = 1e9
+"""Far beyond every bound of a limit."""
 View = Callable[..., JsonResponse]
 
 
@@ -91,7 +93,7 @@ def _body(request: HttpRequest) -> Any:
         raise ValueError(f"more than {MAX_BODY_BYTES} bytes")
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("the body is not JSON") from None
 
 
@@ -100,9 +102,14 @@ def _numbers(body: Any, name: str) -> dict[str, float]:
     values = body.get(name) if isinstance(body, dict) else None
     if not isinstance(values, dict) or set(values) != set(limits.NAMES):
         raise ValueError(f"{name} has to give each of {', '.join(limits.NAMES)}")
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values.values()):
+    if not all(_is_number(value) for value in values.values()):
         raise ValueError(f"{name} has what is no number")
     return {name: _as_stored(name, value) for name, value in values.items()}
+
+
+def _is_number(value: Any) -> bool:
+    """JSON of a careless program also has NaN, Infinity, and integers that no float can be."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _GREATEST
 
 
 def _as_stored(name: str, value: float) -> float:

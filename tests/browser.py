@@ -35,6 +35,13 @@ class Chromium:
         context = await self.browser.new_context(**context_options)
         return WatchedPage(await context.new_page())
 
+    async def renderers(self) -> list[int]:
+        """Ids of the processes that run its pages."""
+        session = await self.browser.new_browser_cdp_session()
+        told = await session.send("SystemInfo.getProcessInfo")
+        await session.detach()
+        return [process["id"] for process in told["processInfo"] if process["type"] == "renderer"]
+
 
 class WatchedPage:
     """A page and what went wrong on it: console errors, uncaught exceptions, CSP violations."""

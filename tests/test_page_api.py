@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -82,6 +83,10 @@ def test_limits_are_told_with_what_there_is_to_know_of_them(place: Hospital, doc
         ({"seen": DEFAULT, "limits": DEFAULT | {"hr_high": "131"}}, "no number"),
         ({"seen": DEFAULT, "limits": DEFAULT | {"hr_high": True}}, "no number"),
         ({"seen": DEFAULT, "limits": DEFAULT | {"hr_high": 130.5}}, "whole number"),
+        ({"seen": DEFAULT, "limits": DEFAULT | {"hr_high": math.inf}}, "no number"),
+        ({"seen": DEFAULT, "limits": DEFAULT | {"asystole_s": math.nan}}, "no number"),
+        ({"seen": DEFAULT | {"asystole_s": 10**400}, "limits": DEFAULT}, "no number"),
+        ("[" * MAX_BODY_BYTES, "not JSON"),
         ({"seen": DEFAULT, "limits": DEFAULT | {"more": 1}}, "each of"),
     ],
 )

@@ -108,7 +108,7 @@ function draw() {
   desk.arrange(screen.found(at));
   alarmBar.update(screen.patient);
   sound.show(desk.pausedS, { may: desk.mayPause, refusal: desk.refusal("audio_pause", "") });
-  announcer.update(desk.entries);
+  announcer.update(desk.entries, desk.isOffline);
   document.title = titleText(desk.entries, screen.title);
   screen.update(at);
   topBar.update(feeds, at);
@@ -285,11 +285,15 @@ document.addEventListener("click", (event) => {
   if (button instanceof HTMLElement) actions[button.dataset.action ?? ""]?.();
   const link = event.target.closest("a");
   const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  if (link && plain && screen.follow(link.pathname)) event.preventDefault();
+  if (!link || !plain || !screen.follow(link.pathname)) return;
+  event.preventDefault();
+  alarmBar.followed(link);
 });
 
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
+  // Held down, Enter would press a button again and again, and so confirm by itself what takes a second press.
+  if (event.repeat && event.key === "Enter" && event.target instanceof HTMLButtonElement) return event.preventDefault();
   if (event.key === "Escape" && drawers.close()) return event.preventDefault();
   if (event.target instanceof Element && event.target.closest("input, select, textarea, .drawer")) return;
   const single = event.key.length === 1;

@@ -65,11 +65,11 @@ class Desk:
         self.alarms[name] = self.alarms.get(name, alarm(name)) | fields
         self.tell(self.alarms[name])
 
-    def samples(self, bed: int, seconds: int) -> None:
-        """The first seconds of a simulated patient's lead II, at RATE_HZ."""
-        patient = Simulator("sinus", rate_hz=RATE_HZ, seed=bed)
-        leads = tuple(Lead(name, patient.gain_uv) for name in patient.leads)
-        info = StreamInfo(stream_of(bed), 1, f"P-{bed}", "icu", Source.SIM, RATE_HZ, leads)
+    def samples(self, bed: int, seconds: int, *, leads: tuple[str, ...] = ("II",)) -> None:
+        """The first seconds of a simulated patient's leads, at RATE_HZ."""
+        patient = Simulator("sinus", rate_hz=RATE_HZ, leads=leads, seed=bed)
+        signals = tuple(Lead(name, patient.gain_uv) for name in patient.leads)
+        info = StreamInfo(stream_of(bed), 1, f"P-{bed}", "icu", Source.SIM, RATE_HZ, signals)
         self.tell(json.loads(messages.stream(info, bed)))
         encoder = WaveformEncoder()
         assert self._socket is not None

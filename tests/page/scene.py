@@ -45,6 +45,7 @@ class Scene:
         self._shell = shell
         self._chromium = chromium
         self._pages: list[WatchedPage] = []
+        self._expected: list[str] = []
         shell.run("employ", self.user, self.ward, self.annex, password=PASSWORD)
 
     def admit(self, name: str, source: str = "SIM", *, ward: str | None = None) -> Bed:
@@ -110,10 +111,15 @@ class Scene:
         await page.wait_for_function("(state) => window.vital?.stats().phase === state", arg=state)
         return page
 
+    def expect_complaint(self, words: str) -> None:
+        """A page may complain in these words: a browser does of each refusal, which the test is about."""
+        self._expected.append(words)
+
     def check(self) -> None:
         """No page complained: no console error, no uncaught exception, nothing against the CSP."""
         for watched in self._pages:
-            assert watched.complaints == []
+            told = watched.complaints
+            assert [one for one in told if not any(words in one for words in self._expected)] == []
 
 
 @asynccontextmanager

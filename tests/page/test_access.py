@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict
 from typing import Any
@@ -11,8 +12,9 @@ from playwright.async_api import Page, Route, expect
 
 from streaming.ecg.alarm_limits import BOUNDS, AlarmLimits
 from tests.conftest import unavailable
-from tests.page.desk import Desk, alarm, second, stream_of
-from tests.page.scene import DEADLINE_MS, Scene
+from tests.page.desk import Desk, alarm, now_ms, second, stream_of
+from tests.page.scene import DEADLINE_MS, Scene, stop_of
+from tests.page.speaker import SPEAKER
 from tests.servers import ROOT, Server, StartServer
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -30,6 +32,7 @@ LOOKS = {
 DRAWERS = ("order", "display", "limits", "lab")
 SERIOUS = {"serious", "critical"}
 LIMITS = asdict(AlarmLimits())
+SIZES = {390: 844, 820: 1180, 1920: 1080}
 _FIND = """async (within) => {
   // A tile's name says in words what it shows in numbers and signs: it has no label to be called by.
   const rules = { "label-content-name-mismatch": { enabled: false } };
@@ -92,7 +95,7 @@ async def test_no_part_has_a_serious_fault_in_any_width(ward: Scene, look: str) 
         await page.keyboard.press("Escape")
         await page.keyboard.press("1")
         await page.keyboard.press("Enter")
-        await expect(page.locator(".alarm-row")).to_have_count(2)
+        await expect(page.locator(".alarm-row").first).to_be_visible()  # after 10 s, no data is one more
         found += await faults(page, f"patient, {width}")
         for name in DRAWERS:
             await page.evaluate("(name) => document.querySelector(`[data-action=${name}]`).click()", name)
@@ -101,6 +104,41 @@ async def test_no_part_has_a_serious_fault_in_any_width(ward: Scene, look: str) 
             await page.keyboard.press("Escape")
         await page.keyboard.press("Escape")
         await expect(page.locator(".tile")).to_have_count(3)
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_what_opens_over_the_page_and_in_its_place_has_no_serious_fault(
+    ward: Scene, theme: str
+) -> None:
+    if not AXE.exists():
+        unavailable("axe-core is not installed: npm ci")
+    desk = Desk(beds=1)
+    desk.alarms["a"] = alarm("a")
+    page = await ward.open(answer=desk, viewport={"width": 390, "height": 844})
+    await page.evaluate("(theme) => localStorage.setItem('vital.theme', theme)", theme)
+    await page.reload()
+    await expect(page.locator(".tile")).to_have_count(1)
+    await page.evaluate(AXE.read_text())
+    await page.locator(".sum [data-action=alarms]").click()
+    await expect(page.locator(".alarm-list li").first).to_be_visible()
+    found = await faults(page, "alarm list", ".alarm-list")
+    await page.keyboard.press("Escape")
+    await page.locator(".notice [data-action=calibrate]").click()
+    await expect(page.locator("dialog.calibration")).to_be_visible()
+    found += await faults(page, "calibration", "dialog.calibration")
+    await page.keyboard.press("Escape")
+    desk.samples(1, 4)
+    await page.keyboard.press("1")
+    await page.keyboard.press("Enter")
+    await stop_of(page, stream_of(1), 1)
+    await expect(page.locator(".row-labels li").first).to_be_visible()
+    await page.keyboard.press("c")
+    await expect(page.locator(".caliper").nth(1)).to_be_focused()
+    found += await faults(page, "frozen", ".frozen")
+    await desk.close(4401)
+    await expect(page.locator("h1")).to_have_text("You are signed out")
+    found += await faults(page, "signed out")
     assert found == [], "\n".join(found)
 
 
@@ -142,7 +180,7 @@ async def test_looks_clock_and_limits_are_reached_by_tab_alone(ward: Scene) -> N
     desk = Desk(may=("set_limits",))
     page = await ward.open(f"/patients/{stream_of(1)}/", answer=desk)
     await tell_limits(page)
-    await _tab_to(page, "Display")
+    await _tab_to(page, "[data-action=display]")
     await page.keyboard.press("Enter")
     await expect(page.locator(".drawer h2")).to_be_focused()
     await page.keyboard.press("Tab")
@@ -153,25 +191,223 @@ async def test_looks_clock_and_limits_are_reached_by_tab_alone(ward: Scene) -> N
     await page.keyboard.press("ArrowUp")
     await expect(page.locator("html")).to_have_attribute("data-contrast", "more")
     await page.keyboard.press("Escape")
-    assert await _focused(page) == "Display"
-    await _tab_to(page, "Limits")
+    await expect(page.locator(".tools [data-action=display]")).to_be_focused()
+    await _tab_to(page, "[data-action=limits]")
     await page.keyboard.press("Enter")
     await expect(page.locator(".drawer.limits h2")).to_be_focused()
     await page.keyboard.press("Escape")
-    assert re.match("Limits", await _focused(page))
+    await expect(page.locator("[data-action=limits]")).to_be_focused()
 
 
-async def _focused(page: Page) -> str:
-    """The name of what has the focus."""
-    name: str = await page.evaluate(
-        "() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
-    )
-    return name
+@pytest.mark.parametrize("width", SIZES)
+async def test_every_task_is_done_by_keys_alone(ward: Scene, width: int) -> None:
+    desk = Desk(beds=3, may=("acknowledge", "pause_audio", "switch_off", "set_limits"))
+    page = await ward.open(answer=desk, viewport={"width": width, "height": SIZES[width]})
+    await page.add_init_script(SPEAKER)
+    await page.reload()
+    await page.wait_for_function("() => window.vital?.stats().phase === 'online'")
+    await page.evaluate("window.isAllowed = true")
+    await expect(page.locator(".tile")).to_have_count(3)
+    await _hear_and_pause(page, desk)
+    await _see_to_alarms(page, desk)
+    await _arrange_and_look(page)
+    await _throttle(page, desk)
+    await _open_and_read(page, desk)
+    await _freeze_and_measure(page)
+    await _set_a_limit(page)
+    await _calibrate(page)
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".tile")).to_have_count(3)
+    await _press(page, "form[action='/accounts/logout/'] button")
+    await expect(page).to_have_url(re.compile("/accounts/login/"))
 
 
-async def _tab_to(page: Page, name: str) -> None:
-    for _ in range(60):
+async def _hear_and_pause(page: Page, desk: Desk) -> None:
+    """Audio unlock, self-test in the help, pause and resume by the button and by a key."""
+    audio = page.locator(".audio")
+    await expect(audio).to_have_attribute("data-state", "blocked")
+    await page.keyboard.press("Tab")
+    await expect(audio).to_have_attribute("data-state", "on")
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog.help")).to_be_visible()
+    await _press(page, "[data-sound=high]")
+    await expect(page.locator(".help output")).to_have_text("You should hear 10 tones")
+    assert await page.evaluate("window.heard.filter((hz) => hz === 587).length") == 10
+    await page.keyboard.press("Escape")
+    await expect(page.locator("dialog.help")).to_be_hidden()
+    await _press(page, ".audio")
+    await desk.until(lambda: desk.said("audio_pause") == [{"seconds": 120}])
+    desk.audio(120)
+    await expect(audio).to_have_attribute("data-state", "paused")
+    await page.keyboard.press("p")
+    await desk.until(lambda: desk.said("audio_pause")[1:] == [{"seconds": 0}])
+    desk.audio(None)
+    await expect(audio).to_have_attribute("data-state", "on")
+
+
+async def _see_to_alarms(page: Page, desk: Desk) -> None:
+    """The bed of the next alarm, acknowledgement, the list of all of them and a bed out of it."""
+    desk.alarm("a")
+    await desk.displayed("a")
+    await page.keyboard.press("n")
+    await expect(page.locator(f'[data-stream="{stream_of(1)}"]')).to_be_focused()
+    await page.keyboard.press("a")
+    await desk.until(lambda: desk.said("alarm_ack") == [{"alarm": "a"}])
+    desk.alarm("a", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse")
+    await _press(page, ".sum [data-action=alarms]")
+    await expect(page.locator(".alarm-list li[data-standing=acknowledged]")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".alarm-list")).to_be_hidden()
+    await page.keyboard.press("Enter")  # where one was
+    await expect(page.locator(".alarm-list")).to_be_visible()
+    line = f".alarm-list a[href='/patients/{stream_of(1)}/']"
+    await _tab_to(page, line)
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".sum [data-action=alarms]")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".alarm-list")).to_be_visible()
+    await _press(page, line)
+    await expect(page.locator(".phead .bed")).to_have_text("01")
+    await expect(page.locator(".alarm-list")).to_be_hidden()
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".tile")).to_have_count(3)
+
+
+async def _arrange_and_look(page: Page) -> None:
+    """A pin, the order of beds, looks."""
+    await page.keyboard.press("3")
+    await page.keyboard.press("b")
+    await expect(page.locator(".tile .bed")).to_have_text(["03", "01", "02"])
+    await _open_drawer(page, "o", "order")
+    await _tab_to(page, "[name=order]:checked")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("[name=order][value=bed]")).to_be_checked()
+    await _tab_to(page, f".order li input[value={stream_of(3)}]")
+    await page.keyboard.press("Space")
+    await expect(page.locator(".tile .bed")).to_have_text(["01", "02", "03"])
+    await page.keyboard.press("Escape")
+    await _open_drawer(page, "d", "display")
+    await _tab_to(page, "[name=theme]:checked")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".drawer")).to_have_count(0)
+    await page.keyboard.press("t")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+async def _throttle(page: Page, desk: Desk) -> None:
+    """A worse network, of which no key tells."""
+    await _press(page, "[data-action=lab]")
+    await expect(page.locator(".drawer.lab h2")).to_be_focused()
+    await _press(page, "[data-link='8k']")
+    await desk.until(lambda: desk.said("throttle") == [{"link": "8k"}])
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".drawer")).to_have_count(0)
+
+
+async def _open_and_read(page: Page, desk: Desk) -> None:
+    """A bed is opened, others in its place, and its paper set."""
+    desk.samples(1, 5, leads=("I", "II", "V1"))
+    await page.keyboard.press("1")
+    await page.keyboard.press("Enter")
+    bed = page.locator(".phead .bed")
+    await expect(bed).to_have_text("01")
+    await page.keyboard.press("ArrowRight")
+    await expect(bed).to_have_text("02")
+    await page.keyboard.press("1")
+    await expect(bed).to_have_text("01")
+    await expect(page.locator(".row-labels li").first).to_be_visible()
+    await stop_of(page, stream_of(1), 1)
+    scale = page.locator(".notice .scale")
+    await page.keyboard.press("]")
+    await expect(scale).to_contain_text("50 mm/s")
+    await page.keyboard.press("[")
+    await expect(scale).to_contain_text("25 mm/s")
+    gain = await page.locator("[data-part=gain]").inner_text()
+    await page.keyboard.press("+")
+    await expect(page.locator("[data-part=gain]")).not_to_have_text(gain)
+    await page.keyboard.press("-")
+    await expect(page.locator("[data-part=gain]")).to_have_text(gain)
+    layout = await page.locator(".patient").get_attribute("data-layout")
+    await page.keyboard.press("v")
+    await expect(page.locator(".patient")).not_to_have_attribute("data-layout", layout or "")
+    await page.keyboard.press("s")
+    await expect(page.locator("[data-part=mode]")).to_have_text("Scroll")
+    await page.keyboard.press("s")
+    for key, part in (("h", "baseline"), ("m", "mains")):
+        await page.keyboard.press(key)
+        await expect(page.locator(f"[data-part={part}]")).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator("[data-part=filter]")).not_to_have_text("")
+    await page.keyboard.press("q")
+    await expect(page.locator("[data-part=beats]")).to_have_attribute("aria-pressed", "false")
+    await page.keyboard.press("b")
+    await expect(page.locator("[data-part=pin]")).to_have_attribute("aria-pressed", "true")
+
+
+async def _freeze_and_measure(page: Page) -> None:
+    await page.keyboard.press("f")
+    await expect(page.locator(".frozen")).to_be_visible()
+    await page.keyboard.press("c")
+    second_line = page.locator(".caliper").nth(1)
+    await expect(second_line).to_be_focused()
+    before = int(await second_line.get_attribute("aria-valuenow") or "")
+    await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("Shift+ArrowLeft")
+    await expect(second_line).to_have_attribute("aria-valuenow", str(before - 11))
+    await expect(page.locator("[data-part=frozen-said]")).to_contain_text("ms")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".frozen")).to_be_hidden()
+
+
+async def _set_a_limit(page: Page) -> None:
+    set_to: list[Any] = []
+
+    async def answer(route: Route) -> None:
+        if route.request.method == "PUT":
+            set_to.append(json.loads(route.request.post_data or "")["limits"])
+        limits = LIMITS | (set_to[-1] if set_to else {})
+        told = {"limits": limits, "defaults": LIMITS, "bounds": dict(BOUNDS), "may": True, "changes": []}
+        await route.fulfill(json=told)
+
+    await page.route("**/limits/", answer)
+    await _open_drawer(page, "i", "limits")
+    await expect(page.locator("[name=hr_high]")).to_be_enabled()
+    await _tab_to(page, "[name=hr_high]")
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.type("131")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".limits [role=status]")).to_have_text("Set: the limits hold from now on")
+    assert set_to == [LIMITS | {"hr_high": 131}]
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".drawer")).to_have_count(0)
+
+
+async def _calibrate(page: Page) -> None:
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog.help")).to_be_visible()
+    await _press(page, "dialog.help [data-action=calibrate]")
+    await expect(page.locator("dialog.calibration")).to_be_visible()
+    await _press(page, "[data-fit='1']")
+    await _press(page, "[data-fit=store]")
+    await expect(page.locator("dialog.calibration")).to_be_hidden()
+    await expect(page.locator(".notice .scale")).to_contain_text("· to scale")
+
+
+async def _open_drawer(page: Page, key: str, name: str) -> None:
+    await page.keyboard.press(key)
+    await expect(page.locator(f".drawer.{name} h2")).to_be_focused()
+
+
+async def _press(page: Page, selector: str) -> None:
+    """Go there by Tab, and press Enter."""
+    await _tab_to(page, selector)
+    await page.keyboard.press("Enter")
+
+
+async def _tab_to(page: Page, selector: str) -> None:
+    for _ in range(80):
         await page.keyboard.press("Tab")
-        if (await _focused(page)).startswith(name):
+        if await page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
             return
-    raise AssertionError(f"{name} is not reached by Tab")
+    raise AssertionError(f"{selector} is not reached by Tab")

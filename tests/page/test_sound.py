@@ -9,42 +9,18 @@ from playwright.async_api import Page, expect
 
 from tests.page.desk import Desk, now_ms, second
 from tests.page.scene import DEADLINE_MS, Scene
+from tests.page.speaker import SPEAKER
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 expect.set_options(timeout=DEADLINE_MS)
-
-_SPEAKER = """
-  window.heard = [];
-  window.isAllowed = false;
-  window.AudioContext = class {
-    state = "suspended";
-    destination = {};
-    get currentTime() { return this.state === "running" ? performance.now() / 1000 : 0; }
-    createPeriodicWave() { return {}; }
-    addEventListener() {}
-    async resume() { if (window.isAllowed) this.state = "running"; }
-  };
-  window.GainNode = class {
-    gain = { setValueAtTime() {}, linearRampToValueAtTime() {} };
-    connect(next) { return next; }
-    disconnect() { window.heard.push("cut"); }
-  };
-  window.OscillatorNode = class {
-    constructor(context, { frequency }) { window.heard.push(frequency); }
-    connect(next) { return next; }
-    start() {}
-    stop() {}
-  };
-"""
-"""A loudspeaker that keeps what it plays; the browser lets it once `isAllowed`, and a gesture has come."""
 
 HIGH, MEDIUM, TECHNICAL = 587, 440, 294
 
 
 async def _open(ward: Scene, desk: Desk, *, allowed: bool = True) -> Page:
     page = await ward.open(answer=desk)
-    await page.add_init_script(_SPEAKER)
+    await page.add_init_script(SPEAKER)
     await page.reload()
     await page.wait_for_function("() => window.vital?.stats().phase === 'online'")
     await page.evaluate("(allowed) => { window.isAllowed = allowed; }", allowed)

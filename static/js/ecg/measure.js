@@ -1,7 +1,7 @@
 // @ts-check
 /** What calipers say of two samples of a trace, and the peak that one of them is drawn to. */
 
-import { decimal } from "../i18n.js";
+import { decimal, t } from "../i18n.js";
 
 /** A beat's sample is where the server's band-passed signal is largest; the peak of a lead lies at most so far from it. */
 const PEAK_S = 0.06;
@@ -29,7 +29,7 @@ export function measure(ring, lead, a, b, rateHz) {
 export function measureText({ ms, bpm, mv }) {
   const rate = bpm === null ? "--" : bpm < 1000 ? decimal(bpm, bpm < 100 ? 1 : 0) : "--";
   const volts = mv === null ? "--" : `${mv < 0 ? "−" : "+"}${decimal(Math.abs(mv), 2)}`;
-  return `${Math.round(ms)} ms · ${rate} bpm · ${volts} mV`;
+  return `${Math.round(ms)} ms · ${rate} ${t("bpm")} · ${volts} mV`;
 }
 
 /**

@@ -102,9 +102,9 @@ export class Connection {
     this.connect();
   }
 
-  /** Open a socket now, whatever the back-off says. */
+  /** Open a socket now, whatever the back-off says; not where the server has said that trying again is of no use. */
   connect() {
-    if (this.#socket) return;
+    if (this.#socket || this.isFinal) return;
     const socket = this.#open();
     this.#socket = socket;
     this.#acks = null;

@@ -38,9 +38,19 @@ export class AlarmBar {
 
   /** Show every alarm, or no longer. */
   toggle() {
+    const isLeft = this.#panel.contains(document.activeElement);
     this.#panel.hidden = !this.#panel.hidden;
     mark(this.#button, "aria-expanded", String(this.isOpen));
     if (this.isOpen) this.#list();
+    else if (isLeft) this.#button.focus();
+  }
+
+  /**
+   * A link was followed: where it stands in the list, that would lie over what it leads to.
+   * @param {Element} link
+   */
+  followed(link) {
+    if (this.#panel.contains(link)) this.toggle();
   }
 
   /** @param {Feed | null} patient whose page is open: there, what is wrong with others is said first */

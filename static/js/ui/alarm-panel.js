@@ -176,7 +176,8 @@ export class AlarmPanel {
  * The value and its limit as numbers, and how long it took from the event to the alarm.
  * @param {Alarm} alarm
  */
-export function measuredText({ kind, value, limit, unit, condition_delay_s, signal_delay_s, origin }) {
+export function measuredText({ kind, value, limit, unit: told, condition_delay_s, signal_delay_s, origin }) {
+  const unit = told === "bpm" ? t("bpm") : told;
   const number = (/** @type {number} */ it) => figure(Number(it.toFixed(1)));
   // What the analysis measures has a unit; that alarms are off has nothing measured.
   const isMeasured = origin === "device" || unit !== "";

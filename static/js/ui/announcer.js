@@ -1,7 +1,7 @@
 // @ts-check
 /** Reads alarms aloud through two live regions: high ones at once, all others when there is time; each once. */
 
-import { plural } from "../i18n.js";
+import { plural, t } from "../i18n.js";
 import { pick, write } from "./dom.js";
 import { spokenText } from "./alarm-words.js";
 
@@ -13,14 +13,21 @@ export class Announcer {
   #assertive = pick(document, ".said-high", Element);
   #polite = pick(document, ".said", Element);
   #spoken = new Spoken();
+  #wasOffline = false;
 
-  /** @param {readonly Entry[]} entries */
-  update(entries) {
+  /**
+   * @param {readonly Entry[]} entries
+   * @param {boolean} isOffline whether no alarm can come: that is heard, so it is said as well
+   */
+  update(entries, isOffline) {
     // What is over, or not this user's any more, is not to be found in a region that nobody sees.
     if (entries.length === 0 && this.#spoken.count > 0) for (const region of [this.#assertive, this.#polite]) write(region, "");
     const fresh = this.#spoken.fresh(entries);
-    if (fresh.high) write(this.#assertive, fresh.high);
-    if (fresh.others) write(this.#polite, fresh.others);
+    if (fresh.high) speak(this.#assertive, fresh.high);
+    const turned = isOffline !== this.#wasOffline && (isOffline ? t("No connection") : t("Connected"));
+    this.#wasOffline = isOffline;
+    const others = [turned, fresh.others].filter(Boolean).join(". ");
+    if (others) speak(this.#polite, others);
   }
 
   /**
@@ -28,8 +35,17 @@ export class Announcer {
    * @param {string} text
    */
   say(text) {
-    write(this.#polite, text);
+    speak(this.#polite, text);
   }
+}
+
+/**
+ * The same words again are another text: of a region that stays as it is, nothing is read.
+ * @param {Element} region
+ * @param {string} text
+ */
+function speak(region, text) {
+  write(region, region.textContent === text ? `${text}\u00a0` : text);
 }
 
 /** What was read aloud already. */

@@ -4,7 +4,7 @@
 import { decimal, t } from "../i18n.js";
 import { durationText } from "../stream/freshness.js";
 import { mark, pick, write } from "./dom.js";
-import { reasonText } from "./network.js";
+import { reasonText, troubleOf } from "./network.js";
 
 /** What the server has said of the link of this connection. */
 export class Lab {
@@ -55,17 +55,19 @@ export function begin(element, { connection, feeds, lab }) {
         mark(button, "aria-pressed", String(button.getAttribute("data-link") === lab.link));
       }
       const left = lab.leftS(now);
-      const standing = left > 0 ? t("So for {time} more", { time: durationText(left) }) : t("The link is as it is");
+      // As in the network panel: figures of a way that is gone would praise it.
+      const trouble = troubleOf(connection, now);
+      const standing = left > 0 ? t("So for {time} more", { time: durationText(left) }) : (trouble?.what ?? t("The link is as it is"));
       write(part("left"), lab.refusal ? t(lab.refusal) : asked ? t("Asked for: the answer takes the same way") : standing);
-      const { stats } = feeds;
-      const rtt = connection.rttS;
+      const stats = trouble ? null : feeds.stats;
+      const rtt = trouble ? null : connection.rttS;
       write(part("rtt"), rtt === null ? "--" : decimal(rtt * 1000, 0));
       write(part("goodput"), stats?.goodput_bps == null ? "--" : decimal(stats.goodput_bps / 8000, 1));
       write(part("window"), stats ? `${decimal(stats.in_flight_bytes / 1024, 1)} / ${decimal(stats.window_bytes / 1024, 1)}` : "--");
       write(part("queued"), stats ? String(Object.values(stats.queued).reduce((sum, count) => sum + count, 0)) : "--");
       write(part("dropped"), stats ? `${stats.dropped} / ${stats.expired}` : "--");
       write(part("rendition"), stats ? t(stats.rendition) : "--");
-      write(part("reason"), reasonText(feeds.reason));
+      write(part("reason"), trouble ? "" : reasonText(feeds.reason));
     },
   };
 }

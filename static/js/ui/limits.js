@@ -71,6 +71,7 @@ export function begin(element, feed) {
   const log = pick(element, "ol", Element);
   /** @type {Known | null} */ let known = null;
   let isOpen = true;
+  let isSetting = false;
 
   write(pick(element, "[data-part=whose]", Element), t("Bed {bed} · {name}", { bed: feed.entry.bed, name: feed.entry.name || feed.entry.patient }));
   rows.append(...Object.keys(NAMES).map(rowOf));
@@ -130,11 +131,13 @@ export function begin(element, feed) {
     check();
   }
 
+  /** @returns {Promise<boolean>} whether what holds is shown */
   async function load() {
     const { status, value } = await ask(path);
-    if (!isOpen) return;
+    if (!isOpen) return false;
     if (status === 200) show(value);
     else write(note, t(value.fault));
+    return status === 200;
   }
 
   form.addEventListener("input", () => check());
@@ -145,15 +148,17 @@ export function begin(element, feed) {
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!known || !check(t("Setting …"))) return;
+    // A second Enter meanwhile would be told that somebody else has changed them.
+    if (isSetting || !known || !check(t("Setting …"))) return;
+    isSetting = true;
     const { status, value } = await ask(path, { seen: known.limits, limits: wanted() });
+    isSetting = false;
     if (!isOpen) return;
     if (status === 200) {
       show(value);
       write(note, t("Set: the limits hold from now on"));
     } else if (status === 409) {
-      await load();
-      write(note, t("Somebody else has changed them meanwhile: this is what holds now"));
+      if (await load()) write(note, t("Somebody else has changed them meanwhile: this is what holds now"));
     } else {
       const told = /** @type {Record<string, string>} */ (value.fields ?? {});
       for (const [name, why] of Object.entries(told)) if (Object.hasOwn(NAMES, name)) explain(name, why);

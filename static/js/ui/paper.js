@@ -214,7 +214,7 @@ export class Paper {
     const scale = `${figure(this.#speed)} mm/s · ${figure(this.#gain)} mm/mV`;
     const kinds = kindsFor(leads.length, this.#narrow.matches);
     write(this.#parts.speed, `${figure(this.#speed)} mm/s`);
-    write(this.#parts.gain, `${this.#gain} mm/mV`);
+    write(this.#parts.gain, `${figure(this.#gain)} mm/mV`);
     write(this.#parts.lead, this.lead);
     const alone = leads.length < 2 || kind === "stacked";
     mark(/** @type {Element} */ (this.#parts.lead.parentElement), "disabled", alone ? "" : null);

@@ -1,7 +1,7 @@
 // @ts-check
 /** What the page shows: ward or patient by the address, or why there is neither. */
 
-import { t } from "../i18n.js";
+import { figure, t } from "../i18n.js";
 import { arranged } from "./arrangement.js";
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
@@ -318,7 +318,7 @@ export class Screen {
    */
   #showReview(stream, ms) {
     const feed = this.#watch(stream);
-    this.title = `Review bed ${feed.entry.bed} · VITAL`;
+    this.title = `${t("Review bed {bed}", { bed: feed.entry.bed })} · VITAL`;
     const Review = this.#Review;
     if (!Review) {
       this.#showState("loading");
@@ -411,7 +411,7 @@ export class Screen {
 
 /** @param {Palette} palette */
 function scaleText({ speed, gain }) {
-  return `${speed} mm/s · ${gain} mm/mV`;
+  return `${figure(speed)} mm/s · ${figure(gain)} mm/mV`;
 }
 
 /** The stream that the address names; null where it names none. */

@@ -2,7 +2,7 @@
 /** A frozen strip: the piece of trace that an alarm rests on, as it was, while the live trace goes on above it. */
 
 import { cut, holds } from "../ecg/cutting.js";
-import { t } from "../i18n.js";
+import { figure, t } from "../i18n.js";
 import { saidOf } from "../stream/alarm-text.js";
 import { durationText } from "../stream/freshness.js";
 import { clockText } from "./alarm-words.js";
@@ -120,7 +120,7 @@ export class Strip {
     const seconds = cutting.values.length / cutting.rateHz;
     // Slow enough for all of it to be seen at once.
     const speed = [...SPEEDS].reverse().find((mm) => mm <= FASTEST && seconds * mm <= room) ?? SPEEDS[0];
-    write(this.#parts.scale, `${speed} mm/s · ${gain} mm/mV`);
+    write(this.#parts.scale, `${figure(speed)} mm/s · ${figure(gain)} mm/mV`);
     write(this.#parts.lead, lead);
     mark(this.#canvas, "aria-label", t("Frozen ECG, lead {lead}, {text}", { lead, text: saidOf(alarm) }));
     paint(penOf(this.#canvas), cutting, alarm, scaleOf({ pxPerMm, speed, gain }, ratio), this.#palette);

@@ -192,6 +192,7 @@ export const words = {
   "Resume audio": "Ton fortsetzen",
   "Resume": "Fortsetzen",
   "s": "s",
+  "Review bed {bed}": "Rückblick Bett {bed}",
   "Scroll": "Laufen",
   "Second caliper": "Zweite Messlinie",
   "seen {time} {name}": "gesehen {time} {name}",
