@@ -29,12 +29,6 @@ MOST_AT_ONCE = 2
 _RETRY_AFTER_S = 30
 
 
-class _Exports:
-    """Those that are being made."""
-
-    running = 0
-
-
 @login_required
 @require_GET
 @never_cache
@@ -59,38 +53,57 @@ async def export(request: ASGIRequest, stream: str) -> HttpResponse | StreamingH
         if may_see:
             raise PermissionDenied
         raise Http404
-    if _Exports.running >= MOST_AT_ONCE or _is_overloaded(request):
+    if _Export.running >= MOST_AT_ONCE or _is_overloaded(request):
         busy = "The server has too much to do for an export now; try again in half a minute.\n"
         response = HttpResponse(busy, status=503, content_type="text/plain; charset=utf-8")
         response["Retry-After"] = str(_RETRY_AFTER_S)
         return response
-    await database_sync_to_async(note)("allowed")
-    made = pieces(stored.recordings(stream, since, until), as_format)
-    answer = StreamingHttpResponse(_sent(made, note), content_type="application/zip")
+    download = _Export(pieces(stored.recordings(stream, since, until), as_format), note)
+    try:
+        await database_sync_to_async(note)("allowed")
+    except BaseException:
+        download.close()
+        raise
+    answer = StreamingHttpResponse(download, content_type="application/zip")
     name = f"vital-{stream}-{since:%Y%m%dT%H%M%SZ}-{as_format.value}.zip"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
 
-async def _sent(made: Iterator[bytes], note: Any) -> AsyncIterator[bytes]:
-    """Piece by piece, each made in a thread, and as long a pause behind it: others run as well."""
-    _Exports.running += 1
-    thread = ReadingThread(name="vital-export")
-    outcome, size_bytes = "broken off", 0
-    try:
-        while (piece := await thread.run(partial(_timed_next, made))) is not None:
-            data, took_s = piece
-            if data:
-                size_bytes += len(data)
-                yield data
-            await asyncio.sleep(took_s)
-        outcome = "done"
-    finally:
-        _Exports.running -= 1
-        thread.close()
-        note_end = partial(note, outcome, bytes=size_bytes)
-        # Whoever breaks it off does not keep the entry from being written.
-        await asyncio.shield(database_sync_to_async(note_end)())
+class _Export:
+    """A download that is being made; it counts from before its answer begins until it is closed."""
+
+    running = 0
+
+    def __init__(self, made: Iterator[bytes], note: Any) -> None:
+        self._made = made
+        self._note = note
+        self._counts = True
+        _Export.running += 1
+
+    def close(self) -> None:
+        """Others may come; Django calls this for an answer that was never read as well."""
+        _Export.running -= self._counts
+        self._counts = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Piece by piece, each made in a thread, and as long a pause behind it: others run as well."""
+        thread = ReadingThread(name="vital-export")
+        outcome, size_bytes = "broken off", 0
+        try:
+            while (piece := await thread.run(partial(_timed_next, self._made))) is not None:
+                data, took_s = piece
+                if data:
+                    size_bytes += len(data)
+                    yield data
+                await asyncio.sleep(took_s)
+            outcome = "done"
+        finally:
+            self.close()
+            thread.close()
+            note_end = partial(self._note, outcome, bytes=size_bytes)
+            # Whoever breaks it off does not keep the entry from being written.
+            await asyncio.shield(database_sync_to_async(note_end)())
 
 
 def _timed_next(made: Iterator[bytes]) -> tuple[bytes, float] | None:

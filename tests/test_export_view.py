@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.test import AsyncClient, Client
@@ -63,9 +65,7 @@ async def downloaded(client: AsyncClient, stream: str, **changes: Any) -> bytes:
 
 
 async def test_who_may_downloads_and_the_audit_trail_says_so(place: Hospital, nurse: User) -> None:
-    from channels.db import database_sync_to_async as in_thread
-
-    await in_thread(allow)(nurse)
+    await database_sync_to_async(allow)(nurse)
     client = AsyncClient()
     await client.aforce_login(nurse)
     data = await downloaded(client, place.streams["a"].pk)
@@ -73,11 +73,11 @@ async def test_who_may_downloads_and_the_audit_trail_says_so(place: Hospital, nu
         (name,) = [name for name in archive.namelist() if name.endswith(".hea")]
         header = archive.read(name).decode()
     assert header.split()[3] == str(60 * 250)
-    (allowed, asked), (done, told) = await in_thread(entries)()
+    (allowed, asked), (done, told) = await database_sync_to_async(entries)()
     assert (allowed, done) == ("allowed", "done")
     assert asked["format"] == "wfdb"
     assert told["bytes"] == len(data)
-    assert export_view._Exports.running == 0
+    assert export_view._Export.running == 0
 
 
 def test_who_may_not_is_refused_and_noted(place: Hospital, nurse: User) -> None:
@@ -107,7 +107,7 @@ def test_what_is_asked_wrongly_or_of_a_busy_process_is_refused(
         {"from_ms": "١"},
     ):
         assert client.get(url(place.streams["a"].pk, **changes)).status_code == 400, changes
-    monkeypatch.setattr(export_view._Exports, "running", export_view.MOST_AT_ONCE)
+    monkeypatch.setattr(export_view._Export, "running", export_view.MOST_AT_ONCE)
     response = client.get(url(place.streams["a"].pk))
     assert (response.status_code, response["Retry-After"]) == (503, "30")
     assert entries() == []
@@ -129,3 +129,17 @@ def test_the_command_writes_the_file_and_the_audit_trail(place: Hospital, tmp_pa
         call_command("export_history", *asked)
     with pytest.raises(CommandError, match="no stream"):
         call_command("export_history", "aaaaaaaaaaaa", *asked[1:])
+
+
+async def test_of_a_burst_two_are_made_and_one_that_nobody_reads_gives_its_place_back(
+    place: Hospital, nurse: User
+) -> None:
+    await database_sync_to_async(allow)(nurse)
+    client = AsyncClient()
+    await client.aforce_login(nurse)
+    answers: list[Any] = await asyncio.gather(*(client.get(url(place.streams["a"].pk)) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503]
+    for answer in answers:
+        await database_sync_to_async(answer.close)()
+    assert export_view._Export.running == 0
+    assert await downloaded(client, place.streams["a"].pk)
