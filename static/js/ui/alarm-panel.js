@@ -49,7 +49,7 @@ export class AlarmPanel {
     this.#rows = pick(element, "ol", Element);
     element.addEventListener("click", (event) => {
       const button = event.target instanceof Element && event.target.closest("button");
-      if (button) this.#press(button);
+      if (button) this.#press(button, event instanceof MouseEvent && event.detail > 1);
     });
   }
 
@@ -142,22 +142,28 @@ export class AlarmPanel {
     });
   }
 
-  /** @param {HTMLButtonElement} button */
-  #press(button) {
+  /**
+   * @param {HTMLButtonElement} button
+   * @param {boolean} isDouble whether this click makes the one before it a double click
+   */
+  #press(button, isDouble) {
     const now = this.#now();
     const key = button.closest("li")?.dataset.key;
     const entry = this.#desk.of(this.#feed).find((one) => one.key === key);
     if (button === this.#parts.pause) this.#desk.pause();
-    else if (button === this.#parts.switch) this.#switch(now);
+    else if (button === this.#parts.switch) this.#switch(now, isDouble);
     else if (entry && button.classList.contains("acknowledge")) this.#desk.acknowledge(entry);
     else if (entry?.alarm && button.classList.contains("look")) this.#look(entry.alarm);
     this.update(now);
   }
 
-  /** @param {number} now */
-  #switch(now) {
+  /**
+   * @param {number} now
+   * @param {boolean} isDouble
+   */
+  #switch(now, isDouble) {
     const off = !this.#desk.isOff(this.#feed);
-    if (off && now >= this.#confirmUntil) {
+    if (off && (isDouble || now >= this.#confirmUntil)) {
       this.#confirmUntil = now + CONFIRM_S;
       return;
     }
