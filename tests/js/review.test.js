@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { deflateRawSync } from "node:zlib";
 
 import { Past, PastError, answerOf } from "../../static/js/review/past.js";
+import { HOUR_MS, Place, aboutOf } from "../../static/js/review/place.js";
 import { Overview, Wave } from "../../static/js/review/traces.js";
 import { counted, missing, rangeOf, stretches } from "../../static/js/review/trend-chart.js";
 import { DAY_MS, LEAST_MS, holes, moved, ticksOf, within, zoomed } from "../../static/js/review/window.js";
@@ -193,4 +194,40 @@ test("a trend breaks where a minute is missing, and where one has no rate", () =
   assert.deepEqual(missing(minutes, 0, 420e3), [{ from: 240e3, to: 360e3 }]);
   assert.deepEqual(missing([], 0, 600e3), [{ from: 0, to: 600e3 }]);
   assert.deepEqual(rangeOf({ minutes, limits: { low: 50, high: 120 } }), { bottom: 40, top: 160 });
+});
+
+test("the hours that one begins with have the time that the address names", () => {
+  const until = 100 * HOUR_MS;
+  const hours = (/** @type {number} */ ago) => new Place(until, until - ago * HOUR_MS).hours;
+  assert.deepEqual([0.5, 0.99, 3, 7.9, 23, 40].map(hours), [1, 4, 4, 8, 24, 24]);
+  assert.equal(new Place(until, null).hours, 4);
+  const place = new Place(until, null);
+  place.goToAddressed(until - 5 * HOUR_MS);
+  assert.deepEqual([place.hours, place.addressed], [24, until - 5 * HOUR_MS]);
+  assert.deepEqual([place.stepOfHours(1), place.stepOfHours(-1)], [24, 8]);
+});
+
+test("a moment stays within the day, and is nobody's choice until somebody moves", () => {
+  const until = 100 * HOUR_MS;
+  const place = new Place(until, null);
+  assert.equal(place.isUnmoved, true);
+  place.goTo(0);
+  assert.equal(place.at, until - DAY_MS);
+  place.goTo(until + 5);
+  assert.deepEqual([place.at, place.around, place.window], [until, aboutOf(until), { from: until - 20e3, to: until }]);
+  place.wasMoved();
+  assert.equal(place.isUnmoved, false);
+  assert.equal(new Place(until, until).isUnmoved, false);
+});
+
+test("the lead that is looked at stays as long as it is stored", () => {
+  const place = new Place(0, null);
+  assert.deepEqual([place.nextLead, place.leadIndex], [null, 0]);
+  place.takeLeads(["II", "V1"]);
+  assert.deepEqual([place.lead, place.nextLead], ["II", "V1"]);
+  place.lead = "V1";
+  place.takeLeads(["I", "II", "V1"]);
+  assert.deepEqual([place.lead, place.leadIndex, place.nextLead], ["V1", 2, "I"]);
+  place.takeLeads(["I"]);
+  assert.equal(place.lead, "I");
 });
