@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from streaming.client import Pacer
 from streaming.client.playback import play, simulated, simulated_leads
 from streaming.ecg.simulator import Simulator
-from tests.page.scene import _TRACED, Bed, Scene, traced
+from tests.page.scene import _TRACED, DEADLINE_MS, Bed, Scene, traced
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
+expect.set_options(timeout=DEADLINE_MS)
+
 SCREEN = {"width": 1920, "height": 1080}
 
 
@@ -112,6 +115,54 @@ async def test_a_hole_is_hatched_for_its_length_in_every_view_and_live_goes_on(w
             "(stream) => window.vital.streams().find((one) => one.stream === stream)?.stop >= 200",
             arg=bed.stream,
         )
+
+
+async def test_the_strip_is_measured_by_calipers_and_drawn_to_another_gain(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past_of(ward, bed)
+    page = await ward.open(f"/patients/{bed.stream}/review/", viewport=SCREEN)
+    await drawn(page, ".strip-box", 500)
+    notice = page.locator(".notice .scale")
+    await expect(notice).to_contain_text("25 mm/s · 10 mm/mV")
+    high = await traced(page, ".strip-box", rows=(0.0, 0.25))
+    await page.keyboard.press("+")
+    await expect(page.locator('.review [data-part="gain"]')).to_have_text("20 mm/mV")
+    await expect(notice).to_contain_text("25 mm/s · 20 mm/mV")
+    assert await traced(page, ".strip-box", rows=(0.0, 0.25)) > high, "peaks reach higher"
+    await page.keyboard.press("-")
+
+    # Two beats of the first row, which are 60 000 / 70 ms apart by the simulator; then an arrow is a sample.
+    await page.keyboard.press("c")
+    label = page.locator(".caliper-label")
+    await expect(label).to_have_text(re.compile(r"^\d+ ms · \d+(\.\d)? bpm · [+−]\d\.\d\d mV$"))
+    first = await _ms_of(page)
+    assert 600 < first < 1100
+    await page.keyboard.press("ArrowLeft")
+    assert await _ms_of(page) == first - 4
+    await page.keyboard.press("Shift+ArrowRight")
+    assert await _ms_of(page) == first + 36
+    assert await page.inner_text('.review [data-part="said"]') == await label.inner_text()
+    assert await page.locator(".paper:nth-of-type(1) .caliper").count() == 2
+
+    # The other row by the key, the first one again by a press, and away.
+    await page.keyboard.press("c")
+    boxes = page.locator(".strip-box .plot")
+    await expect(boxes.nth(1).locator(".caliper")).to_have_count(2)
+    await boxes.nth(0).click(position={"x": 500, "y": 100})
+    await expect(boxes.nth(0).locator(".caliper")).to_have_count(2)
+    await expect(page.locator(".caliper")).to_have_count(2)
+    await page.keyboard.press("k")
+    await expect(page.locator(".caliper")).to_have_count(0)  # another strip
+    await page.keyboard.press("c")
+    await expect(page.locator(".caliper")).to_have_count(2)
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".caliper")).to_have_count(0)
+    await expect(page.locator(".review")).to_be_visible()
+
+
+async def _ms_of(page: Page) -> int:
+    """What the calipers measure."""
+    return int((await page.inner_text(".caliper-label")).split()[0])
 
 
 async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene) -> None:

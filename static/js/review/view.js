@@ -2,7 +2,7 @@
 /** The past of one patient: hours of heart rate, its alarms, a strip about one, and every sample that is stored. */
 
 import { t } from "../i18n.js";
-import { MARKS, clockText } from "../ui/alarm-words.js";
+import { clockText } from "../ui/alarm-words.js";
 import { mark, pick, stamp, write } from "../ui/dom.js";
 import { pathOf } from "../ui/paths.js";
 import { showDetail } from "./detail.js";
@@ -33,7 +33,9 @@ export class ReviewView {
   #feed;
   #connection;
   #palette;
+  #colours = coloursOf();
   #now;
+  #scaleChanged;
   #past;
   #place;
   #parts;
@@ -54,14 +56,15 @@ export class ReviewView {
 
   /**
    * @param {Feed} feed
-   * @param {{palette: Palette, connection: import("../stream/connection.js").Connection, now: () => number, ms: number | null}} options
-   *   `ms`: the time to begin with
+   * @param {{palette: Palette, connection: import("../stream/connection.js").Connection, now: () => number, ms: number | null, scaleChanged: (scale: string) => void}} options
+   *   `ms`: the time to begin with; `scaleChanged` is told what is drawn to which scale
    */
-  constructor(feed, { palette, connection, now, ms }) {
+  constructor(feed, { palette, connection, now, ms, scaleChanged }) {
     this.#feed = feed;
     this.#connection = connection;
     this.#palette = palette;
     this.#now = now;
+    this.#scaleChanged = scaleChanged;
     this.element = stamp("review");
     const part = (/** @type {string} */ name) => pick(this.element, `[data-part="${name}"]`, Element);
     const box = (/** @type {string} */ name) => pick(this.element, name, HTMLElement);
@@ -77,6 +80,7 @@ export class ReviewView {
       toldText: pick(this.element, ".told span", Element),
       lead: pick(this.element, 'select[data-part="lead"]', HTMLSelectElement),
       blank: pick(this.element, ".blank", Element),
+      look: pick(this.element, ".look", Element),
       detail: pick(this.element, ".detail", Element),
       sheet: pick(this.element, ".sheet", Element),
     };
@@ -87,7 +91,7 @@ export class ReviewView {
     const parts = { place: this.#place, ask: this.#ask, event: () => this.#events.chosen, changed: () => this.#draw() };
     this.#trend = new TrendCard(pick(this.element, ".trend-card", Element), (at) => this.#press(at));
     this.#events = new EventList(pick(this.element, ".events", Element), (event) => this.#look(event));
-    this.#strip = new Strip(box(".strip-box"), parts);
+    this.#strip = new Strip(this.#parts.look, parts);
     this.#zoom = new Zoom(box(".zoom-box"), parts);
     this.#rows = new Rows(box(".rows-box"), {
       ask: (question) => this.#past.ask("rows", { stream: feed.id, ...question }),
@@ -121,6 +125,7 @@ export class ReviewView {
   /** @param {Palette} palette */
   set palette(palette) {
     this.#palette = palette;
+    this.#colours = coloursOf();
     this.#rows.palette = palette;
     this.#draw();
   }
@@ -154,9 +159,11 @@ export class ReviewView {
 
   /**
    * @param {string} key
+   * @param {boolean} [far] whether it was pressed with Shift
    * @returns {boolean} whether the key meant something here
    */
-  key(key) {
+  key(key, far = false) {
+    if (this.#mode === "strip" && this.#strip.key(key, far)) return true;
     switch (key.length === 1 ? key.toLowerCase() : key) {
       case "j":
         this.#events.step(1, this.#place.at);
@@ -179,12 +186,17 @@ export class ReviewView {
       case "]":
         this.#setHours(this.#place.stepOfHours(key === "[" ? -1 : 1));
         return true;
+      case "c":
+        this.#measure();
+        return true;
+      case "Escape":
+        return this.#strip.leave();
       case "+":
       case "=":
-        this.#zoomBy(ZOOM_STEP);
+        this.#nearer(1);
         return true;
       case "-":
-        this.#zoomBy(1 / ZOOM_STEP);
+        this.#nearer(-1);
         return true;
       case "Home":
         this.#show("zoom");
@@ -224,11 +236,7 @@ export class ReviewView {
 
   /** Alarms as marks on a trace. */
   get #marks() {
-    const style = getComputedStyle(document.documentElement);
-    return this.#events.shown.map(({ raised_ms, severity }) => ({
-      ms: raised_ms,
-      colour: style.getPropertyValue(`--${MARKS[severity] === "low" ? "tech" : MARKS[severity]}-edge`).trim(),
-    }));
+    return this.#events.shown.map(({ raised_ms, severity }) => ({ ms: raised_ms, colour: this.#colours[severity] }));
   }
 
   /** @param {Mode} mode */
@@ -238,6 +246,7 @@ export class ReviewView {
     for (const button of this.element.querySelectorAll("[data-mode]")) {
       if (button instanceof HTMLButtonElement) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
     }
+    if (mode !== "strip") this.#strip.leave();
     this.#zoom.isShown = mode === "zoom";
     this.#zoom.ask();
     this.#showRows();
@@ -272,10 +281,19 @@ export class ReviewView {
     this.#strip.ask();
   }
 
-  /** @param {number} factor */
-  #zoomBy(factor) {
-    if (this.#mode !== "zoom") this.#show("zoom");
-    this.#zoom.by(factor, this.#events.chosen !== null);
+  /**
+   * The strip is larger by its gain, all else by its time.
+   * @param {1 | -1} by
+   */
+  #nearer(by) {
+    if (this.#mode === "strip") return this.#strip.stepGain(by, this.#palette);
+    if (this.#mode === "rows") this.#show("zoom");
+    this.#zoom.by(by > 0 ? ZOOM_STEP : 1 / ZOOM_STEP, this.#events.chosen !== null);
+  }
+
+  #measure() {
+    if (this.#mode !== "strip") this.#show("strip");
+    void this.#strip.measure();
   }
 
   /** @param {number} share */
@@ -402,13 +420,14 @@ export class ReviewView {
     else if (this.#mode === "zoom") this.#zoom.paint(this.#palette, this.#marks);
     else this.#rows.paint();
     const shown = {
-      strip: () => [this.#strip.title, this.#strip.scale],
+      strip: () => [this.#strip.title, ...this.#strip.scale],
       zoom: () => [this.#zoom.title, this.#zoom.scale],
       rows: () => [t("{lead}, a minute a row", { lead: lead || t("first lead") }), `${this.#rows.gain} mm/mV`],
     };
-    const [title, scale] = shown[this.#mode]();
+    const [title, ...scale] = shown[this.#mode]();
     write(this.#parts.title, title);
-    write(this.#parts.scale, scale);
+    write(this.#parts.scale, scale[0]);
+    this.#scaleChanged(scale.join(" · "));
   }
 
   /** @returns {[string, string] | null} */
@@ -433,8 +452,9 @@ export class ReviewView {
       export: () => this.#export.open(),
       "close-export": () => this.#export.close(),
       download: () => this.#export.close(),
-      in: () => this.#zoomBy(ZOOM_STEP),
-      out: () => this.#zoomBy(1 / ZOOM_STEP),
+      in: () => this.#nearer(1),
+      out: () => this.#nearer(-1),
+      calipers: () => this.#measure(),
       next: () => this.#events.step(1, this.#place.at),
       previous: () => this.#events.step(-1, this.#place.at),
       print: () => print(),
@@ -442,11 +462,23 @@ export class ReviewView {
     this.element.addEventListener("click", (event) => {
       const button = event.target instanceof Element && event.target.closest("button, a");
       if (!(button instanceof HTMLElement)) return;
-      const { mode, hours, do: action } = button.dataset;
+      const { mode, hours, do: action, alarmId } = button.dataset;
       if (mode) this.#show(/** @type {Mode} */ (mode));
       if (hours) this.#setHours(Number(hours));
       if (action) actions[action]?.();
+      if (alarmId) this.#parts.look.scrollIntoView({ block: "nearest" }); // on a phone the list is below
     });
     this.#parts.lead.addEventListener("change", () => this.#setLead(this.#parts.lead.value));
   }
+}
+
+/**
+ * Of marks of alarms on a trace.
+ * @returns {Record<import("./events.js").Severity, string>}
+ */
+function coloursOf() {
+  const style = getComputedStyle(document.documentElement);
+  const of = (/** @type {string} */ token) => style.getPropertyValue(token).trim();
+  const technical = of("--tech-edge");
+  return { high: of("--high-edge"), medium: of("--med-edge"), low: technical, technical };
 }
