@@ -168,6 +168,7 @@ export class Strip {
     this.#rows.forEach(({ row, plot }, at) => {
       const span = at === 0 ? { from, to: middle } : { from: middle, to };
       this.#heads[at].querySelectorAll("span").forEach((head, side) => write(head, texts[at][side]));
+      mark(row, "tabindex", needed > row.clientWidth ? "0" : null); // what scrolls is reached by keys
       const canvas = pick(plot, "canvas", HTMLCanvasElement);
       mark(canvas, "aria-label", t("ECG, {leads}, ten seconds from {clock}", { leads: names, clock: clockText(span.from) }));
       if (!fit(canvas, Math.max(row.clientWidth, needed), row.clientHeight) || !this.wave) return;

@@ -293,6 +293,7 @@ export class ReviewView {
 
   #measure() {
     if (this.#mode !== "strip") this.#show("strip");
+    this.#place.wasMoved(); // another minute must not take it from under the calipers
     void this.#strip.measure();
   }
 
@@ -351,7 +352,7 @@ export class ReviewView {
       this.#events.set(facts.events, facts.more);
       if (this.#events.chosen) return this.#strip.ask();
       const named = this.#events.shown.find(({ raised_ms }) => Math.abs(raised_ms - place.at) < 1);
-      const first = place.addressed === null && !this.#strip.wave ? facts.events[0] : undefined;
+      const first = place.isUnmoved && !this.#strip.wave ? facts.events[0] : undefined;
       const event = named ?? first;
       if (event) this.#events.choose(event);
       else this.#strip.ask();

@@ -51,8 +51,12 @@ export class Zoom {
     this.#listen();
   }
 
-  /** @param {Span} span */
+  /**
+   * Somebody wants to see it: what comes later does not move it.
+   * @param {Span} span
+   */
   show(span) {
+    this.#place.wasMoved();
     this.window = within(span, this.#place.bounds);
     this.#changed();
     this.ask();

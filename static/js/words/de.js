@@ -65,6 +65,7 @@ export const words = {
   "display": "Anzeige",
   "ECG lead {lead}, bed {bed}": "EKG, Ableitung {lead}, Bett {bed}",
   "ECG of bed {bed}, leads {leads}": "EKG von Bett {bed}, Ableitungen {leads}",
+  "ECG, lead {lead}, a minute a row": "EKG, Ableitung {lead}, eine Minute je Zeile",
   "ECG, lead {lead}, {time} from {clock}": "EKG, Ableitung {lead}, {time} ab {clock}",
   "ECG, {leads}, ten seconds from {clock}": "EKG, {leads}, zehn Sekunden ab {clock}",
   "Enable it": "Einschalten",
