@@ -125,7 +125,8 @@ async def test_the_review_has_no_serious_fault_in_any_width(ward: Scene, look: s
         await page.keyboard.press("Escape")
         for mode in ("zoom", "rows"):
             await page.keyboard.press("v")
-            await expect(page.locator(f".{mode}-box")).to_be_visible()
+            drawn = page.locator(f".{mode}-box canvas[aria-label]")
+            await expect(drawn).to_be_visible()
             found += await faults(page, f"{mode}, {width}", ".look")
         await page.keyboard.press("v")
         await page.keyboard.press("e")
