@@ -84,13 +84,14 @@ class HistoryMinute(models.Model):
     hr_high = models.PositiveSmallIntegerField()
     coarse = models.BinaryField(help_text="Ranges of each lead in columns of five seconds, int16.")
     fine = models.BinaryField(help_text="The same in columns of a tenth of a second, deflated.")
+    size_bytes = models.PositiveIntegerField(help_text="Of `coarse` and `fine` together.")
 
     class Meta:
         verbose_name = "history minute"
         default_permissions: ClassVar[tuple[str, ...]] = ()
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["stream", "began_ms"], name="history_minute_by_stream"),
-            models.Index(fields=["began_ms"], name="history_minute_by_time"),
+            models.Index(fields=["began_ms", "size_bytes"], name="history_minute_by_age"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from streaming.core import alarm_messages, messages
+from streaming.core.deflate import deflate_once
 from streaming.core.frames import pack_json_frame
 from streaming.core.items import Item
 from streaming.core.priority import MessagePriority
@@ -128,7 +129,7 @@ class ReviewSeat:
             return []
         slot = next(iter(self._answered))
         question, cutter = self._answered.pop(slot)
-        frame = pack_json_frame(cutter.next(limit_bytes))
+        frame = pack_json_frame(cutter.next(limit_bytes), deflate=deflate_once)
         if cutter.is_done:
             self._sent.set()
         else:

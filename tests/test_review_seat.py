@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 from streaming.core import messages
+from streaming.core.deflate import deflate_short
 from streaming.core.review_messages import Question, Subject
 from streaming.core.ring import Rings
 from streaming.exceptions import HistoryAwayError
@@ -84,9 +85,13 @@ async def seated() -> AsyncIterator[Desk]:
 @virtual_time
 async def test_an_answer_comes_whole_in_pieces_of_bulk() -> None:
     async with seated() as desk:
+        before = deflate_short.cache_info()
         desk.ask(7)
         assert await desk.answers() == {7: bytes([7]) * SIZE}
         pieces = desk.viewer.messages("review")
+        after = deflate_short.cache_info()
+        told = after.hits + after.misses - before.hits - before.misses
+        assert told < len(pieces), "they drive out nothing that many viewers are told"
         assert [piece["more"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
         assert len(pieces) > 3, "it leaves room for what is live"
         accounts = desk.viewer.subscriber.handler.get_metrics()

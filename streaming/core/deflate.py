@@ -58,6 +58,11 @@ def deflate_short(data: bytes) -> bytes:
 
     The last ones are kept: many viewers are told the same.
     """
+    return deflate_once(data)
+
+
+def deflate_once(data: bytes) -> bytes:
+    """The same of a message that is for one viewer alone: it would only drive out what many are told."""
     return _SHORT.deflate(data)
 
 

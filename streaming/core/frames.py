@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import STRICT, IntEnum, IntFlag
 
@@ -63,13 +63,14 @@ def encode_json_frame(text: str) -> bytes:
     return encode_frame(FrameKind.JSON, 0, 0, text.encode())
 
 
-def pack_json_frame(text: str) -> bytes:
+def pack_json_frame(text: str, *, deflate: Callable[[bytes], bytes] = deflate_short) -> bytes:
     """A short JSON message as a frame, deflated with the dictionary; plain where that is no longer.
 
-    A threshold has no say here: with the dictionary 100 bytes become 40. ValueError as `encode_json_frame`.
+    A threshold has no say here: with the dictionary 100 bytes become 40. `deflate` is `deflate_once` for what
+    is for one viewer alone. ValueError as `encode_json_frame`.
     """
     plain = text.encode()
-    body = deflate_short(plain)
+    body = deflate(plain)
     if len(body) < len(plain):
         return encode_frame(FrameKind.JSON, 0, 0, body, _WITH_DICTIONARY)
     return encode_frame(FrameKind.JSON, 0, 0, plain)

@@ -90,4 +90,6 @@ def record_deletion(actor: str, target: str, removed: Removed, **asked: str) -> 
 
 def _record(actor: str, action: str, target: str, removed: Removed, **detail: str) -> None:
     counts = {"chunks": removed.chunks, "bytes": removed.size_bytes, "pins": removed.pins}
+    if removed.minutes:
+        counts["minutes"] = removed.minutes
     audit.record(actor, action, target, "done", **counts, **detail)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -41,32 +43,41 @@ class Removed:
 
     chunks: int = 0
     size_bytes: int = 0
+    """Of chunks and minutes."""
     pins: int = 0
+    minutes: int = 0
 
     def __add__(self, other: Removed) -> Removed:
-        return Removed(self.chunks + other.chunks, self.size_bytes + other.size_bytes, self.pins + other.pins)
+        return Removed(
+            self.chunks + other.chunks,
+            self.size_bytes + other.size_bytes,
+            self.pins + other.pins,
+            self.minutes + other.minutes,
+        )
 
     def __bool__(self) -> bool:
         return self != Removed()
 
     def __str__(self) -> str:
         chunks, pins = _counted(self.chunks, "chunk"), _counted(self.pins, "pin")
-        return f"{chunks} ({size_text(self.size_bytes)}) and {pins}"
+        minutes_too = f", {_counted(self.minutes, 'minute')} in little" if self.minutes else ""
+        return f"{chunks}{minutes_too} ({size_text(self.size_bytes)}) and {pins}"
 
 
 def prune(limits: Limits, *, now: datetime) -> Iterator[Removed]:
     """Delete what is too old, then the oldest of what is too much; each step is a transaction, and blocks.
 
     Pinned spans stay until their time is over, or until they take more than half of the bytes. Any number of
-    processes may do this at once. Minutes in little go by their age alone.
+    processes may do this at once. Minutes in little count as what they take, and go with the chunks of their
+    time, pinned or not.
     """
     yield from _drop_pins(HistoryPin.objects.filter(until__lte=now))
     yield from _remove(_unpinned(now).filter(began_at__lt=now - limits.max_age))
-    yield from (Removed() for _ in minutes.prune(now - limits.max_age))
-    if (surplus := _size(HistoryChunk.objects.all()) - limits.max_bytes) > 0:
+    yield from map(_minutes, minutes.delete(before=now - limits.max_age))
+    if (surplus := _size(HistoryChunk.objects.all()) + minutes.size() - limits.max_bytes) > 0:
         while _size(_pinned(now)) > PINNED_SHARE * limits.max_bytes:
             yield _drop_oldest_pins()
-        yield from _remove(_unpinned(now), enough_bytes=surplus)
+        yield from _remove_surplus(_unpinned(now), surplus)
 
 
 def delete(*, streams: Collection[str] | None = None, before: datetime | None = None) -> Iterator[Removed]:
@@ -81,7 +92,7 @@ def delete(*, streams: Collection[str] | None = None, before: datetime | None = 
     if before is not None:
         chunks, pins = chunks.filter(began_at__lt=before), pins.none()
     yield from _remove(chunks)
-    yield from (Removed() for _ in minutes.delete(streams=streams, before=before))
+    yield from map(_minutes, minutes.delete(streams=streams, before=before))
     yield from _drop_pins(pins)
 
 
@@ -107,30 +118,70 @@ def _size(chunks: QuerySet[HistoryChunk]) -> int:
     return int(chunks.aggregate(size=Sum("size_bytes"))["size"] or 0)
 
 
-def _remove(chunks: QuerySet[HistoryChunk], *, enough_bytes: int | None = None) -> Iterator[Removed]:
-    """Oldest first, step by step, until none is left or enough bytes are gone."""
-    gone_bytes = 0
+def _minutes(sizes: Sequence[int]) -> Removed:
+    return Removed(minutes=len(sizes), size_bytes=sum(sizes))
+
+
+def _remove(chunks: QuerySet[HistoryChunk]) -> Iterator[Removed]:
+    """Oldest first, step by step, until none is left."""
+    for rows in _steps(chunks, _Surplus()):
+        yield _chunks(rows)
+
+
+def _remove_surplus(chunks: QuerySet[HistoryChunk], surplus_bytes: float) -> Iterator[Removed]:
+    """Oldest first, chunks and the minutes of before their end, until enough bytes are gone.
+
+    Where no chunk may go any more, the oldest minutes go alone.
+    """
+    surplus = _Surplus(surplus_bytes)
+    for rows in _steps(chunks, surplus):
+        yield _chunks(rows)
+        for sizes in minutes.delete(before=rows[-1].began_at):
+            surplus.left_bytes -= sum(sizes)
+            yield _minutes(sizes)
+    yield from map(_minutes, minutes.delete_oldest(enough_bytes=surplus.left_bytes))
+
+
+@dataclass(slots=True)
+class _Surplus:
+    """What is still to go."""
+
+    left_bytes: float = inf
+
+
+class _Row(NamedTuple):
+    pk: int
+    size_bytes: int
+    began_at: datetime
+
+
+def _chunks(rows: Sequence[_Row]) -> Removed:
+    return Removed(len(rows), sum(row.size_bytes for row in rows))
+
+
+def _steps(chunks: QuerySet[HistoryChunk], surplus: _Surplus) -> Iterator[list[_Row]]:
+    """Delete the oldest in steps, as long as there is a surplus, and take each step off it."""
     since: datetime | None = None
-    while enough_bytes is None or gone_bytes < enough_bytes:
+    while surplus.left_bytes > 0:
         # What was passed over in the last step, because it is pinned, is not looked at once more.
         step = chunks if since is None else chunks.filter(began_at__gte=since)
         with transaction.atomic(using=HISTORY):
-            rows = list(
+            found = (
                 step.order_by("began_at")
                 .select_for_update(skip_locked=True)
                 .values_list("pk", "size_bytes", "began_at")[:STEP_CHUNKS]
             )
-            chosen: list[int] = []
-            for pk, size_bytes, _began_at in rows:
-                if enough_bytes is not None and gone_bytes >= enough_bytes:
+            chosen: list[_Row] = []
+            for row in map(_Row._make, found):
+                if surplus.left_bytes <= 0:
                     break
-                chosen.append(pk)
-                gone_bytes += size_bytes
-            HistoryChunk.objects.filter(pk__in=chosen).delete()
+                chosen.append(row)
+                surplus.left_bytes -= row.size_bytes
+            HistoryChunk.objects.filter(pk__in=[row.pk for row in chosen]).delete()
         if not chosen:
             return
-        since = rows[len(chosen) - 1][2]
-        yield Removed(len(chosen), sum(row[1] for row in rows[: len(chosen)]))
+        since = chosen[-1].began_at
+        yield chosen
 
 
 def _drop_pins(pins: QuerySet[HistoryPin]) -> Iterator[Removed]:

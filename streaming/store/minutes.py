@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from streaming.core.minutes import COARSE_COLUMNS, FINE_COLUMNS, FINE_PER_COARSE, Minute, Rates
 from streaming.models_history import HistoryMinute
@@ -45,25 +46,27 @@ class Ranges:
 
 def write(minutes: Sequence[Minute]) -> None:
     """Store all of them in one transaction; blocks. One that is stored twice says the same as once."""
-    HistoryMinute.objects.bulk_create(
-        [
-            HistoryMinute(
-                stream=minute.stream,
-                epoch=minute.epoch,
-                first=minute.first,
-                began_ms=round(1000 * minute.began_at.timestamp()),
-                column_s=minute.column_s,
-                leads=minute.fine.shape[0],
-                told=minute.rates.told,
-                counted=minute.rates.counted,
-                hr_total=minute.rates.total,
-                hr_low=minute.rates.low,
-                hr_high=minute.rates.high,
-                coarse=minute.coarse.astype("<i2").tobytes(),
-                fine=zlib.compress(minute.fine.astype("<i2").tobytes(), _LEVEL),
-            )
-            for minute in minutes
-        ]
+    HistoryMinute.objects.bulk_create([_row(minute) for minute in minutes])
+
+
+def _row(minute: Minute) -> HistoryMinute:
+    coarse = minute.coarse.astype("<i2").tobytes()
+    fine = zlib.compress(minute.fine.astype("<i2").tobytes(), _LEVEL)
+    return HistoryMinute(
+        stream=minute.stream,
+        epoch=minute.epoch,
+        first=minute.first,
+        began_ms=_ms(minute.began_at),
+        column_s=minute.column_s,
+        leads=minute.fine.shape[0],
+        told=minute.rates.told,
+        counted=minute.rates.counted,
+        hr_total=minute.rates.total,
+        hr_low=minute.rates.low,
+        hr_high=minute.rates.high,
+        coarse=coarse,
+        fine=fine,
+        size_bytes=len(coarse) + len(fine),
     )
 
 
@@ -107,13 +110,18 @@ def _plain(blob: bytes, fine: bool) -> bytes:
         return b""
 
 
-def prune(before: datetime) -> Iterator[int]:
-    """Delete what began before then, in steps that are transactions, and block."""
-    yield from _remove(HistoryMinute.objects.filter(began_ms__lt=_ms(before)))
+def size() -> int:
+    """Bytes of all of them; blocks, one query of an index."""
+    return int(HistoryMinute.objects.aggregate(size=Sum("size_bytes"))["size"] or 0)
 
 
-def delete(*, streams: Collection[str] | None = None, before: datetime | None = None) -> Iterator[int]:
-    """As `history_limits.delete`, of minutes."""
+def delete_oldest(*, enough_bytes: float) -> Iterator[list[int]]:
+    """As `delete`, until enough bytes are gone."""
+    yield from _remove(HistoryMinute.objects.all(), enough_bytes)
+
+
+def delete(*, streams: Collection[str] | None = None, before: datetime | None = None) -> Iterator[list[int]]:
+    """As `history_limits.delete`, of minutes: after each step the bytes of each row that it deleted."""
     rows = HistoryMinute.objects.all()
     if streams is not None:
         rows = rows.filter(stream__in=streams)
@@ -131,12 +139,18 @@ def _ms(at: datetime) -> int:
     return round(1000 * at.timestamp())
 
 
-def _remove(rows: QuerySet[HistoryMinute]) -> Iterator[int]:
-    while True:
+def _remove(rows: QuerySet[HistoryMinute], enough_bytes: float = inf) -> Iterator[list[int]]:
+    """Oldest first, step by step, until none is left or enough bytes are gone."""
+    while enough_bytes > 0:
         with transaction.atomic(using=HISTORY):
             step = rows.order_by("began_ms").select_for_update(skip_locked=True)
-            chosen = list(step.values_list("pk", flat=True)[:STEP_ROWS])
+            chosen: dict[int, int] = {}
+            for pk, size_bytes in step.values_list("pk", "size_bytes")[:STEP_ROWS]:
+                if enough_bytes <= 0:
+                    break
+                chosen[pk] = size_bytes
+                enough_bytes -= size_bytes
             HistoryMinute.objects.filter(pk__in=chosen).delete()
         if not chosen:
             return
-        yield len(chosen)
+        yield list(chosen.values())

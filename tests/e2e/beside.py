@@ -255,6 +255,6 @@ def audited_details(action: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows.values("actor", "object", "outcome", "detail")]
 
 
-def store_past(stream: str, minutes_long: int, *leads: str) -> dict[str, float]:
+def store_past(stream: str, minutes_long: int, *leads: str, calm: bool = False) -> dict[str, float]:
     """As `tests.store.pasts.a_past`."""
-    return pasts.a_past(stream, minutes_long=minutes_long, leads=leads or ("II",))
+    return pasts.a_past(stream, minutes_long=minutes_long, leads=leads or ("II",), calm=calm)

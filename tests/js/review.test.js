@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateRawSync } from "node:zlib";
 
+import { beatsOf, groundOf } from "../../static/js/review/measuring.js";
 import { Past, PastError, answerOf } from "../../static/js/review/past.js";
+import { HOUR_MS, Place, aboutOf } from "../../static/js/review/place.js";
 import { Overview, Wave } from "../../static/js/review/traces.js";
 import { counted, missing, rangeOf, stretches } from "../../static/js/review/trend-chart.js";
 import { DAY_MS, LEAST_MS, holes, moved, ticksOf, within, zoomed } from "../../static/js/review/window.js";
 import { AckCadence } from "../../static/js/stream/acks.js";
+import { scaleOf } from "../../static/js/ui/scale.js";
 
 /** @type {import("../../static/js/review/past.js").Question} */
 const QUESTION = { stream: "a", what: "trend", from_ms: 0, to_ms: 1 };
@@ -193,4 +196,90 @@ test("a trend breaks where a minute is missing, and where one has no rate", () =
   assert.deepEqual(missing(minutes, 0, 420e3), [{ from: 240e3, to: 360e3 }]);
   assert.deepEqual(missing([], 0, 600e3), [{ from: 0, to: 600e3 }]);
   assert.deepEqual(rangeOf({ minutes, limits: { low: 50, high: 120 } }), { bottom: 40, top: 160 });
+});
+
+test("the hours that one begins with have the time that the address names", () => {
+  const until = 100 * HOUR_MS;
+  const hours = (/** @type {number} */ ago) => new Place(until, until - ago * HOUR_MS).hours;
+  assert.deepEqual([0.5, 0.99, 3, 7.9, 23, 40].map(hours), [1, 4, 4, 8, 24, 24]);
+  assert.equal(new Place(until, null).hours, 4);
+  const place = new Place(until, null);
+  place.goToAddressed(until - 5 * HOUR_MS);
+  assert.deepEqual([place.hours, place.addressed], [24, until - 5 * HOUR_MS]);
+  assert.deepEqual([place.stepOfHours(1), place.stepOfHours(-1)], [24, 8]);
+});
+
+test("a moment stays within the day, and is nobody's choice until somebody moves", () => {
+  const until = 100 * HOUR_MS;
+  const place = new Place(until, null);
+  assert.equal(place.isUnmoved, true);
+  place.goTo(0);
+  assert.equal(place.at, until - DAY_MS);
+  place.goTo(until + 5);
+  assert.deepEqual([place.at, place.around, place.window], [until, aboutOf(until), { from: until - 20e3, to: until }]);
+  place.wasMoved();
+  assert.equal(place.isUnmoved, false);
+  assert.equal(new Place(until, until).isUnmoved, false);
+});
+
+test("the lead that is looked at stays as long as it is stored", () => {
+  const place = new Place(0, null);
+  assert.deepEqual([place.nextLead, place.leadIndex], [null, 0]);
+  place.takeLeads(["II", "V1"]);
+  assert.deepEqual([place.lead, place.nextLead], ["II", "V1"]);
+  place.lead = "V1";
+  place.takeLeads(["I", "II", "V1"]);
+  assert.deepEqual([place.lead, place.leadIndex, place.nextLead], ["V1", 2, "I"]);
+  place.takeLeads(["I"]);
+  assert.equal(place.lead, "I");
+});
+
+/** Two leads at 250 Hz from `first` on, a peak of 1 mV on the first every 200 samples, of -0.5 mV on the second. */
+function beating(first = 1000, count = 2600) {
+  const run = (/** @type {number} */ from, /** @type {number} */ samples) => {
+    const peak = (/** @type {number} */ at) => Math.max(0, 1 - Math.abs(((from + at) % 200) - 100) / 6);
+    const values = [1000, -500].map((height) => Float32Array.from({ length: samples }, (_, at) => height * peak(at)));
+    return { from: 4 * from, to: 4 * (from + samples), epoch: 1, first: from, rateHz: 250, values };
+  };
+  const wave = new Wave({ facts: { cut_ms: null, parts: [] }, data: new Uint8Array() }, { from: 4 * first, to: 4 * (first + count) });
+  wave.leads = ["II", "V1"];
+  wave.runs = [run(first, 1200), run(first + 1400, count - 1400)];
+  return wave;
+}
+
+const PAPER = scaleOf({ pxPerMm: 4, speed: 25, gain: 10 }, 2);
+
+test("calipers stand on the samples of a row, behind its pulse, on the lead that is pressed", () => {
+  const wave = beating();
+  const span = { from: 4000, to: 14_000 };
+  const ground = /** @type {import("../../static/js/ui/calipers.js").Ground} */ (groundOf({ wave, leads: [0, 1], span, scale: PAPER, width: 2200, height: 800 }));
+  assert.deepEqual(ground.span, [1000, 3500]);
+  assert.equal(ground.xOf(1000), 48, "twelve millimetres of 4 px");
+  assert.equal(ground.xOf(1250), 48 + 100, "a second is 25 mm");
+  assert.equal(ground.sampleAt(48 + 100), 1250);
+  assert.deepEqual([ground.cellAt(0, 100)?.lead, ground.cellAt(0, 300)?.lead, ground.cellAt(0, 500)], [0, 1, null]);
+  const second = /** @type {{lead: number, row: number}} */ (ground.cellOf(1100, 1));
+  assert.equal(ground.ring.at(second.lead, 1100), -500);
+  const y = (/** @type {number} */ lead, /** @type {number} */ sample) => /** @type {number} */ (ground.yOf({ lead, row: lead }, sample));
+  assert.equal(y(0, 1000) - y(0, 1100), 40, "a millivolt is 10 mm");
+  assert.equal(ground.ring.has(2300), false, "in the hole");
+  assert.equal(ground.yOf({ lead: 0, row: 0 }, 2300), null);
+});
+
+test("calipers snap to where a lead is steep, once a beat, and not to what is no sample", () => {
+  const wave = beating();
+  const ground = groundOf({ wave, leads: [0], span: { from: 4000, to: 13_600 }, scale: PAPER, width: 2200, height: 400 });
+  /** @type {number[]} */ const found = [];
+  ground?.beats.within(0, 1e6, ({ sample }) => found.push(sample));
+  const near = [1100, 1300, 1500, 1700, 1900, 2100, 2500, 2700, 2900, 3100, 3300];
+  assert.equal(found.length, near.length);
+  assert.ok(found.every((sample, at) => Math.abs(sample - near[at]) <= 8), String(found));
+  const flat = { has: () => true, at: () => 0 };
+  assert.equal(beatsOf(flat, 0, [0, 500], 250).count, 0);
+});
+
+test("a row without a sample has no calipers", () => {
+  const row = { wave: beating(), leads: [0], scale: PAPER, width: 10, height: 10 };
+  assert.equal(groundOf({ ...row, span: { from: 20_000, to: 30_000 } }), null);
+  assert.equal(groundOf({ ...row, span: { from: 9000, to: 9500 } }), null, "in the hole");
 });

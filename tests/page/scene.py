@@ -73,9 +73,9 @@ class Scene:
         """Give the scene's user these permissions."""
         self._shell.run("allow", self.user, *codenames)
 
-    def store_past(self, bed: Bed, minutes_long: int, *leads: str) -> dict[str, float]:
+    def store_past(self, bed: Bed, minutes_long: int, *leads: str, calm: bool = False) -> dict[str, float]:
         """A past of a bed, as `tests.store.pasts.a_past` makes it; when it was."""
-        past: dict[str, float] = self._shell.run("store_past", bed.stream, minutes_long, *leads)
+        past: dict[str, float] = self._shell.run("store_past", bed.stream, minutes_long, *leads, calm=calm)
         return past
 
     def journal(self, alarm: str) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ DRAWERS = ("order", "display", "limits", "lab")
 SERIOUS = {"serious", "critical"}
 LIMITS = asdict(AlarmLimits())
 SIZES = {390: 844, 820: 1180, 1920: 1080}
+_SET_LOOK = "(look) => Object.entries(look).forEach(([name, value]) => localStorage.setItem(name, value))"
 _FIND = """async (within) => {
   // A tile's name says in words what it shows in numbers and signs: it has no label to be called by.
   const rules = { "label-content-name-mismatch": { enabled: false } };
@@ -80,8 +81,7 @@ async def test_no_part_has_a_serious_fault_in_any_width(ward: Scene, look: str) 
     desk.alarms["c"] = alarm("c", state="acknowledged", acknowledged_ms=1.7e12, acknowledged_by="nurse")
     page = await ward.open(answer=desk)
     await tell_limits(page)
-    set_look = "(look) => Object.entries(look).forEach(([name, value]) => localStorage.setItem(name, value))"
-    await page.evaluate(set_look, LOOKS[look])
+    await page.evaluate(_SET_LOOK, LOOKS[look])
     await page.reload()
     await expect(page.locator(".tile")).to_have_count(3)
     await page.evaluate(AXE.read_text())
@@ -139,6 +139,37 @@ async def test_what_opens_over_the_page_and_in_its_place_has_no_serious_fault(
     await desk.close(4401)
     await expect(page.locator("h1")).to_have_text("You are signed out")
     found += await faults(page, "signed out")
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_the_review_has_no_serious_fault_in_any_width(ward: Scene, look: str) -> None:
+    if not AXE.exists():
+        unavailable("axe-core is not installed: npm ci")
+    bed = ward.admit("monitor")
+    ward.store_past(bed, 4, "II", "V1")
+    ward.allow("export_history")
+    page = await ward.open(f"/patients/{bed.stream}/review/")
+    await page.evaluate(_SET_LOOK, LOOKS[look])
+    await page.reload()
+    await expect(page.locator(".events li")).to_have_count(3)
+    await page.evaluate(AXE.read_text())
+    found: list[str] = []
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.keyboard.press("c")
+        await expect(page.locator(".caliper")).to_have_count(2)
+        found += await faults(page, f"strip, {width}")
+        await page.keyboard.press("Escape")
+        for mode in ("zoom", "rows"):
+            await page.keyboard.press("v")
+            drawn = page.locator(f".{mode}-box canvas[aria-label]")
+            await expect(drawn).to_be_visible()
+            found += await faults(page, f"{mode}, {width}", ".look")
+        await page.keyboard.press("v")
+        await page.keyboard.press("e")
+        found += await faults(page, f"export, {width}", "dialog.export")
+        await page.keyboard.press("Escape")
     assert found == [], "\n".join(found)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from streaming.client import Pacer
 from streaming.client.playback import play, simulated, simulated_leads
 from streaming.ecg.simulator import Simulator
-from tests.page.scene import _TRACED, Bed, Scene, traced
+from tests.page.scene import _TRACED, DEADLINE_MS, Bed, Scene, traced
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
+expect.set_options(timeout=DEADLINE_MS)
+
 SCREEN = {"width": 1920, "height": 1080}
 
 
@@ -112,6 +115,171 @@ async def test_a_hole_is_hatched_for_its_length_in_every_view_and_live_goes_on(w
             "(stream) => window.vital.streams().find((one) => one.stream === stream)?.stop >= 200",
             arg=bed.stream,
         )
+
+
+async def test_the_strip_is_measured_by_calipers_and_drawn_to_another_gain(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past_of(ward, bed)
+    page = await ward.open(f"/patients/{bed.stream}/review/", viewport=SCREEN)
+    await drawn(page, ".strip-box", 500)
+    notice = page.locator(".notice .scale")
+    await expect(notice).to_contain_text("25 mm/s · 10 mm/mV")
+    high = await traced(page, ".strip-box", rows=(0.0, 0.25))
+    await page.keyboard.press("+")
+    await expect(page.locator('.review [data-part="gain"]')).to_have_text("20 mm/mV")
+    await expect(notice).to_contain_text("25 mm/s · 20 mm/mV")
+    assert await traced(page, ".strip-box", rows=(0.0, 0.25)) > high, "peaks reach higher"
+    await page.keyboard.press("-")
+
+    # Two beats of the first row, which are 60 000 / 70 ms apart by the simulator; then an arrow is a sample.
+    await page.keyboard.press("c")
+    label = page.locator(".caliper-label")
+    await expect(label).to_have_text(re.compile(r"^\d+ ms · \d+(\.\d)? bpm · [+−]\d\.\d\d mV$"))
+    first = await _ms_of(page)
+    assert 600 < first < 1100
+    await page.keyboard.press("ArrowLeft")
+    assert await _ms_of(page) == first - 4
+    await page.keyboard.press("Shift+ArrowRight")
+    assert await _ms_of(page) == first + 36
+    assert await page.inner_text('.review [data-part="said"]') == await label.inner_text()
+    assert await page.locator(".paper:nth-of-type(1) .caliper").count() == 2
+
+    # The other row by the key, the first one again by a press, and away.
+    await page.keyboard.press("c")
+    boxes = page.locator(".strip-box .plot")
+    await expect(boxes.nth(1).locator(".caliper")).to_have_count(2)
+    await boxes.nth(0).click(position={"x": 500, "y": 100})
+    await expect(boxes.nth(0).locator(".caliper")).to_have_count(2)
+    await expect(page.locator(".caliper")).to_have_count(2)
+    await page.keyboard.press("k")
+    await expect(page.locator(".caliper")).to_have_count(0)  # another strip
+    await page.keyboard.press("c")
+    await expect(page.locator(".caliper")).to_have_count(2)
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".caliper")).to_have_count(0)
+    await expect(page.locator(".review")).to_be_visible()
+
+
+async def _ms_of(page: Page) -> int:
+    """What the calipers measure."""
+    return int((await page.inner_text(".caliper-label")).split()[0])
+
+
+async def test_what_is_zoomed_to_stays_when_another_minute_is_stored(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    ward.store_past(bed, 4, "II", calm=True)
+    page = await ward.open(f"/patients/{bed.stream}/review/", viewport=SCREEN)
+    await drawn(page, ".strip-box", 500)
+    await page.keyboard.press("Home")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="overview"]')
+    length = (await text_of(page, "title")).rpartition(", ")[2]
+    # As another minute does: all is asked for anew.
+    asked = "() => document.querySelector('.trend-card .plot svg path.mean')"
+    before = await page.evaluate_handle(asked)
+    await page.evaluate("() => document.querySelector('.told [data-do=again]').click()")
+    await page.wait_for_function(f"(before) => ({asked})() !== before", arg=before)
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="overview"]')
+    assert (await text_of(page, "title")).rpartition(", ")[2] == length
+
+
+async def test_every_task_is_done_by_keys_alone(ward: Scene) -> None:
+    # Over 10 s on a busy machine: it is the whole page.
+    bed = ward.admit("monitor")
+    past_of(ward, bed)
+    ward.allow("export_history")
+    page = await ward.open(f"/patients/{bed.stream}/", viewport=SCREEN)
+    await page.evaluate("() => (window.print = () => (window.printed = (window.printed ?? 0) + 1))")
+    keys = page.keyboard
+    await has(page, '.patient [data-part="review"]')
+    await keys.press("r")
+    await expect(page.locator(".events li")).to_have_count(3)
+    chosen = page.locator(".events [aria-current=true] .what")
+    await expect(chosen).to_have_text("HR HIGH 126 > 120")
+
+    # How many hours, and which alarms: of high severity there is one.
+    await tab_to(page, "1 h")
+    await keys.press("Enter")
+    await expect(page.locator('.review [data-hours="1"]')).to_have_attribute("aria-pressed", "true")
+    await keys.press("]")
+    await expect(page.locator('.review [data-hours="4"]')).to_have_attribute("aria-pressed", "true")
+    await tab_to(page, "All types")
+    await keys.press("ArrowDown")
+    await expect(page.locator(".events li")).to_have_count(1)
+    await keys.press("ArrowUp")
+    await expect(page.locator(".events li")).to_have_count(3)
+    await tab_to(page, "High")
+    assert "VT HR 176 > 140" in await focused(page)
+    await keys.press("Enter")
+    await expect(chosen).to_have_text("VT HR 176 > 140")
+    await keys.press("j")
+    await expect(chosen).to_have_text("HR HIGH 126 > 120")
+    await keys.press("k")
+    await keys.press("k")
+    await expect(chosen).to_have_text("LEAD OFF V1")
+    await expect(page.locator(".detail .what")).to_have_text("LEAD OFF V1")
+
+    # The strip goes to the printer, then gives way to the zoom, to the rows, and comes back.
+    await drawn(page, ".strip-box", 100)
+    await tab_to(page, "Print")
+    await keys.press("Enter")
+    assert await page.evaluate("() => window.printed") == 1
+    await tab_to(page, "Zoom")
+    await keys.press("Enter")
+    await has(page, '.zoom-box canvas[data-whole][data-shows="wave"]')
+    await tab_to(page, "Trace, wheel")
+    title = await text_of(page, "title")
+    assert title.endswith("20.0 s")
+    await keys.press("+")
+    await keys.press("ArrowRight")
+    await expect(page.locator('.review [data-part="title"]')).to_contain_text("10.0 s")
+    await keys.press("l")
+    await expect(page.locator('.review [data-part="title"]')).to_contain_text("V1 · ")
+    await tab_to(page, "Full disclosure")
+    await keys.press("Enter")
+    await drawn(page, ".rows-box", 200)
+    top = await page.evaluate("() => document.querySelector('.rows-box').scrollTop")
+    await keys.press("ArrowLeft")
+    assert await page.evaluate("() => document.querySelector('.rows-box').scrollTop") == top - 44
+    await keys.press("v")
+    await expect(page.locator(".strip-box")).to_be_visible()
+
+    # An export as EDF+ of all hours; then back to live.
+    await keys.press("e")
+    await tab_to(page, "strip")
+    await keys.press("ArrowDown")
+    await keys.press("Tab")
+    await keys.press("ArrowDown")
+    await keys.press("Tab")
+    async with page.expect_download() as waiting:
+        await keys.press("Enter")
+    download = await waiting.value
+    assert download.suggested_filename.endswith("-edf.zip")
+    await expect(page.locator("dialog.export")).to_be_hidden()
+    await keys.press("r")
+    await expect(page.locator(".patient")).to_be_visible()
+
+
+async def focused(page: Page) -> str:
+    """What has the focus, by its name."""
+    name: str = await page.evaluate(
+        """() => {
+          const { activeElement: one } = document;
+          if (one instanceof HTMLSelectElement) return one.selectedOptions[0].text;
+          if (one instanceof HTMLInputElement) return one.value;
+          return one.getAttribute("aria-label") ?? one.textContent;
+        }"""
+    )
+    return name.strip()
+
+
+async def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what begins with that name has the focus."""
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        if (await focused(page)).startswith(name):
+            return
+    raise AssertionError(f"{name} is not reached by Tab")
 
 
 async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene) -> None:

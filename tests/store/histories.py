@@ -9,7 +9,7 @@ from streaming.core.bundle import WaveFrame
 from streaming.core.chunks import Chunk
 from streaming.core.frames import FrameKind, encode_frame
 from streaming.core.framing import encode_bundle
-from streaming.models_history import HistoryChunk, HistoryPin
+from streaming.models_history import HistoryChunk, HistoryMinute, HistoryPin
 from vital import env
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -59,3 +59,4 @@ def empty() -> None:
     """Delete all rows."""
     HistoryChunk.objects.all().delete()
     HistoryPin.objects.all().delete()
+    HistoryMinute.objects.all().delete()

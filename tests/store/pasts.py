@@ -160,9 +160,18 @@ def store_alarms(info: StreamInfo, began_at: datetime, *events: tuple[float, str
 
 
 def a_past(
-    stream: str, *, minutes_long: int, leads: Sequence[str] = ("II",), rate_hz: float = 250.0, number: int = 1
+    stream: str,
+    *,
+    minutes_long: int,
+    leads: Sequence[str] = ("II",),
+    rate_hz: float = 250.0,
+    number: int = 1,
+    calm: bool = False,
 ) -> dict[str, float]:
-    """A past up to half a minute ago, with a hole after a quarter of it, and three alarms; when that was."""
+    """A past up to half a minute ago, with a hole after a quarter of it, and three alarms; when that was.
+
+    `calm`: without an alarm.
+    """
     info = make_epoch(stream, rate_hz=rate_hz, leads=[Lead(name, 5.0) for name in leads], number=number)
     length_s = 60 * minutes_long
     began_at = datetime.now(UTC) - timedelta(seconds=length_s + 30)
@@ -177,13 +186,12 @@ def a_past(
         holes=[(quarter_s, quarter_s + hole_s)],
         rates=[72, 73, 74, 76, 80, 91, 96, 84, 77, 74, 70, 66, 64, 67, 70],
     )
-    store_alarms(
-        info,
-        began_at,
+    events = (
         (0.5 * length_s, "high", "VT HR 176 > 140", 14.0),
         (0.75 * length_s, "medium", "HR HIGH 126 > 120", 124.0),
         (0.3 * length_s, "technical", "LEAD OFF V1", 190.0),
     )
+    store_alarms(info, began_at, *(() if calm else events))
     began = began_at.timestamp()
     return {
         "began_s": began,

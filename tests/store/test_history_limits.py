@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from streaming.models_history import HistoryChunk, HistoryPin
-from streaming.store import history, history_limits
+from streaming.core.minutes import FINE_COLUMNS, Minute, Rates
+from streaming.models_history import HistoryChunk, HistoryMinute, HistoryPin
+from streaming.store import history, history_limits, minutes
 from streaming.store.history_limits import STEP_CHUNKS, Limits, Removed
 from streaming.store.routing import HISTORY
 from tests.store.histories import START, chunk_of
@@ -50,6 +52,18 @@ def pin(first: int, stop: int, *, until: timedelta = DAY, stream: str = "a", min
 def seconds(count: int, stream: str = "a") -> None:
     """A chunk for each second since START."""
     history.write([chunk_of(500 * n, 500 * (n + 1), stream=stream) for n in range(count)])
+
+
+def littles(count: int) -> int:
+    """A minute in little for each of so many since START; the bytes of each of them."""
+    fine = np.random.default_rng(1).integers(-3000, 3000, (3, 2, FINE_COLUMNS)).astype(np.int16)
+    minutes.write(
+        [
+            Minute("a", 1, 30_000 * n, START + timedelta(minutes=n), 0.1, Rates(60, 60, 4200, 70, 70), fine)
+            for n in range(count)
+        ]
+    )
+    return minutes.size() // count
 
 
 class TestAge:
@@ -124,6 +138,41 @@ class TestBytes:
         kept = [first for _stream, first in left()]
         assert set(range(2500, 5000, 500)) <= set(kept)
         assert max(kept) == 9500
+
+
+class TestMinutes:
+    def test_they_count_and_go_with_the_chunks_of_their_time(self) -> None:
+        seconds(300)
+        each = littles(5)
+        whole = 300 * SIZE + 5 * each
+        assert total(history_limits.prune(Limits(DAY, whole), now=NOW)) == Removed()
+        # The minute that began with the oldest second is of later ones as well.
+        assert total(history_limits.prune(Limits(DAY, whole - 1), now=NOW)) == Removed(1, SIZE)
+        removed = total(history_limits.prune(Limits(DAY, whole - 90 * SIZE), now=NOW))
+        assert removed == Removed(89, 89 * SIZE + 2 * each, minutes=2)
+
+    def test_what_they_take_is_taken_off_what_must_go(self) -> None:
+        seconds(300)
+        each = littles(5)
+        limits = Limits(DAY, 300 * SIZE + 5 * each - 140 * SIZE)
+        removed = total(history_limits.prune(limits, now=NOW))
+        assert removed == Removed(STEP_CHUNKS, STEP_CHUNKS * SIZE + 2 * each, minutes=2)
+        assert 2 * each > 40 * SIZE
+
+    def test_they_go_alone_where_no_chunk_may(self) -> None:
+        seconds(60)
+        pin(0, 500 * 60)
+        each = littles(5)
+        limits = Limits(DAY, 60 * SIZE + 5 * each - each - 1)
+        assert total(history_limits.prune(limits, now=NOW)) == Removed(0, 2 * each, minutes=2)
+        assert HistoryMinute.objects.order_by("first")[0].first == 2 * 30_000
+
+    def test_they_go_by_age_and_are_told(self) -> None:
+        each = littles(5)
+        limits = Limits(NOW - START - timedelta(minutes=2), MUCH)
+        assert total(history_limits.prune(limits, now=NOW)) == Removed(size_bytes=2 * each, minutes=2)
+        assert str(Removed(1, 2500, 0, 2)) == "1 chunk, 2 minutes in little (2.5 kB) and 0 pins"
+        assert str(Removed(1, 2500)) == "1 chunk (2.5 kB) and 0 pins"
 
 
 class TestDeletion:

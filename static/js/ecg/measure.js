@@ -9,7 +9,7 @@ const PEAK_S = 0.06;
 /**
  * Milliseconds between two samples, the rate that they would mean as an RR interval, and the millivolts from the first to the
  * second; null where there are none.
- * @param {import("./ring.js").SampleRing} ring
+ * @param {Pick<import("./ring.js").SampleRing, "has" | "at">} ring
  * @param {number | null} lead null: the two do not stand on one lead's trace
  * @param {number} a
  * @param {number} b
@@ -34,7 +34,7 @@ export function measureText({ ms, bpm, mv }) {
 
 /**
  * The sample near a beat at which the lead is furthest from where it runs: its R, or the S of a lead that points away.
- * @param {import("./ring.js").SampleRing} ring
+ * @param {Pick<import("./ring.js").SampleRing, "has" | "at">} ring
  * @param {number} lead
  * @param {number} beat
  * @param {number} rateHz

@@ -15,6 +15,7 @@ export class EventList {
   #count;
   #choose;
   /** @type {readonly Event[]} */ #all = [];
+  /** Those that the choice of types leaves, newest first; the same list until they are others. @type {readonly Event[]} */ shown = [];
   #more = false;
   /** @type {Severity | ""} */ #severity = "";
   /** @type {Event | null} */ chosen = null;
@@ -31,18 +32,13 @@ export class EventList {
     const severity = pick(card, "select", HTMLSelectElement);
     severity.addEventListener("change", () => {
       this.#severity = /** @type {Severity | ""} */ (severity.value);
-      this.#show();
+      this.#select();
     });
     card.addEventListener("click", (event) => {
       const row = event.target instanceof Element && event.target.closest("[data-alarm-id]");
       const found = row instanceof HTMLElement && this.#all.find(({ alarm }) => alarm === row.dataset.alarmId);
       if (found) this.choose(found);
     });
-  }
-
-  /** Those that the choice of types leaves, newest first. */
-  get shown() {
-    return this.#all.filter(({ severity }) => this.#severity === "" || severity === this.#severity);
   }
 
   /**
@@ -53,14 +49,14 @@ export class EventList {
     this.#all = events;
     this.#more = more;
     if (this.chosen) this.chosen = events.find(({ alarm }) => alarm === this.chosen?.alarm) ?? this.chosen;
-    this.#show();
+    this.#select();
   }
 
   /** @param {Event} event */
   choose(event) {
     this.chosen = event;
     this.#show();
-    this.#list.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+    this.#reveal();
     this.#choose(event);
   }
 
@@ -84,8 +80,21 @@ export class EventList {
     return next !== undefined;
   }
 
+  /** Let the list show the row that is chosen, and leave the page where it is. */
+  #reveal() {
+    const row = this.#list.querySelector('[aria-current="true"]')?.getBoundingClientRect();
+    if (!row) return;
+    const { top, bottom } = this.#list.getBoundingClientRect();
+    this.#list.scrollTop += Math.min(row.top - top, Math.max(row.bottom - bottom, 0));
+  }
+
+  #select() {
+    this.shown = this.#all.filter(({ severity }) => this.#severity === "" || severity === this.#severity);
+    this.#show();
+  }
+
   #show() {
-    const shown = this.shown;
+    const { shown } = this;
     write(this.#count, this.#more ? t("{n}+, the newest", { n: shown.length }) : String(shown.length));
     mark(this.#none, "hidden", shown.length > 0 ? "hidden" : null);
     write(this.#none, this.#all.length > 0 ? t("No alarms of this type") : t("No alarms in these hours"));

@@ -167,6 +167,17 @@ function paintHoles(pen, span, trace, x, palette, ratio, now) {
 }
 
 /**
+ * Where a lead's 0 uV stands in its band of a row, so that what is there is in the middle, below the lead's name.
+ * @param {Wave} wave
+ * @param {number} lead
+ * @param {Span} span
+ * @param {{scale: Scale, band: number, row: number}} place device pixels
+ */
+export function zeroOf(wave, lead, span, { scale, band, row }) {
+  return band * row + (band + FONT_PX * scale.ratio) / 2 + wave.middleOf(lead, span) * scale.microvolt;
+}
+
+/**
  * Ten seconds of some leads on paper, from `from` on, each behind its calibration pulse.
  * @param {CanvasRenderingContext2D} pen
  * @param {Wave} wave
@@ -194,7 +205,7 @@ export function paintStrip(pen, wave, leads, from, { scale, palette, marks }) {
   }
   const band = height / leads.length;
   leads.forEach((lead, row) => {
-    const zero = band * row + (band + FONT_PX * ratio) / 2 + wave.middleOf(lead, span) * scale.microvolt;
+    const zero = zeroOf(wave, lead, span, { scale, band, row });
     pen.save();
     pen.beginPath();
     pen.rect(left, band * row, x(span.to) - left, band);

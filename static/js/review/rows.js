@@ -1,8 +1,9 @@
 // @ts-check
 /** The full disclosure: all that is stored of a lead, a minute a row, painted as far as it is scrolled to. */
 
+import { t } from "../i18n.js";
 import { penOf } from "../ui/canvas.js";
-import { pick } from "../ui/dom.js";
+import { mark, pick } from "../ui/dom.js";
 import { scaleOf } from "../ui/scale.js";
 import { fit, paintRow } from "./paint.js";
 import { Overview } from "./traces.js";
@@ -81,6 +82,7 @@ export class Rows {
   paint() {
     const palette = this.#palette;
     if (!palette || this.#box.clientHeight === 0 || !fit(this.#canvas, this.#box.clientWidth, this.#box.clientHeight)) return;
+    mark(this.#canvas, "aria-label", t("ECG, lead {lead}, a minute a row", { lead: this.#lead || t("first lead") }));
     const ratio = devicePixelRatio;
     const pen = penOf(this.#canvas);
     pen.fillStyle = palette.surface;

@@ -1,7 +1,8 @@
 // @ts-check
 /** The printed strip: two rows of ten seconds in millimetres of paper, so that a PDF of it can be measured with a ruler. */
 
-import { decimal, t } from "../i18n.js";
+import { decimal, t, zone } from "../i18n.js";
+import { clockText } from "../ui/alarm-words.js";
 import { drawLine } from "./traces.js";
 import { holes } from "./window.js";
 
@@ -17,11 +18,19 @@ const BAND = 36; // height of one lead
 const SLACK_MS = 60;
 
 /**
+ * Nothing of the name; nothing at all as long as there are no samples.
  * @param {Element} sheet what is printed, and nothing else
- * @param {{wave: Wave, leads: readonly number[], from: number, head: readonly string[], rows: readonly string[], foot: string,
- *   marks: readonly {ms: number, text: string}[]}} strip
+ * @param {import("./strip.js").Strip} strip
+ * @param {{entry: import("../stream/messages.js").RosterEntry, source: string, foot: string}} about
  */
-export function drawSheet(sheet, { wave, leads, from, head, rows, foot, marks }) {
+export function printStrip(sheet, { wave, leads, span, middle, marks, event }, { entry, source, foot }) {
+  if (!wave) return;
+  const names = leads.map((lead) => wave.leads[lead]).join(", ");
+  const head = [
+    t("Patient {patient} · {ward} · bed {bed} · {source}", { patient: entry.patient, ward: entry.ward_name, bed: entry.bed, source }),
+    `${event ? `${event.text} · ` : ""}${zone.moment(middle)} (${zone.label}) · ${t("leads {leads}", { leads: names })} · ${SPEED} mm/s · ${GAIN} mm/mV · ${t("lossless, no filter")}`,
+  ];
+  const rows = [span.from, middle].map((ms) => t("{clock}, ten seconds", { clock: clockText(ms) }));
   const paragraph = (/** @type {string} */ text, /** @type {string} */ name) => {
     const element = document.createElement("p");
     element.className = name;
@@ -30,7 +39,7 @@ export function drawSheet(sheet, { wave, leads, from, head, rows, foot, marks })
   };
   sheet.replaceChildren(
     ...head.map((text) => paragraph(text, "sheet-head")),
-    ...rows.flatMap((text, row) => [paragraph(text, "sheet-row"), paper(wave, leads, from + 1000 * ROW_S * row, marks)]),
+    ...rows.flatMap((text, row) => [paragraph(text, "sheet-row"), paper(wave, leads, span.from + 1000 * ROW_S * row, marks)]),
     paragraph(foot, "sheet-foot"),
   );
 }

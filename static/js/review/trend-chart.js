@@ -16,6 +16,7 @@ const LEFT = 40;
 const RIGHT = 12;
 const TOP = 26; // alarms stand above
 const BOTTOM = 34; // quality and times stand below
+export const LEAST_HEIGHT = TOP + BOTTOM + 20; // on paper it has none
 const QUALITY_PX = 8;
 const HOLE_MS = 90e3; // a minute is 60 s, by the device's clock: a longer way to the next one is a hole
 const MINUTE_MS = 60e3;
@@ -81,19 +82,18 @@ export function rangeOf({ minutes, limits }) {
 }
 
 /**
- * Draw the chart anew.
+ * Draw the chart anew; the stretch that is looked at is placed by `placeWindow`, often and without that.
  * @param {SVGSVGElement} svg
+ * @param {{width: number, height: number}} size
  * @param {Span} span
  * @param {Trend} trend
  * @param {readonly Event[]} events
- * @param {{chosen: string | null, window: Span}} shown the event that is looked at, and the stretch beneath
+ * @param {string | null} chosen the event that is looked at
  */
-export function drawTrend(svg, span, trend, events, { chosen, window }) {
-  const { clientWidth: width, clientHeight: height } = /** @type {Element} */ (svg.parentElement);
-  if (height < TOP + BOTTOM + 20) return; // on paper it is not shown
+export function drawTrend(svg, { width, height }, span, trend, events, chosen) {
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const { top, bottom } = rangeOf(trend);
-  const x = (/** @type {number} */ ms) => LEFT + ((ms - span.from) / (span.to - span.from)) * (width - LEFT - RIGHT);
+  const x = (/** @type {number} */ ms) => xOf(ms, span, width);
   const y = (/** @type {number} */ bpm) => TOP + ((top - bpm) / (top - bottom)) * (height - TOP - BOTTOM);
   const base = height - BOTTOM;
   /** @type {Element[]} */ const drawn = [];
@@ -126,14 +126,13 @@ export function drawTrend(svg, span, trend, events, { chosen, window }) {
       add("path", { class: "band", d: `M${points(3).join("L")}L${points(1).reverse().join("L")}Z` });
       add("path", { class: "mean", d: `M${points(2).join("L")}${known.length === 1 ? "h1" : ""}` });
     }
-    for (const minute of stretch) {
-      const share = (minute[4] ?? 0) / 100;
-      const wide = Math.max(x(span.from + minute[0] + MINUTE_MS) - x(span.from + minute[0]), 1);
-      const high = QUALITY_PX * share;
-      add("rect", { class: "quality", x: x(span.from + minute[0]).toFixed(1), y: base + 2 + QUALITY_PX - high, width: wide.toFixed(1), height: high });
-    }
+    // One path for all minutes: a day of rectangles would be 1440 elements.
+    const bars = stretch.map(([ms, , , , share]) => {
+      const wide = Math.max(x(span.from + ms + MINUTE_MS) - x(span.from + ms), 1).toFixed(1);
+      return `M${x(span.from + ms).toFixed(1)} ${base + 2 + QUALITY_PX}v${(-QUALITY_PX * (share ?? 0)) / 100}h${wide}V${base + 2 + QUALITY_PX}z`;
+    });
+    add("path", { class: "quality", d: bars.join("") });
   }
-  add("rect", { class: "window", x: x(window.from), y: 1, width: Math.max(x(window.to) - x(window.from), 2), height: base });
   for (const { alarm, severity, raised_ms } of events) {
     const at = x(raised_ms);
     if (at < LEFT || at > width - RIGHT) continue;
@@ -142,6 +141,30 @@ export function drawTrend(svg, span, trend, events, { chosen, window }) {
     else add("path", { class: `m-${MARKS[severity]}`, d: `M${at} ${5 - big}l${7 + big} ${14 + big}h${-14 - 2 * big}z` });
   }
   svg.replaceChildren(...svg.querySelectorAll("defs"), ...drawn);
+}
+
+/**
+ * Show which stretch is looked at beneath: an element over the chart, which is not painted anew for it.
+ * @param {HTMLElement} element
+ * @param {{width: number, height: number}} size of the chart
+ * @param {Span} span of the chart
+ * @param {Span} window
+ */
+export function placeWindow(element, { width, height }, span, window) {
+  const from = xOf(window.from, span, width);
+  element.hidden = false;
+  element.style.transform = `translateX(${from.toFixed(1)}px)`;
+  element.style.width = `${Math.max(xOf(window.to, span, width) - from, 2).toFixed(1)}px`;
+  element.style.height = `${height - BOTTOM}px`;
+}
+
+/**
+ * @param {number} ms
+ * @param {Span} span
+ * @param {number} width
+ */
+function xOf(ms, span, width) {
+  return LEFT + ((ms - span.from) / (span.to - span.from)) * (width - LEFT - RIGHT);
 }
 
 /**

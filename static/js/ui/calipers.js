@@ -11,8 +11,8 @@ const STRIDE = 10; // samples that an arrow moves with Shift
 /**
  * Where samples stand, and what is there.
  * @typedef {object} Ground
- * @property {import("../ecg/ring.js").SampleRing} ring as it is drawn
- * @property {import("../stream/beats.js").Beats} beats
+ * @property {Pick<import("../ecg/ring.js").SampleRing, "has" | "at">} ring as it is drawn
+ * @property {Pick<import("../stream/beats.js").Beats, "within" | "nearest">} beats
  * @property {number} rateHz
  * @property {(sample: number) => number} xOf CSS pixels from the left of the box
  * @property {(x: number) => number} sampleAt

@@ -225,7 +225,7 @@ export class Screen {
       return false;
     }
     if (this.#Review && this.#view instanceof this.#Review) {
-      if (this.#view.key(key)) return true;
+      if (this.#view.key(key, far)) return true;
       if (key === "Escape" || key.toLowerCase() === "r") return this.#withPatient((feed) => this.follow(pathOf(feed)));
       return false;
     }
@@ -318,7 +318,7 @@ export class Screen {
    */
   #showReview(stream, ms) {
     const feed = this.#watch(stream);
-    this.title = `${t("Review bed {bed}", { bed: feed.entry.bed })} · VITAL`;
+    this.title = `${t("Review of bed {bed}", { bed: feed.entry.bed })} · VITAL`;
     const Review = this.#Review;
     if (!Review) {
       this.#showState("loading");
@@ -335,9 +335,8 @@ export class Screen {
       if (ms !== null && ms !== this.#view.addressed) this.#view.goTo(ms);
       return;
     }
-    const view = new Review(feed, { palette: this.#palette, connection: this.#connection, now: this.#now, ms });
+    const view = new Review(feed, { palette: this.#palette, connection: this.#connection, now: this.#now, ms, scaleChanged: (scale) => this.#writeScale(scale) });
     this.#replace(view, view.element);
-    this.#writeScale(scaleText(this.#palette));
   }
 
   /**
