@@ -362,7 +362,7 @@ async def test_a_german_page_speaks_german_of_alarms_and_counts(ward: Scene) -> 
     await expect(page.locator(".measured").first).to_contain_text("Wert 134 /min")
     desk.alarm("a", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse")
     await page.keyboard.press("r")
-    await expect(page).to_have_title("Rückblick Bett 02 · VITAL")
+    await expect(page).to_have_title("Rückblick, Bett 02 · VITAL")
     await page.go_back()
     await expect(page.locator(".phead .bed")).to_have_text("02")
     await page.keyboard.press("Escape")
