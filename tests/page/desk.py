@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import count
 from typing import Any
 
 from playwright.async_api import WebSocketRoute
 
+from streaming.client import Pacer
 from streaming.core import messages
 from streaming.core.frames import FrameKind, encode_frame
 from streaming.core.framing import encode_bundle
@@ -19,6 +22,7 @@ from streaming.ecg.simulator import Simulator
 from tests.page.scene import RATE_HZ
 
 DEADLINE_S = 20.0
+CHUNK = round(0.5 * RATE_HZ)
 MAY = ("acknowledge", "pause_audio", "switch_off")
 
 
@@ -67,16 +71,41 @@ class Desk:
 
     def samples(self, bed: int, seconds: int, *, leads: tuple[str, ...] = ("II",)) -> None:
         """The first seconds of a simulated patient's leads, at RATE_HZ."""
+        patient = self._describe(bed, leads)
+        encoder = WaveformEncoder()
+        for second in range(seconds):
+            self._samples(bed, round(second * RATE_HZ), encoder.encode(patient.read(round(RATE_HZ))))
+
+    @asynccontextmanager
+    async def live(self, *beds: int) -> AsyncIterator[None]:
+        """Samples of these beds as they are due, beside the body: there is data, however long it takes."""
+        feeding = asyncio.create_task(self._feed(beds))
+        try:
+            yield
+        finally:
+            feeding.cancel()
+            with suppress(asyncio.CancelledError):
+                await feeding
+
+    async def _feed(self, beds: tuple[int, ...]) -> None:
+        pacer = Pacer()
+        sources = [(bed, self._describe(bed, ("II",)), WaveformEncoder()) for bed in beds]
+        for first in count(0, CHUNK):
+            for bed, patient, encoder in sources:
+                self._samples(bed, first, encoder.encode(patient.read(CHUNK)))
+            await pacer.until((first + CHUNK) / RATE_HZ)
+
+    def _describe(self, bed: int, leads: tuple[str, ...]) -> Simulator:
         patient = Simulator("sinus", rate_hz=RATE_HZ, leads=leads, seed=bed)
         signals = tuple(Lead(name, patient.gain_uv) for name in patient.leads)
         info = StreamInfo(stream_of(bed), 1, f"P-{bed}", "icu", Source.SIM, RATE_HZ, signals)
         self.tell(json.loads(messages.stream(info, bed)))
-        encoder = WaveformEncoder()
+        return patient
+
+    def _samples(self, bed: int, first: int, payload: bytes) -> None:
         assert self._socket is not None
-        for second in range(seconds):
-            payload = encoder.encode(patient.read(round(RATE_HZ)))
-            frame = encode_frame(FrameKind.WAVEFORM, bed, round(second * RATE_HZ), payload)
-            self._socket.send(encode_bundle([frame]))
+        frame = encode_frame(FrameKind.WAVEFORM, bed, first, payload)
+        self._socket.send(encode_bundle([frame]))
 
     def audio(self, paused_s: float | None, broken_by: str | None = None) -> None:
         """Say for how long there is no sound; None: there is."""

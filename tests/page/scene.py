@@ -89,13 +89,15 @@ class Scene:
         *,
         state: str = "online",
         answer: Answer | None = None,
+        script: str | None = None,
         user: str | None = None,
         url: str | None = None,
         **context: Any,
     ) -> Page:
         """Sign in and go to `path`; returns when the page's connection is in `state`.
 
-        With `answer`, the page's WebSocket ends there, and not at the server. `user`: the scene's by default.
+        With `answer`, the page's WebSocket ends there, and not at the server. `script` runs before any of the
+        page's own. `user`: the scene's by default.
         `url`: of something on the way to the server, where the page is to go through it.
         """
         watched = await self._chromium.page(**{"viewport": {"width": 1280, "height": 800}, **context})
@@ -104,6 +106,8 @@ class Scene:
         page.set_default_timeout(DEADLINE_MS)
         if answer is not None:
             await page.route_web_socket("**/ws/viewer/", answer)
+        if script is not None:
+            await page.add_init_script(script)
         await page.goto((url or self.server.url) + path)
         await page.fill("#id_username", user or self.user)
         await page.fill("#id_password", PASSWORD)

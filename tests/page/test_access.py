@@ -211,6 +211,7 @@ async def test_looks_clock_and_limits_are_reached_by_tab_alone(ward: Scene) -> N
     desk = Desk(may=("set_limits",))
     page = await ward.open(f"/patients/{stream_of(1)}/", answer=desk)
     await tell_limits(page)
+    await expect(page.locator(".phead .bed")).to_have_text("01")
     await _tab_to(page, "[data-action=display]")
     await page.keyboard.press("Enter")
     await expect(page.locator(".drawer h2")).to_be_focused()

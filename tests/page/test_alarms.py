@@ -10,7 +10,8 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.page.desk import DEADLINE_S, Desk, now_ms, second, stream_of
-from tests.page.scene import DEADLINE_MS, Scene, traced
+from tests.page.scene import DEADLINE_MS, Scene, stop_of, traced
+from tests.page.speaker import SPEAKER
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
@@ -33,29 +34,32 @@ async def _boxes(page: Page, selector: str) -> Any:
 async def test_an_alarm_is_drawn_announced_and_reported_once(ward: Scene) -> None:
     desk = Desk()
     page = await ward.open(answer=desk)
-    await expect(page.locator(".sum-n[data-severity=high]")).to_be_hidden()
-    desk.alarm("a1")
-    await desk.displayed("a1")
-    tile = _tile(page, 1)
-    await expect(tile).to_have_attribute("data-alarm", "high")
-    await expect(tile).to_have_attribute("data-standing", "active")
-    await expect(tile.locator(".what")).to_have_text("ASYSTOLE 4.2 >= 4 s")
-    await expect(tile.locator(".since")).to_have_text(re.compile(r"^\d\d s$"))
-    await expect(tile).to_have_attribute("aria-label", re.compile("High alarm, Bed 01: ASYSTOLE"))
-    await expect(page.locator(".sum-n[data-severity=high] .beds")).to_have_text("Bed 01  ASYSTOLE 4.2 >= 4 s")
-    await expect(page.locator(".sum-n[data-severity=high]")).to_have_attribute(
-        "href", f"/patients/{stream_of(1)}/"
-    )
-    await expect(page.locator(".said-high")).to_have_text("High alarm, Bed 01: ASYSTOLE 4.2 >= 4 s")
-    await expect(page).to_have_title("(!) ASYSTOLE bed 01 - VITAL")
-    await page.evaluate("document.querySelector('.said-high').textContent = ''")
-    desk.alarm("a1", revision=1, text="ASYSTOLE 9.0 >= 4 s", value=9.0)
-    await expect(tile.locator(".what")).to_have_text("ASYSTOLE 9.0 >= 4 s")
-    desk.alarm("b1", **second())
-    await desk.displayed("b1")
-    assert desk.reports() == ["a1", "b1"]
-    await expect(page.locator(".said-high")).to_have_text("")
-    await expect(page.locator(".said")).to_have_text("Medium alarm, Bed 02: HR 134 > 120")
+    async with desk.live(1, 2):
+        await expect(page.locator(".sum-n[data-severity=high]")).to_be_hidden()
+        desk.alarm("a1")
+        await desk.displayed("a1")
+        tile = _tile(page, 1)
+        await expect(tile).to_have_attribute("data-alarm", "high")
+        await expect(tile).to_have_attribute("data-standing", "active")
+        await expect(tile.locator(".what")).to_have_text("ASYSTOLE 4.2 >= 4 s")
+        await expect(tile.locator(".since")).to_have_text(re.compile(r"^\d\d s$"))
+        await expect(tile).to_have_attribute("aria-label", re.compile("High alarm, Bed 01: ASYSTOLE"))
+        await expect(page.locator(".sum-n[data-severity=high] .beds")).to_have_text(
+            "Bed 01  ASYSTOLE 4.2 >= 4 s"
+        )
+        await expect(page.locator(".sum-n[data-severity=high]")).to_have_attribute(
+            "href", f"/patients/{stream_of(1)}/"
+        )
+        await expect(page.locator(".said-high")).to_have_text("High alarm, Bed 01: ASYSTOLE 4.2 >= 4 s")
+        await expect(page).to_have_title("(!) ASYSTOLE bed 01 - VITAL")
+        await page.evaluate("document.querySelector('.said-high').textContent = ''")
+        desk.alarm("a1", revision=1, text="ASYSTOLE 9.0 >= 4 s", value=9.0)
+        await expect(tile.locator(".what")).to_have_text("ASYSTOLE 9.0 >= 4 s")
+        desk.alarm("b1", **second())
+        await desk.displayed("b1")
+        assert desk.reports() == ["a1", "b1"]
+        await expect(page.locator(".said-high")).to_have_text("")
+        await expect(page.locator(".said")).to_have_text("Medium alarm, Bed 02: HR 134 > 120")
 
 
 async def test_an_alarm_in_the_words_of_the_last_one_is_read_again_and_a_lost_connection_too(
@@ -85,7 +89,7 @@ async def test_an_alarm_in_the_words_of_the_last_one_is_read_again_and_a_lost_co
     desk.answers = False
     await desk.close(1012)
     await expect(page.locator(".said")).to_have_text("No connection")
-    await desk.until(lambda: len(desk.said("hello")) == 2)
+    await desk.until(lambda: len(desk.said("hello")) >= 2)
     desk.answers = True
     await desk.close(1012)
     await page.wait_for_function("() => window.said.some((one) => one.startsWith('Connected'))")
@@ -94,18 +98,19 @@ async def test_an_alarm_in_the_words_of_the_last_one_is_read_again_and_a_lost_co
 async def test_the_gravest_alarm_of_a_bed_is_shown_with_the_number_of_the_others(ward: Scene) -> None:
     desk = Desk()
     page = await ward.open(answer=desk)
-    medium = second(stream=stream_of(1), patient="P-1")
-    desk.alarm("m", **medium)
-    desk.alarm("h")
-    tile = _tile(page, 1)
-    await expect(tile.locator(".what")).to_have_text("ASYSTOLE 4.2 >= 4 s")
-    await expect(tile.locator(".more")).to_have_text("+1")
-    desk.alarm("h", state="closed", cleared_ms=now_ms(), acknowledged_ms=now_ms())
-    await expect(tile).to_have_attribute("data-alarm", "med")
-    await expect(tile).to_have_attribute("data-on", "hr")
-    await expect(tile.locator(".more")).to_have_text("")
-    desk.alarm("m", state="closed", cleared_ms=now_ms())
-    await expect(tile).not_to_have_attribute("data-alarm", "med")
+    async with desk.live(1):
+        medium = second(stream=stream_of(1), patient="P-1")
+        desk.alarm("m", **medium)
+        desk.alarm("h")
+        tile = _tile(page, 1)
+        await expect(tile.locator(".what")).to_have_text("ASYSTOLE 4.2 >= 4 s")
+        await expect(tile.locator(".more")).to_have_text("+1")
+        desk.alarm("h", state="closed", cleared_ms=now_ms(), acknowledged_ms=now_ms())
+        await expect(tile).to_have_attribute("data-alarm", "med")
+        await expect(tile).to_have_attribute("data-on", "hr")
+        await expect(tile.locator(".more")).to_have_text("")
+        desk.alarm("m", state="closed", cleared_ms=now_ms())
+        await expect(tile).not_to_have_attribute("data-alarm", "med")
 
 
 @pytest.mark.parametrize(("width", "height"), WIDTHS)
@@ -113,23 +118,33 @@ async def test_no_alarm_moves_or_resizes_a_tile_or_its_canvas(ward: Scene, width
     desk = Desk(3)
     page = await ward.open(answer=desk, viewport={"width": width, "height": height})
     await expect(page.locator(".tile")).to_have_count(3)
-    before = [await _boxes(page, selector) for selector in (".tile", ".tile canvas", ".tile .age", ".hr-val")]
-    desk.alarm("a1")
-    desk.alarm("b1", **second())
-    desk.alarm(
-        "off", kind="alarms off", severity="technical", text="ALARMS OFF", stream=stream_of(3), patient="P-3"
-    )
-    for names in ("a1", "b1", "off"):
-        await desk.displayed(names)
-    await expect(_tile(page, 3).locator(".alarms-off")).to_be_visible()
-    assert [await _boxes(page, selector) for selector in (".tile", ".tile canvas")] == before[:2]
-    desk.alarm("a1", state="ended", cleared_ms=now_ms())
-    await expect(_tile(page, 1).locator(".over")).to_have_text("ended")
-    desk.alarm("b1", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse")
-    await expect(_tile(page, 2)).to_have_attribute("data-standing", "acknowledged")
-    assert [await _boxes(page, selector) for selector in (".tile", ".tile canvas")] == before[:2]
-    assert await _boxes(page, ".hr-val") == before[3]
-    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    async with desk.live(1, 2, 3):
+        for bed in (1, 2, 3):
+            await stop_of(page, stream_of(bed), 1)
+        before = [
+            await _boxes(page, selector) for selector in (".tile", ".tile canvas", ".tile .age", ".hr-val")
+        ]
+        desk.alarm("a1")
+        desk.alarm("b1", **second())
+        desk.alarm(
+            "off",
+            kind="alarms off",
+            severity="technical",
+            text="ALARMS OFF",
+            stream=stream_of(3),
+            patient="P-3",
+        )
+        for names in ("a1", "b1", "off"):
+            await desk.displayed(names)
+        await expect(_tile(page, 3).locator(".alarms-off")).to_be_visible()
+        assert [await _boxes(page, selector) for selector in (".tile", ".tile canvas")] == before[:2]
+        desk.alarm("a1", state="ended", cleared_ms=now_ms())
+        await expect(_tile(page, 1).locator(".over")).to_have_text("ended")
+        desk.alarm("b1", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse")
+        await expect(_tile(page, 2)).to_have_attribute("data-standing", "acknowledged")
+        assert [await _boxes(page, selector) for selector in (".tile", ".tile canvas")] == before[:2]
+        assert await _boxes(page, ".hr-val") == before[3]
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize(("width", "height"), WIDTHS)
@@ -139,18 +154,21 @@ async def test_no_alarm_moves_what_the_patients_page_shows(ward: Scene, width: i
         f"/patients/{stream_of(1)}/", answer=desk, viewport={"width": width, "height": height}
     )
     await expect(page.locator(".alarm-panel .none")).to_have_text("No alarms")
-    shown = ".waves, .waves canvas, .hrcard, .hr-val, .network, .trend"
-    before = await _boxes(page, shown)
-    desk.alarm("a1")
-    desk.alarm("m", **second(stream=stream_of(1), patient="P-1"))
-    await expect(page.locator(".alarm-row")).to_have_count(2)
-    await desk.displayed("a1", "m")
-    assert await _boxes(page, shown) == before
-    await expect(page.locator(".alarm-row .acknowledge").first).to_be_in_viewport(ratio=1)
-    box = await page.locator(".alarm-row .acknowledge").first.bounding_box()
-    assert box is not None
-    assert box["height"] >= 44
-    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    async with desk.live(1):
+        shown = ".waves, .waves canvas, .hrcard, .hr-val, .network, .trend"
+        await stop_of(page, stream_of(1), 1)
+        await expect(page.locator(".waves .row-labels li")).to_have_text(["II"])
+        before = await _boxes(page, shown)
+        desk.alarm("a1")
+        desk.alarm("m", **second(stream=stream_of(1), patient="P-1"))
+        await expect(page.locator(".alarm-row")).to_have_count(2)
+        await desk.displayed("a1", "m")
+        assert await _boxes(page, shown) == before
+        await expect(page.locator(".alarm-row .acknowledge").first).to_be_in_viewport(ratio=1)
+        box = await page.locator(".alarm-row .acknowledge").first.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
 _BEYOND_ITS_CARD = """() => [...document.querySelectorAll(".alarm-panel .btn, .phead :is(.btn, .mark, .age)")]
@@ -187,54 +205,56 @@ async def test_a_phone_shows_every_button_whole_and_a_short_notice(
 async def test_a_key_acknowledges_the_alarm_of_the_selected_bed_and_of_no_other(ward: Scene) -> None:
     desk = Desk()
     page = await ward.open(answer=desk)
-    desk.alarm("a1")
-    desk.alarm("b1", **second())
-    await desk.displayed("a1", "b1")
-    await page.keyboard.press("a")
-    await expect(page.locator(".said")).to_contain_text("Select a bed first")
-    await page.keyboard.press("2")
-    await page.keyboard.press("a")
-    await desk.until(lambda: len(desk.said("alarm_ack")) > 0)
-    assert desk.said("alarm_ack") == [{"alarm": "b1"}]
-    desk.alarm("b1", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse-02")
-    lane = _tile(page, 2).locator(".msg")
-    await expect(lane.locator(".since")).to_have_text(re.compile(r"^\d\d s · \d\d:\d\d nurse-02$"))
-    await expect(lane.locator(".check")).to_be_visible()
-    await expect(_tile(page, 1)).to_have_attribute("data-standing", "active")
-    await page.keyboard.press("a")
-    await expect(page.locator(".said")).to_contain_text("No alarm of this bed")
-    await page.keyboard.press("1")
-    await page.keyboard.down("a")
-    await page.keyboard.down("a")
-    await page.keyboard.up("a")
-    await page.keyboard.press("p")
-    await desk.until(lambda: len(desk.said("audio_pause")) > 0)
-    assert desk.said("alarm_ack")[1:] == [{"alarm": "a1"}], "a key that is held down acts once"
+    async with desk.live(1, 2):
+        desk.alarm("a1")
+        desk.alarm("b1", **second())
+        await desk.displayed("a1", "b1")
+        await page.keyboard.press("a")
+        await expect(page.locator(".said")).to_contain_text("Select a bed first")
+        await page.keyboard.press("2")
+        await page.keyboard.press("a")
+        await desk.until(lambda: len(desk.said("alarm_ack")) > 0)
+        assert desk.said("alarm_ack") == [{"alarm": "b1"}]
+        desk.alarm("b1", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse-02")
+        lane = _tile(page, 2).locator(".msg")
+        await expect(lane.locator(".since")).to_have_text(re.compile(r"^\d\d s · \d\d:\d\d nurse-02$"))
+        await expect(lane.locator(".check")).to_be_visible()
+        await expect(_tile(page, 1)).to_have_attribute("data-standing", "active")
+        await page.keyboard.press("a")
+        await expect(page.locator(".said")).to_contain_text("No alarm of this bed")
+        await page.keyboard.press("1")
+        await page.keyboard.down("a")
+        await page.keyboard.down("a")
+        await page.keyboard.up("a")
+        await page.keyboard.press("p")
+        await desk.until(lambda: len(desk.said("audio_pause")) > 0)
+        assert desk.said("alarm_ack")[1:] == [{"alarm": "a1"}], "a key that is held down acts once"
 
 
 async def test_a_button_acknowledges_and_a_refusal_stands_beside_it(ward: Scene) -> None:
     desk = Desk()
     page = await ward.open(f"/patients/{stream_of(1)}/", answer=desk)
-    desk.alarm("a1", unstored=True)
-    row = page.locator(".alarm-row")
-    await expect(row.locator(".what")).to_have_text("ASYSTOLE 4.2 >= 4 s")
-    await expect(row.locator(".standing")).to_contain_text("High")
-    await expect(row.locator(".standing")).to_contain_text("not stored yet")
-    await expect(row.locator(".measured")).to_have_text(
-        "value 4.2 s · limit 4 s · condition delay 4.2 s, signal delay 0.1 s"
-    )
-    await row.locator(".acknowledge").click()
-    await desk.until(lambda: desk.said("alarm_ack") == [{"alarm": "a1"}])
-    desk.tell({"type": "refused", "of": "alarm_ack", "target": "a1", "reason": "the journal is away"})
-    await expect(row.locator(".refusal")).to_have_text("the journal is away")
-    await row.locator(".acknowledge").click()
-    await expect(row.locator(".refusal")).to_have_text("")
-    desk.alarm(
-        "a1", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse-02", unstored=False
-    )
-    await expect(row.locator(".standing")).to_contain_text(re.compile(r"acknowledged \d\d:\d\d nurse-02"))
-    await expect(row.locator(".acknowledge")).to_be_hidden()
-    await expect(page).to_have_title("Bed 01 · VITAL")
+    async with desk.live(1):
+        desk.alarm("a1", unstored=True)
+        row = page.locator(".alarm-row")
+        await expect(row.locator(".what")).to_have_text("ASYSTOLE 4.2 >= 4 s")
+        await expect(row.locator(".standing")).to_contain_text("High")
+        await expect(row.locator(".standing")).to_contain_text("not stored yet")
+        await expect(row.locator(".measured")).to_have_text(
+            "value 4.2 s · limit 4 s · condition delay 4.2 s, signal delay 0.1 s"
+        )
+        await row.locator(".acknowledge").click()
+        await desk.until(lambda: desk.said("alarm_ack") == [{"alarm": "a1"}])
+        desk.tell({"type": "refused", "of": "alarm_ack", "target": "a1", "reason": "the journal is away"})
+        await expect(row.locator(".refusal")).to_have_text("the journal is away")
+        await row.locator(".acknowledge").click()
+        await expect(row.locator(".refusal")).to_have_text("")
+        desk.alarm(
+            "a1", state="acknowledged", acknowledged_ms=now_ms(), acknowledged_by="nurse-02", unstored=False
+        )
+        await expect(row.locator(".standing")).to_contain_text(re.compile(r"acknowledged \d\d:\d\d nurse-02"))
+        await expect(row.locator(".acknowledge")).to_be_hidden()
+        await expect(page).to_have_title("Bed 01 · VITAL")
 
 
 async def test_a_latched_alarm_stays_as_ended_until_it_is_acknowledged(ward: Scene) -> None:
@@ -290,33 +310,35 @@ async def test_alarms_off_takes_a_second_press_and_is_shown_for_as_long(ward: Sc
 async def test_who_may_not_act_is_given_no_buttons_and_a_reason(ward: Scene) -> None:
     desk = Desk(may=("acknowledge",))
     page = await ward.open(f"/patients/{stream_of(1)}/", answer=desk)
-    desk.alarm("a1")
-    await expect(page.locator(".alarm-row .acknowledge")).to_be_visible()
-    await expect(page.locator('[data-part="alarm-pause"]')).to_be_hidden()
-    await expect(page.locator('[data-part="alarm-switch"]')).to_be_hidden()
-    await page.keyboard.press("p")
-    await expect(page.locator(".audio .text")).to_have_text("Not allowed for you")
-    await page.keyboard.press("?")
-    await expect(page.locator(".help .rights")).to_contain_text(
-        "may not pause the sound, nor switch a patient's alarms off"
-    )
-    assert desk.said("audio_pause") == []
+    async with desk.live(1):
+        desk.alarm("a1")
+        await expect(page.locator(".alarm-row .acknowledge")).to_be_visible()
+        await expect(page.locator('[data-part="alarm-pause"]')).to_be_hidden()
+        await expect(page.locator('[data-part="alarm-switch"]')).to_be_hidden()
+        await page.keyboard.press("p")
+        await expect(page.locator(".audio .text")).to_have_text("Not allowed for you")
+        await page.keyboard.press("?")
+        await expect(page.locator(".help .rights")).to_contain_text(
+            "may not pause the sound, nor switch a patient's alarms off"
+        )
+        assert desk.said("audio_pause") == []
 
 
 async def test_keys_go_to_the_next_alarm_on_whatever_page_it_is(ward: Scene) -> None:
     desk = Desk(18)
     page = await ward.open(answer=desk)
     await expect(page.locator(".tile")).to_have_count(16)
-    desk.alarm("a1", stream=stream_of(18), patient="P-18")
-    desk.alarm("b1", **second())
-    await expect(page.locator(".sum-n[data-severity=high] .beds")).to_contain_text("Bed 18")
-    await page.keyboard.press("n")
-    await expect(_tile(page, 18)).to_be_focused()
-    await page.keyboard.press("n")
-    await expect(_tile(page, 2)).to_be_focused()
-    await page.keyboard.press("Enter")
-    await page.keyboard.press("n")
-    await expect(page).to_have_url(re.compile(f"/patients/{stream_of(18)}/$"))
+    async with desk.live(*range(1, 19)):
+        desk.alarm("a1", stream=stream_of(18), patient="P-18")
+        desk.alarm("b1", **second())
+        await expect(page.locator(".sum-n[data-severity=high] .beds")).to_contain_text("Bed 18")
+        await page.keyboard.press("n")
+        await expect(_tile(page, 18)).to_be_focused()
+        await page.keyboard.press("n")
+        await expect(_tile(page, 2)).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("n")
+        await expect(page).to_have_url(re.compile(f"/patients/{stream_of(18)}/$"))
 
 
 async def test_keys_act_on_the_patient_whose_page_is_on_its_way(ward: Scene) -> None:
@@ -343,20 +365,25 @@ async def test_keys_act_on_the_patient_whose_page_is_on_its_way(ward: Scene) -> 
 async def test_all_alarms_are_listed_in_order_with_links(ward: Scene) -> None:
     desk = Desk()
     page = await ward.open(answer=desk)
-    desk.alarm("b1", **second())
-    desk.alarm("a1")
-    desk.alarm("j", stream="", patient="", ward="", kind="journal", severity="technical", text="JOURNAL AWAY")
-    await desk.displayed("b1", "a1", "j")
-    await expect(page.locator(".sum-n[data-severity=technical] .beds")).to_have_text("System")
-    await page.click(".sum .all")
-    rows = page.locator(".alarm-list li")
-    await expect(rows.locator(".what")).to_have_text(["ASYSTOLE 4.2 >= 4 s", "HR 134 > 120", "JOURNAL AWAY"])
-    await expect(rows.locator(".where")).to_have_text(["Bed 01", "Bed 02", "System"])
-    await page.keyboard.press("Escape")
-    await expect(page.locator(".alarm-list")).to_be_hidden()
-    await page.click(".sum .all")
-    await rows.nth(1).locator("a").click()
-    await expect(page).to_have_url(re.compile(f"/patients/{stream_of(2)}/$"))
+    async with desk.live(1, 2):
+        desk.alarm("b1", **second())
+        desk.alarm("a1")
+        desk.alarm(
+            "j", stream="", patient="", ward="", kind="journal", severity="technical", text="JOURNAL AWAY"
+        )
+        await desk.displayed("b1", "a1", "j")
+        await expect(page.locator(".sum-n[data-severity=technical] .beds")).to_have_text("System")
+        await page.click(".sum .all")
+        rows = page.locator(".alarm-list li")
+        await expect(rows.locator(".what")).to_have_text(
+            ["ASYSTOLE 4.2 >= 4 s", "HR 134 > 120", "JOURNAL AWAY"]
+        )
+        await expect(rows.locator(".where")).to_have_text(["Bed 01", "Bed 02", "System"])
+        await page.keyboard.press("Escape")
+        await expect(page.locator(".alarm-list")).to_be_hidden()
+        await page.click(".sum .all")
+        await rows.nth(1).locator("a").click()
+        await expect(page).to_have_url(re.compile(f"/patients/{stream_of(2)}/$"))
 
 
 async def test_an_alarm_of_another_patient_is_drawn_on_no_bed(ward: Scene) -> None:
@@ -380,31 +407,32 @@ async def test_frames_flash_on_one_beat_and_stand_still_where_motion_is_unwelcom
     )
     desk = Desk(3)
     page = await ward.open(answer=desk)
-    desk.alarm("a1")
-    await desk.displayed("a1")
-    desk.alarm("a2", stream=stream_of(2), patient="P-2")
-    desk.alarm("m", **second(stream=stream_of(3), patient="P-3"))
-    await desk.displayed("a2", "m")
-    async with asyncio.timeout(DEADLINE_S):  # a frame is put on the beat when its animation begins
-        while any(started != 0 for _, started, _ in await page.evaluate(flashing)):
-            await page.evaluate("() => new Promise(requestAnimationFrame)")
-    assert sorted(await page.evaluate(flashing)) == [
-        [500, 0, "::after"],
-        [500, 0, "::after"],
-        [1667, 0, "::after"],
-    ]
-    desk.alarm("a1", state="acknowledged", acknowledged_ms=now_ms())
-    await expect(_tile(page, 1)).to_have_attribute("data-standing", "acknowledged")
-    assert len(await page.evaluate(flashing)) == 2
+    async with desk.live(1, 2, 3):
+        desk.alarm("a1")
+        await desk.displayed("a1")
+        desk.alarm("a2", stream=stream_of(2), patient="P-2")
+        desk.alarm("m", **second(stream=stream_of(3), patient="P-3"))
+        await desk.displayed("a2", "m")
+        async with asyncio.timeout(DEADLINE_S):  # a frame is put on the beat when its animation begins
+            while any(started != 0 for _, started, _ in await page.evaluate(flashing)):
+                await page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert sorted(await page.evaluate(flashing)) == [
+            [500, 0, "::after"],
+            [500, 0, "::after"],
+            [1667, 0, "::after"],
+        ]
+        desk.alarm("a1", state="acknowledged", acknowledged_ms=now_ms())
+        await expect(_tile(page, 1)).to_have_attribute("data-standing", "acknowledged")
+        assert len(await page.evaluate(flashing)) == 2
 
-    await page.emulate_media(reduced_motion="reduce")
-    assert await page.evaluate(flashing) == []
-    frame = (
-        "(tile) => { const { borderTopWidth, opacity } = getComputedStyle(tile, '::after');"
-        " return [borderTopWidth, opacity]; }"
-    )
-    assert await _tile(page, 2).evaluate(frame) == ["4px", "1"]
-    assert await _tile(page, 3).evaluate(frame) == ["3px", "1"]
+        await page.emulate_media(reduced_motion="reduce")
+        assert await page.evaluate(flashing) == []
+        frame = (
+            "(tile) => { const { borderTopWidth, opacity } = getComputedStyle(tile, '::after');"
+            " return [borderTopWidth, opacity]; }"
+        )
+        assert await _tile(page, 2).evaluate(frame) == ["4px", "1"]
+        assert await _tile(page, 3).evaluate(frame) == ["3px", "1"]
 
 
 _HIDING = """
@@ -529,12 +557,14 @@ async def test_nothing_in_the_bar_lies_on_another_and_nothing_that_matters_is_cu
     ward: Scene, width: int, code: int | None
 ) -> None:
     desk = Desk(12)
-    page = await ward.open(answer=desk, viewport={"width": width, "height": 900})
+    # The longest words: of a sound that is blocked. A browser may let a page sound once it was signed in to.
+    page = await ward.open(answer=desk, script=SPEAKER, viewport={"width": width, "height": 900})
     await expect(page.locator(".audio")).to_have_attribute("data-state", "blocked")
     ids = [(severity, bed) for severity in ("high", "medium", "low", "technical") for bed in range(1, 13)]
-    for severity, bed in ids:
-        desk.alarm(f"{severity}{bed}", severity=severity, stream=stream_of(bed), patient=f"P-{bed}")
-    await expect(page.locator(".all b")).to_have_text("48")
+    async with desk.live(*range(1, 13)):
+        for severity, bed in ids:
+            desk.alarm(f"{severity}{bed}", severity=severity, stream=stream_of(bed), patient=f"P-{bed}")
+        await expect(page.locator(".all b")).to_have_text("48")
     if code is not None:
         desk.answers = False
         reason = "cut by an operator: " + 10 * "reasons "

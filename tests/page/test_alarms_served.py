@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -27,6 +29,16 @@ def _tile(page: Page, bed: Bed) -> Any:
     return page.locator(f'.tile[data-stream="{bed.stream}"]')
 
 
+@asynccontextmanager
+async def _live(ward: Scene, bed: Bed) -> AsyncIterator[Device]:
+    """The bed's device, which sends until the end: that there is no data is one alarm more, and active."""
+    patient = Simulator("sinus", rate_hz=RATE_HZ, seed=1)
+    async with ward.device(bed, signals=simulated_leads(patient)) as device, asyncio.TaskGroup() as playing:
+        task = playing.create_task(play(device, simulated(patient), Pacer()))
+        yield device
+        task.cancel()
+
+
 async def _raise(device: Device, name: str, severity: AlarmSeverity = AlarmSeverity.HIGH) -> None:
     text = f"VENT TACHY {name} > 100"
     await device.raise_alarm(name, kind="vent tachy", text=text, severity=severity, value=182, unit="bpm")
@@ -46,7 +58,7 @@ async def test_a_device_s_alarm_is_drawn_stored_as_displayed_acknowledged_and_ta
     bed = ward.admit("monitor")
     page = await ward.open()
     tile = _tile(page, bed)
-    async with ward.device(bed) as device:
+    async with _live(ward, bed) as device:
         await _raise(device, "d1")
         await expect(tile.locator(".what")).to_have_text("VENT TACHY d1 > 100")
         await expect(page).to_have_title("(!) VENT TACHY bed 01 - VITAL")
@@ -110,7 +122,7 @@ async def test_a_pause_is_the_server_s_and_a_new_alarm_breaks_it(ward: Scene) ->
     bed = ward.admit("monitor")
     page = await ward.open()
     left = page.locator(".audio .left")
-    async with ward.device(bed) as device:
+    async with _live(ward, bed) as device:
         await _raise(device, "d1", AlarmSeverity.MEDIUM)
         await expect(_tile(page, bed).locator(".what")).to_have_text("VENT TACHY d1 > 100")
         await page.keyboard.press("p")
@@ -126,8 +138,7 @@ async def test_alarms_of_a_patient_are_switched_off_and_on_again(ward: Scene) ->
     bed = ward.admit("monitor")
     page = await ward.open(f"/patients/{bed.stream}/")
     button = page.locator('[data-part="alarm-switch"]')
-    async with ward.device(bed) as device:
-        await play(device, simulated(Simulator("sinus", rate_hz=RATE_HZ, seed=1), 1.0), Pacer())
+    async with _live(ward, bed):
         await button.click()
         await button.click()
         await expect(page.locator(".alarm-panel .alarms-off")).to_be_visible()
@@ -141,7 +152,7 @@ async def test_alarms_of_a_patient_are_switched_off_and_on_again(ward: Scene) ->
 async def test_who_may_not_acknowledge_is_given_no_button(ward: Scene) -> None:
     bed = ward.admit("monitor")
     page = await ward.open(f"/patients/{bed.stream}/")
-    async with ward.device(bed) as device:
+    async with _live(ward, bed) as device:
         await _raise(device, "d1")
         await expect(page.locator(".alarm-row .what").first).to_have_text("VENT TACHY d1 > 100")
         await expect(page.locator(".alarm-row .acknowledge").first).to_be_hidden()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import asdict
@@ -113,6 +114,7 @@ async def test_limits_that_cannot_be_read_again_are_not_called_those_that_hold(w
             await route.fulfill(status=503, json={"fault": "the database does not answer, try again"})
 
     await page.route("**/limits/", answer)
+    await expect(page.locator(".phead .bed")).to_have_text("01")
     await page.keyboard.press("i")
     high = page.locator(".drawer [name=hr_high]")
     await expect(high).to_be_enabled()
@@ -136,11 +138,13 @@ async def test_a_worse_network_is_this_viewers_alone_and_ends_with_its_connectio
         await expect(page.locator("[data-link='8k']")).to_have_attribute("aria-pressed", "true")
         await expect(page.locator(".lab [data-part=left]")).to_have_text(re.compile(r"^So for 4:5\d more$"))
         await page.locator("[data-link=stall]").click()
-        await play(device, simulated(patient, 4.0), Pacer())
-        await expect(page.locator(".tile")).to_have_attribute("data-state", "stale")
-        await expect(page.locator(".hr-val")).to_have_text("--")
-        await expect(other.locator(".tile")).to_have_attribute("data-state", re.compile("live|late"))
-        await stop_of(other, bed.stream, 1200)
+        async with asyncio.TaskGroup() as playing:
+            task = playing.create_task(play(device, simulated(patient), Pacer()))
+            await expect(page.locator(".tile")).to_have_attribute("data-state", "stale")
+            await expect(page.locator(".hr-val")).to_have_text("--")
+            await expect(other.locator(".tile")).to_have_attribute("data-state", re.compile("live|late"))
+            await stop_of(other, bed.stream, 1200)
+            task.cancel()
         await stop_of(page, bed.stream, 1200)
         await page.locator("[data-link=cut]").click()
         await page.wait_for_function("() => window.vital.stats().connections === 2")

@@ -20,6 +20,7 @@ from streaming.core.framing import encode_bundle
 from streaming.core.messages import RosterEntry
 from streaming.core.streams import Lead, Source, StreamInfo
 from streaming.ecg.codec import WaveformEncoder
+from tests.page.scene import DEADLINE_MS
 
 STREAM = "aaaaaaaaaaaa"
 GAIN_UV = 5.0
@@ -40,10 +41,12 @@ class Wire:
         self._encoder = WaveformEncoder()
         self._pacer = Pacer()
         self._socket: WebSocketRoute | None = None
+        self._subscribed = asyncio.Event()
 
     def answer(self, socket: WebSocketRoute) -> None:
         """A page has connected."""
         self._socket = socket
+        self._subscribed.clear()
         socket.on_message(self._heard)
 
     def _heard(self, text: str | bytes) -> None:
@@ -55,6 +58,7 @@ class Wire:
             )
         elif message["type"] == "subscribe":
             self.describe("lossless")
+            self._subscribed.set()
         elif message["type"] == "time":
             self.send(messages.time(0.0, t0=message["t0"]))
 
@@ -66,8 +70,14 @@ class Wire:
         """What the frames that follow are."""
         self.send(messages.stream(self._info, 1, rendition=rendition))
 
+    async def subscribed(self) -> None:
+        """Wait until the page has asked for the bed, and was told what its frames are."""
+        async with asyncio.timeout(DEADLINE_MS / 1000):
+            await self._subscribed.wait()
+
     async def play(self, microvolts: npt.NDArray[np.float64]) -> None:
-        """Samples, (leads, n), in chunks as they are due."""
+        """Samples, (leads, n), in chunks as they are due, to a page that has asked for them."""
+        await self.subscribed()
         steps = np.rint(microvolts / GAIN_UV).astype(np.int16)
         size = round(CHUNK_S * self.rate_hz)
         for at in range(0, steps.shape[1], size):
