@@ -110,13 +110,14 @@ async def test_lost_layer_message_is_a_gap_and_fetched_from_the_other_process(pa
 
 
 async def _until_heard(nurse: Peer, feed: Peer) -> int:
-    """Send until a viewer is sent some of it; the next sample."""
+    """Send until a viewer is sent some of it, and the server has taken it all; the next sample."""
     heard = asyncio.create_task(nurse.hear_frame())
     first = 0
     while not heard.done():
         await feed.say(chunk(first))
         first += 25
         await asyncio.wait({heard}, timeout=0.1)
+    await feed.all_taken()
     return first
 
 
