@@ -114,7 +114,10 @@ class Place:
     async def stored(self, alarm: str, *steps: str) -> list[str]:
         """Wait until an alarm has as many steps as these; they are these, in the order that is returned."""
         async with asyncio.timeout(DEADLINE_S):
-            while len(found := await self.steps(alarm)) < len(steps):
+            while True:
+                found = await self.steps(alarm)
+                if len(found) >= len(steps):
+                    break
                 await asyncio.sleep(0.05)  # rows of a database: there is no event to wait for
         assert sorted(found) == sorted(steps)
         return found
@@ -180,9 +183,7 @@ async def test_an_alarm_of_a_device_is_shown_acknowledged_and_closed_and_each_st
         async with asyncio.timeout(DEADLINE_S):
             await it.drain()
         assert it.unconfirmed_alarms == 0
-        steps = await place.stored(
-            alarm.alarm, "raised", "published", "displayed", "cleared", "acknowledged"
-        )
+        steps = await place.stored(alarm.alarm, "raised", "published", "displayed", "cleared", "acknowledged")
         assert steps[0] == "raised"
 
 

@@ -68,9 +68,18 @@ async def watched_by(place: Place, viewers: int = 2) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stream = place.bed["stream"]
         await stack.enter_async_context(steady(place.server, stream, place.bed["token"], place.token))
-        for _ in range(viewers - 1):
+        others = [
             await stack.enter_async_context(viewer(place.server, place.token, stream))
-        yield
+            for _ in range(viewers - 1)
+        ]
+        staying = [asyncio.create_task(other.stay()) for other in others]  # else they are cut after 10 s
+        try:
+            yield
+            assert not any(task.done() for task in staying)
+        finally:
+            for task in staying:
+                task.cancel()
+            await asyncio.gather(*staying, return_exceptions=True)
 
 
 async def opened(
@@ -141,9 +150,8 @@ async def test_it_sorts_filters_and_inspects_by_keyboard(place: Place, chromium:
         await page.keyboard.press("Control+A")
         await page.keyboard.type("nurse lossless")
         await expect(rows(page, "viewers")).to_have_count(2)
-        button = rows(page, "viewers").first.get_by_role("button")
         connection = (await rows(page, "viewers").first.locator("th small").text_content() or "")[:8]
-        await button.focus()
+        await rows(page, "viewers").filter(has_text=connection).get_by_role("button").focus()
         await page.keyboard.press("Enter")
         panel = page.get_by_role("region", name=f"Viewer {connection}")
         await expect(panel.get_by_role("heading", level=2)).to_be_focused()
