@@ -22,6 +22,13 @@ LIVE = "/admin/monitoring/metricssnapshot/live/"
 WIDE, NARROW = (1280, 390)
 CUT_OFF = """[...document.querySelectorAll(".live-table .live-scroll")]
   .filter((each) => each.scrollWidth > each.clientWidth).length"""
+ASK_TWICE = """() => {
+  const cut = document.querySelector("button[name=cut]");
+  cut.click();
+  document.querySelector("dialog [name=keep]").click();
+  cut.click();
+}"""
+"""As fast as hands are on a slow machine: that the first question is over is told during the second."""
 COUNT_DRAWINGS = """
 window.drawings = 0;
 window.tellings = 0;
@@ -188,7 +195,7 @@ async def test_a_viewer_is_cut_after_a_question(place: Place, chromium: Chromium
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
         await expect(cut).to_be_focused()
-        await page.keyboard.press("Enter")
+        await page.evaluate(ASK_TWICE)
         await expect(dialog.get_by_role("textbox")).to_be_focused()
         await page.keyboard.type("moves")
         await page.keyboard.press("Enter")
