@@ -87,11 +87,17 @@ class Postgres:
 
     def freeze(self) -> None:
         """SIGSTOP to the server and all its sessions: it is there, and does not answer."""
-        self._signal_all(signal.SIGSTOP)
+        assert self._server is not None, "not started"
+        self._server.send_signal(signal.SIGSTOP)
+        while self._state() != "T":  # else it may fork one more, or reap one that has ended
+            time.sleep(_POLL_S)
+        self._signal_sessions(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Undo `freeze`."""
-        self._signal_all(signal.SIGCONT)
+        assert self._server is not None, "not started"
+        self._signal_sessions(signal.SIGCONT)
+        self._server.send_signal(signal.SIGCONT)
 
     def database(self) -> str:
         """The URL of a fresh database."""
@@ -104,10 +110,16 @@ class Postgres:
         asked = [str(self._binaries / "pg_isready"), "-q", "-h", str(self._directory)]
         return subprocess.run(asked, check=False).returncode == 0
 
-    def _signal_all(self, number: int) -> None:
+    def _state(self) -> str:
+        """As Linux has it: T is stopped."""
+        assert self._server is not None, "not started"
+        return Path(f"/proc/{self._server.pid}/stat").read_text().rpartition(") ")[2][0]
+
+    def _signal_sessions(self, number: int) -> None:
+        """Those of a server that is stopped: none comes, and none that has ended is gone."""
         assert self._server is not None, "not started"
         children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
-        for pid in (self._server.pid, *map(int, children)):
+        for pid in map(int, children):
             os.kill(pid, number)
 
     def _run(self, program: str, *arguments: str) -> None:

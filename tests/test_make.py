@@ -368,7 +368,7 @@ sys.exit(make.main(["demo", "--port", "{port}"]))
         )
     started: list[int] = []
     try:
-        until(lambda: "VITAL runs at" in output.read_text() or demo.poll() is not None, 90.0)
+        until(lambda: "VITAL runs at" in output.read_text() or demo.poll() is not None, 180.0)
         assert demo.poll() is None, output.read_text()
         assert re.search(r"[Pp]assword", output.read_text())
         assert make.answers(f"http://127.0.0.1:{port}/")

@@ -64,7 +64,8 @@ async def test_valkey_answers(valkey_url: str) -> None:
 @pytest.mark.browser
 async def test_page_remembers_an_uncaught_error(chromium: Chromium) -> None:
     watched = await chromium.page()
-    await watched.page.set_content("<script>console.error('first'); throw new Error('second')</script>")
+    async with watched.page.expect_event("pageerror"):
+        await watched.page.set_content("<script>console.error('first'); throw new Error('second')</script>")
     assert [complaint.partition(" (")[0] for complaint in watched.complaints] == [
         "error: first",
         "uncaught: second",

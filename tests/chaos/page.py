@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -58,7 +59,8 @@ class OpenPage:
         for process in processes:
             # One that is only being started has the id 0: to `kill`, that is this process and all its group.
             if process["type"] == wanted and process["id"] > 0:
-                os.kill(process["id"], signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # of a page closed before
+                    os.kill(process["id"], signal.SIGKILL)
         if kind == BROWSER:
             await self._end_browser()
             await self._start_browser()

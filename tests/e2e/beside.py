@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -129,9 +130,13 @@ def spoil_profile(group: str, **values: Any) -> int:
 
 
 def told_by_processes() -> list[dict[str, Any]]:
-    """What each process says of its settings."""
+    """What each process says of its settings, and when, on the machine's monotonic clock."""
     return [
-        {"version": known.version, "refused": known.refusal and known.refusal.version}
+        {
+            "version": known.version,
+            "refused": known.refusal and known.refusal.version,
+            "at": time.monotonic() - known.silent_s,
+        }
         for known in processes.known()
         if not known.is_gone
     ]
@@ -158,7 +163,7 @@ def primary_keys() -> dict[str, dict[str, int]]:
 
 
 def snapshots(group: str) -> list[dict[str, Any]]:
-    """The stored figures of a group, oldest first."""
+    """The stored figures of a group, oldest first; `at` is on the machine's monotonic clock."""
     from monitoring.models import MetricsSnapshot
 
     rows = MetricsSnapshot.objects.filter(group=group).order_by("at", "pk")
@@ -171,7 +176,7 @@ def snapshots(group: str) -> list[dict[str, Any]]:
         "bytes_sent",
         "detail",
     )
-    return [{name: getattr(row, name) for name in columns} for row in rows]
+    return [{"at": _monotonic(row.at), **{name: getattr(row, name) for name in columns}} for row in rows]
 
 
 def snapshot_gap(group: str) -> dict[str, float]:
@@ -221,10 +226,17 @@ def tell_webhook(address: str) -> str:
 
 
 def alerts(rule: str) -> list[dict[str, Any]]:
-    """Those that a rule opened, the oldest first."""
+    """Those that a rule opened, the oldest first; `at` is the last step of each, on the monotonic clock."""
     rows = Alert.objects.filter(name=rule).order_by("opened_at", "uid")
     names = ("uid", "process", "group", "value", "peak", "reason")
-    return [{**{name: getattr(row, name) for name in names}, "open": row.resolved_at is None} for row in rows]
+    return [
+        {
+            **{name: getattr(row, name) for name in names},
+            "open": row.resolved_at is None,
+            "at": _monotonic(row.resolved_at or row.opened_at),
+        }
+        for row in rows
+    ]
 
 
 def open_alert(rule: str) -> str:
@@ -258,3 +270,8 @@ def audited_details(action: str) -> list[dict[str, Any]]:
 def store_past(stream: str, minutes_long: int, *leads: str, calm: bool = False) -> dict[str, float]:
     """As `tests.store.pasts.a_past`."""
     return pasts.a_past(stream, minutes_long=minutes_long, leads=leads or ("II",), calm=calm)
+
+
+def _monotonic(at: datetime) -> float:
+    """A time of a row on the machine's monotonic clock."""
+    return time.monotonic() - (timezone.now() - at).total_seconds()

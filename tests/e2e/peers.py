@@ -79,6 +79,11 @@ class Peer:
         async with asyncio.timeout(DEADLINE_S):
             await self._next()
 
+    async def all_taken(self) -> None:
+        """Wait until the server has acted on all that this peer has said: it answers in order."""
+        await self.say({"type": "time", "t0": 0})
+        await self.hear("time")
+
     async def ack(self) -> None:
         """Acknowledge everything read so far."""
         await self.say({"type": "ack", "n": max(self._messages, 0), "decoded_ms": 0, "backlog": 0})

@@ -192,11 +192,13 @@ class TestHandshake:
 
     @pytest.mark.parametrize("path", ["/ws/viewer/", "/ws/device/"])
     async def test_no_hello_within_five_seconds(self, place: Place, path: str) -> None:
+        opening_at = time.monotonic()
         async with opened(place.server, path) as peer:
             opened_at = time.monotonic()
             ending = await peer.ended()
         _refused(ending, CloseCode.UNAUTHENTICATED, "no hello within 5 s")
-        assert 4.5 < ending.at - opened_at < 8
+        assert ending.at - opening_at >= 5
+        assert ending.at - opened_at < 8
 
     @pytest.mark.parametrize("path", ["/ws/viewer/", "/ws/device/"])
     @pytest.mark.parametrize("first", ['{"type":"time","t0":1}', chunk(0)])

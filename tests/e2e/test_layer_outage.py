@@ -55,7 +55,7 @@ async def test_streams_go_on_when_the_layer_is_back(parts: Cluster, how: str) ->
             await _says_away(parts.second, far)
         finally:
             if how == "killed":
-                parts.valkey.start()
+                await asyncio.to_thread(parts.valkey.start)
             else:
                 parts.valkey.thaw()
         now = feed.next_sample
@@ -94,7 +94,7 @@ async def test_settings_and_revocations_reach_all_while_the_layer_is_away(parts:
                 while len(await _governed(parts, group)) < 2:
                     await near.reaches((near.next_sample or 0) + 25)  # the stream is the clock here
         finally:
-            parts.valkey.start()
+            await asyncio.to_thread(parts.valkey.start)
 
 
 async def _governed(parts: Cluster, group: str) -> set[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import urllib.request
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from streaming.exceptions import CloseCode
 from tests.e2e.cluster import Cluster
 from tests.e2e.peers import DEADLINE_S, Peer, chunk, device, hello, opened, viewer
 from tests.e2e.steady import steady
+from tests.servers import Server
 
 pytestmark = [pytest.mark.server, pytest.mark.valkey]
 
@@ -94,11 +97,15 @@ async def test_lost_layer_message_is_a_gap_and_fetched_from_the_other_process(pa
         Redis.from_url(parts.valkey.url) as valkey,
     ):
         first = await _until_heard(nurse, feed)
-        # Longer than the link tries one message, shorter than it tries two.
-        await valkey.client_pause(1500, all=False)
-        for _ in range(2):
-            await feed.say(chunk(first))
-            first += 25
+        lost_before = await asyncio.to_thread(_lost_by_the_layer, parts.first)
+        await valkey.client_pause(round(1000 * DEADLINE_S), all=False)
+        await feed.say(chunk(first))
+        async with asyncio.timeout(DEADLINE_S):
+            while await asyncio.to_thread(_lost_by_the_layer, parts.first) == lost_before:
+                await feed.all_taken()  # the metric is read again and again: no event tells of it
+        await valkey.client_unpause()
+        await feed.say(chunk(first + 25))
+        first += 50
         gap = await nurse.hear("gap")
         assert nurse.frames[0].first < gap["from"] < gap["to"] < first
         assert (gap["reason"], gap["recoverable"]) == ("dropped", True)
@@ -110,14 +117,23 @@ async def test_lost_layer_message_is_a_gap_and_fetched_from_the_other_process(pa
 
 
 async def _until_heard(nurse: Peer, feed: Peer) -> int:
-    """Send until a viewer is sent some of it; the next sample."""
+    """Send until a viewer is sent some of it, and the server has taken it all; the next sample."""
     heard = asyncio.create_task(nurse.hear_frame())
     first = 0
     while not heard.done():
         await feed.say(chunk(first))
         first += 25
         await asyncio.wait({heard}, timeout=0.1)
+    await feed.all_taken()
     return first
+
+
+def _lost_by_the_layer(server: Server) -> float:
+    """How many messages the layer did not take, as /metrics says it."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        found = re.search(r"^vital_layer_lost_messages_total (\S+)$", answer.read().decode(), re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 def _online(nurse: Peer) -> dict[str, bool]:

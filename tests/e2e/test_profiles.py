@@ -43,22 +43,22 @@ class Place:
         return rows
 
     async def until(self, others: Steady, **values: Any) -> float:
-        """Wait for a snapshot with these values, the stream going on; when it was seen."""
+        """Wait for a snapshot with these values, the stream going on; when the first such was taken."""
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 rows = await self.rows()
-                if rows and all(rows[-1][name] == value for name, value in values.items()):
-                    return time.monotonic()
+                found = [row for row in rows if values.items() <= row.items()]
+                if found and found[-1] is rows[-1]:
+                    return float(found[0]["at"])
                 await others.goes_on(1)
 
-    async def until_told(self, others: Steady, *, refused: int | None) -> int:
-        """Wait until the process tells which version it refuses; the one that it runs."""
+    async def until_told(self, others: Steady, *, version: int, refused: int | None) -> None:
+        """Wait until the process tells that it runs this version, and refuses that."""
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 (told,) = (await self.shell.do("told_by_processes")).result
-                if told["refused"] == refused:
-                    version: int = told["version"]
-                    return version
+                if (told["version"], told["refused"]) == (version, refused):
+                    return
                 await others.goes_on(1)
 
 
@@ -98,17 +98,19 @@ async def test_override_of_one_group_by_the_admin(place: Place) -> None:
 
 async def test_override_of_a_ward_and_row_that_is_not_usable(place: Place) -> None:
     async with steady(place.server, place.bed["stream"], place.bed["token"], place.token) as others:
-        await place.shell.do("set_profile", "ward:ward-a", low_watermark=0.3, high_watermark=0.65)
+        good = (
+            await place.shell.do("set_profile", "ward:ward-a", low_watermark=0.3, high_watermark=0.65)
+        ).result
         await place.until(others, high_watermark=0.65)
-        good = await place.until_told(others, refused=None)
+        await place.until_told(others, version=good, refused=None)
         bad = (
             await place.shell.do("spoil_profile", "ward:ward-a", high_watermark=None, critical_watermark=0.5)
         ).result
-        assert await place.until_told(others, refused=bad) == good
+        await place.until_told(others, version=good, refused=bad)
         await others.goes_on(20)
         assert (await place.rows())[-1]["high_watermark"] == 0.65
         mended = (
             await place.shell.do("spoil_profile", "ward:ward-a", critical_watermark=None, high_watermark=0.6)
         ).result
         await place.until(others, high_watermark=0.6)
-        assert await place.until_told(others, refused=None) == mended
+        await place.until_told(others, version=mended, refused=None)

@@ -114,7 +114,7 @@ async def test_samples_that_come_late_fill_their_gap(daphne: StartServer) -> Non
         async with device(server, bed["token"], "session-one") as feed:
             for first in (0, 100):
                 await feed.say(chunk(first))
-            await feed.hear("ack")
+            await feed.all_taken()
         async with device(server, bed["token"], "session-one") as feed:
             assert feed.heard[0]["next_sample"] == 125
             for first in (25, 50, 75, 125):

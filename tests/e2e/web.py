@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import urllib.error
 import urllib.request
 from html.parser import HTMLParser
@@ -23,7 +24,10 @@ class Browser:
     def __init__(self, server: Server) -> None:
         self._url = server.url
         self._cookies = CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
+        self._redirects = _Redirects()
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self._cookies), self._redirects
+        )
 
     async def sign_in(self, name: str, password: str) -> None:
         """Through the login form."""
@@ -48,6 +52,11 @@ class Browser:
         return page
 
     @property
+    def accepted_at(self) -> float:
+        """When the last form was, on the machine's monotonic clock; the page that follows takes its time."""
+        return self._redirects.last_at
+
+    @property
     def session_key(self) -> str:
         """The session's id."""
         return next(str(cookie.value) for cookie in self._cookies if cookie.name == "vital-session")
@@ -66,6 +75,17 @@ class Browser:
                 return response.read().decode()
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{path}: {error.code}\n{error.read().decode()[:2000]}") from error
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and knows when the last one came."""
+
+    def __init__(self) -> None:
+        self.last_at = 0.0
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> urllib.request.Request | None:
+        self.last_at = time.monotonic()
+        return super().redirect_request(*args, **kwargs)
 
 
 class _Forms(HTMLParser):

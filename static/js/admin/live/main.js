@@ -105,6 +105,7 @@ class LivePage {
     const dialog = pick(this.#root, "dialog", HTMLDialogElement);
     pick(dialog, "[name=keep]", HTMLButtonElement).addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
+      if (dialog.open) return; // told of a former question, after it was asked again
       const viewer = this.#cutting;
       this.#cutting = null;
       if (viewer && dialog.returnValue === "cut") this.#cut(viewer.connection);
