@@ -13,7 +13,10 @@ export class EventList {
   #list;
   #none;
   #count;
+  #severities;
   #choose;
+  /** Whether these are those of the hours that are shown. */ #known = false;
+  #unknown = "";
   /** @type {readonly Event[]} */ #all = [];
   /** Those that the choice of types leaves, newest first; the same list until they are others. @type {readonly Event[]} */ shown = [];
   #more = false;
@@ -29,9 +32,9 @@ export class EventList {
     this.#none = pick(card, ".none", Element);
     this.#count = pick(card, '[data-part="count"]', Element);
     this.#choose = choose;
-    const severity = pick(card, "select", HTMLSelectElement);
-    severity.addEventListener("change", () => {
-      this.#severity = /** @type {Severity | ""} */ (severity.value);
+    this.#severities = pick(card, "select", HTMLSelectElement);
+    this.#severities.addEventListener("change", () => {
+      this.#severity = /** @type {Severity | ""} */ (this.#severities.value);
       this.#select();
     });
     card.addEventListener("click", (event) => {
@@ -47,9 +50,22 @@ export class EventList {
    */
   set(events, more) {
     this.#all = events;
+    this.#known = true;
     this.#more = more;
     if (this.chosen) this.chosen = events.find(({ alarm }) => alarm === this.chosen?.alarm) ?? this.chosen;
     this.#select();
+  }
+
+  /** Those of other hours are asked for: nothing is said of how many there are until they come. */
+  wait() {
+    this.#known = false;
+    this.#tell();
+  }
+
+  /** What is said in place of a list that has not come. @param {string} text */
+  set unknown(text) {
+    this.#unknown = text;
+    this.#tell();
   }
 
   /** @param {Event} event */
@@ -94,11 +110,17 @@ export class EventList {
   }
 
   #show() {
-    const { shown } = this;
-    write(this.#count, this.#more ? t("{n}+, the newest", { n: shown.length }) : String(shown.length));
-    mark(this.#none, "hidden", shown.length > 0 ? "hidden" : null);
-    write(this.#none, this.#all.length > 0 ? t("No alarms of this type") : t("No alarms in these hours"));
-    this.#list.replaceChildren(...shown.map((event) => rowOf(event, event.alarm === this.chosen?.alarm)));
+    this.#tell();
+    this.#list.replaceChildren(...this.shown.map((event) => rowOf(event, event.alarm === this.chosen?.alarm)));
+  }
+
+  #tell() {
+    const { length } = this.shown;
+    const none = this.#all.length > 0 ? t("No alarms of this type") : t("No alarms in these hours");
+    write(this.#count, !this.#known ? "" : this.#more ? t("{n}+, the newest", { n: length }) : String(length));
+    mark(this.#none, "hidden", length > 0 ? "" : null);
+    write(this.#none, this.#known ? none : this.#unknown);
+    mark(this.#severities, "disabled", this.#all.length > 0 ? null : "");
   }
 }
 

@@ -65,6 +65,11 @@ export class Strip {
     });
   }
 
+  /** Whether nothing has come to be drawn. */
+  get isEmpty() {
+    return this.wave === null;
+  }
+
   /** Its middle: when the event was raised, by its sample where that is here. */
   get middle() {
     const { event } = this;
