@@ -158,18 +158,27 @@ export function lastedText({ raised_ms, cleared_ms }) {
 }
 
 /**
+ * How long before the alarm its condition began, in seconds. What shows it, from `from` to `to`, is told anew while the
+ * alarm holds, and moves on: this stays.
+ * @param {Pick<Event, "condition_delay_s" | "signal_delay_s">} event
+ */
+export function delayOf({ condition_delay_s, signal_delay_s }) {
+  return condition_delay_s + signal_delay_s;
+}
+
+/**
  * What there is to say of an event, as pairs.
  * @param {Event} event
  * @returns {[string, string][]}
  */
 export function factsOf(event) {
-  const { condition_delay_s, signal_delay_s, raised_ms, cleared_ms, acknowledged_ms } = event;
-  const began = raised_ms - 1000 * (condition_delay_s + signal_delay_s);
+  const { raised_ms, cleared_ms, acknowledged_ms } = event;
+  const delay = delayOf(event);
   const precise = (/** @type {number} */ ms) => `${clockText(ms)}.${Math.floor((ms % 1000) / 100)}`;
   return [
     [t("Severity"), WORDS[event.severity]],
-    [t("Began"), event.origin === "device" ? t("the device knows") : precise(began)],
-    [t("Alarm"), event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${decimal(condition_delay_s + signal_delay_s, 1)} s)`],
+    [t("Began"), event.origin === "device" ? t("the device knows") : precise(raised_ms - 1000 * delay)],
+    [t("Alarm"), event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${decimal(delay, 1)} s)`],
     [t("Lasted"), cleared_ms === null ? t("holds still") : t("{time}, until {clock}", { time: lastedText(event), clock: clockText(cleared_ms) })],
     [t("Acknowledged"), acknowledged_ms === null ? t("by nobody") : `${clockText(acknowledged_ms)} ${event.acknowledged_by}`.trim()],
     [t("Source"), [event.lead.replaceAll(",", ", "), event.origin === "device" ? t("device") : t("server")].filter(Boolean).join(" · ")],
