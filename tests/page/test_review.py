@@ -301,6 +301,25 @@ async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene
     assert "Not connected" in await page.inner_text(".told")
 
 
+async def test_on_a_phone_it_opens_at_its_top_and_the_document_cannot_be_scrolled(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past = past_of(ward, bed)
+    at_ms = round(1000 * past["began_s"] + 120e3)
+    page = await ward.open(f"/patients/{bed.stream}/", viewport={"width": 390, "height": 844})
+    await has(page, '.patient [data-part="review"]')
+    for path in ("", f"/patients/{bed.stream}/review/{at_ms}/"):
+        if path:
+            await page.goto(ward.server.url + path)
+        else:
+            await page.keyboard.press("r")
+        await expect(page.locator(".events li")).to_have_count(3)
+        await drawn(page, ".strip-box", 30)
+        assert await page.evaluate("() => document.querySelector('.review').scrollTop") == 0
+        await page.evaluate("() => document.scrollingElement.scrollTo(0, 1e6)")
+        assert await page.evaluate("() => document.scrollingElement.scrollTop") == 0
+        await expect(page.locator(".review .phead")).to_be_in_viewport(ratio=1)
+
+
 async def test_nothing_is_claimed_or_offered_before_the_past_has_come(ward: Scene) -> None:
     bed = ward.admit("monitor")
     past_of(ward, bed)
