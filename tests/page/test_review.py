@@ -286,12 +286,9 @@ async def tab_to(page: Page, name: str) -> None:
 async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene) -> None:
     bed = ward.admit("monitor")
     routes: list[Any] = []
-
-    def relay(route: Any) -> None:
-        routes.append(route)
-        route.connect_to_server()
-
-    page = await ward.open(f"/patients/{bed.stream}/review/", answer=relay)
+    page = await ward.open(
+        f"/patients/{bed.stream}/review/", answer=lambda route: _one_connection(route, routes)
+    )
     await page.wait_for_function(
         "() => document.querySelector('.blank b')?.textContent === 'Nothing is stored yet'"
     )
