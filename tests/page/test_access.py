@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pytest
@@ -193,6 +194,9 @@ async def test_what_is_shown_in_place_of_beds_has_no_serious_fault(ward: Scene, 
     async def refuse(route: WebSocketRoute, code: int) -> None:
         await route.close(code=code)
 
+    def connect(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+
     await judge("loading", "/", ".skeleton")
     await judge("unknown patient", "/patients/nobody/", "h1:text-is('There is no such page')")
     await judge("no right", "/admin/", "h1:text-is('You may not do this')")
@@ -200,10 +204,10 @@ async def test_what_is_shown_in_place_of_beds_has_no_serious_fault(ward: Scene, 
         ("forbidden", 4403, "You may not view this ward"),
         ("refused", 4400, "This page and the server do not understand each other"),
     ):
-        await page.route_web_socket("**/ws/viewer/", lambda route, code=code: refuse(route, code))
+        await page.route_web_socket("**/ws/viewer/", partial(refuse, code=code))
         await judge(name, "/", f"h1:text-is('{says}')")
     await page.unroute_all()
-    await page.route_web_socket("**/ws/viewer/", lambda route: route.connect_to_server() and None)
+    await page.route_web_socket("**/ws/viewer/", connect)
     await judge("empty ward", "/", "h1:text-is('No beds yet')")
     assert found == [], "\n".join(found)
 
