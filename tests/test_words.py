@@ -30,6 +30,11 @@ def test_every_text_of_the_modules_is_in_german_and_no_other() -> None:
     assert {key for key, text in german.items() if isinstance(text, tuple)} == set(says.counted)
 
 
+def test_no_unit_of_a_rate_is_written_as_it_is() -> None:
+    raw = [path.name for path in SCRIPTS.rglob("*.js") if re.search(r"\} bpm\b", path.read_text())]
+    assert raw == [], 'write t("bpm")'
+
+
 def test_no_translation_is_empty_or_has_lost_what_is_filled_in() -> None:
     for key, text in catalogue(GERMAN).items():
         for form in text if isinstance(text, tuple) else (text,):

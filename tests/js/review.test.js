@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateRawSync } from "node:zlib";
 
+import { factsOf } from "../../static/js/review/events.js";
 import { beatsOf, groundOf } from "../../static/js/review/measuring.js";
 import { Past, PastError, answerOf } from "../../static/js/review/past.js";
 import { HOUR_MS, Place, aboutOf } from "../../static/js/review/place.js";
+import { marksOf } from "../../static/js/review/strip.js";
 import { Overview, Wave } from "../../static/js/review/traces.js";
 import { counted, missing, rangeOf, stretches } from "../../static/js/review/trend-chart.js";
 import { DAY_MS, LEAST_MS, holes, moved, ticksOf, within, zoomed } from "../../static/js/review/window.js";
@@ -282,4 +284,26 @@ test("a row without a sample has no calipers", () => {
   const row = { wave: beating(), leads: [0], scale: PAPER, width: 10, height: 10 };
   assert.equal(groundOf({ ...row, span: { from: 20_000, to: 30_000 } }), null);
   assert.equal(groundOf({ ...row, span: { from: 9000, to: 9500 } }), null, "in the hole");
+});
+
+/** @param {Partial<import("../../static/js/review/events.js").Event>} facts */
+function eventOf(facts) {
+  return /** @type {import("../../static/js/review/events.js").Event} */ ({
+    alarm: "a", kind: "hr_high", severity: "medium", text: "HR 126 > 120", origin: "analysis", epoch: 1, from: 750, to: 2500, sample: 2500, lead: "II",
+    condition_delay_s: 2, signal_delay_s: 5, raised_ms: Date.UTC(2026, 10, 28, 1, 13, 3, 600), cleared_ms: null, acknowledged_ms: null, acknowledged_by: "", ...facts,
+  });
+}
+
+test("the begin of an event stays where it was, while what shows it moves on", () => {
+  const middle = 10_000;
+  const begins = (/** @type {number} */ from) => marksOf(eventOf({ from, to: from + 1750 }), middle).map(({ ms }) => ms);
+  assert.deepEqual(begins(750), [middle, 3000]);
+  assert.deepEqual(begins(4625), [middle, 3000], "told anew 8.5 s after it was raised");
+  const [, [, began]] = factsOf(eventOf({ from: 4625 }));
+  assert.match(began, /:56\.6$/);
+});
+
+test("a device does not tell when its event began", () => {
+  assert.equal(marksOf(eventOf({ origin: "device", from: 2500, condition_delay_s: 0, signal_delay_s: 0 }), 0).length, 1);
+  assert.deepEqual(marksOf(null, 0), []);
 });

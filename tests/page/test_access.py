@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 from streaming.ecg.alarm_limits import BOUNDS, AlarmLimits
 from tests.conftest import unavailable
@@ -170,6 +171,44 @@ async def test_the_review_has_no_serious_fault_in_any_width(ward: Scene, look: s
         await page.keyboard.press("e")
         found += await faults(page, f"export, {width}", "dialog.export")
         await page.keyboard.press("Escape")
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_what_is_shown_in_place_of_beds_has_no_serious_fault(ward: Scene, theme: str) -> None:
+    if not AXE.exists():
+        unavailable("axe-core is not installed: npm ci")
+    ward.expect_complaint("status of 40")  # of pages that are not there, or not for this user
+    page = await ward.open(answer=lambda _route: None, state="connecting")
+    await page.evaluate("(theme) => localStorage.setItem('vital.theme', theme)", theme)
+    found: list[str] = []
+
+    async def judge(name: str, path: str, shown: str) -> None:
+        await page.goto(ward.server.url + path)
+        await expect(page.locator(shown)).to_be_visible()
+        await page.evaluate(AXE.read_text())
+        for width in (390, 1920):
+            await page.set_viewport_size({"width": width, "height": SIZES[width]})
+            found.extend(await faults(page, f"{name}, {width}"))
+
+    async def refuse(route: WebSocketRoute, code: int) -> None:
+        await route.close(code=code)
+
+    def connect(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+
+    await judge("loading", "/", ".skeleton")
+    await judge("unknown patient", "/patients/nobody/", "h1:text-is('There is no such page')")
+    await judge("no right", "/admin/", "h1:text-is('You may not do this')")
+    for name, code, says in (
+        ("forbidden", 4403, "You may not view this ward"),
+        ("refused", 4400, "This page and the server do not understand each other"),
+    ):
+        await page.route_web_socket("**/ws/viewer/", partial(refuse, code=code))
+        await judge(name, "/", f"h1:text-is('{says}')")
+    await page.unroute_all()
+    await page.route_web_socket("**/ws/viewer/", connect)
+    await judge("empty ward", "/", "h1:text-is('No beds yet')")
     assert found == [], "\n".join(found)
 
 

@@ -153,6 +153,7 @@ async def test_the_strip_is_measured_by_calipers_and_drawn_to_another_gain(ward:
     await expect(page.locator(".caliper")).to_have_count(2)
     await page.keyboard.press("k")
     await expect(page.locator(".caliper")).to_have_count(0)  # another strip
+    await drawn(page, ".strip-box", 300)
     await page.keyboard.press("c")
     await expect(page.locator(".caliper")).to_have_count(2)
     await page.keyboard.press("Escape")
@@ -285,12 +286,9 @@ async def tab_to(page: Page, name: str) -> None:
 async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene) -> None:
     bed = ward.admit("monitor")
     routes: list[Any] = []
-
-    def relay(route: Any) -> None:
-        routes.append(route)
-        route.connect_to_server()
-
-    page = await ward.open(f"/patients/{bed.stream}/review/", answer=relay)
+    page = await ward.open(
+        f"/patients/{bed.stream}/review/", answer=lambda route: _one_connection(route, routes)
+    )
     await page.wait_for_function(
         "() => document.querySelector('.blank b')?.textContent === 'Nothing is stored yet'"
     )
@@ -298,6 +296,100 @@ async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene
     await routes[0].close()
     await page.wait_for_selector(".told:not([hidden])")
     assert "Not connected" in await page.inner_text(".told")
+
+
+async def test_on_a_phone_it_opens_at_its_top_and_the_document_cannot_be_scrolled(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past = past_of(ward, bed)
+    at_ms = round(1000 * past["began_s"] + 120e3)
+    page = await ward.open(f"/patients/{bed.stream}/", viewport={"width": 390, "height": 844})
+    await has(page, '.patient [data-part="review"]')
+    for path in ("", f"/patients/{bed.stream}/review/{at_ms}/"):
+        if path:
+            await page.goto(ward.server.url + path)
+        else:
+            await page.keyboard.press("r")
+        await expect(page.locator(".events li")).to_have_count(3)
+        await drawn(page, ".strip-box", 30)
+        assert await page.evaluate("() => document.querySelector('.review').scrollTop") == 0
+        await page.evaluate("() => document.scrollingElement.scrollTo(0, 1e6)")
+        assert await page.evaluate("() => document.scrollingElement.scrollTop") == 0
+        await expect(page.locator(".review .phead")).to_be_in_viewport(ratio=1)
+
+
+async def test_nothing_is_claimed_or_offered_before_the_past_has_come(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    past_of(ward, bed)
+    ward.allow("export_history")
+    held: list[Any] = []
+    asked: dict[str, Any] = {}
+
+    def relay(route: Any) -> None:
+        server = route.connect_to_server()
+
+        def hold(message: str | bytes) -> None:
+            asked["server"], text = server, str(message)
+            if '"review"' in text:
+                held.append(message)
+            else:
+                server.send(message)
+
+        route.on_message(hold)
+
+    page = await ward.open(f"/patients/{bed.stream}/review/", answer=relay)
+    await expect(page.locator(".blank b")).to_have_text("Loading")
+    assert await text_of(page, "count") == ""
+    assert await page.inner_text(".events .none") == "Loading"
+    controls = page.locator(
+        ".review :is([data-do=export], [data-do=print], [data-do=previous], [data-do=next], "
+        ".calipers, .gains button, [data-part=lead], [data-part=severity])"
+    )
+    await expect(controls).to_have_count(9)
+    enabled = ".review :is(.phead, .look, .events) :is(button, select):not([data-hours], [data-mode]):enabled"
+    await expect(page.locator(enabled)).to_have_count(0)
+    await page.keyboard.press("e")
+    assert await page.is_hidden("dialog.export")
+
+    # The hours have come, but neither their alarms nor a strip.
+    trend, events = held
+    held.clear()
+    asked["server"].send(trend)
+    await has(page, ".trend-card path.mean")
+    await expect(page.locator(".blank b")).to_have_text("Loading")
+    await expect(page.locator(".review [data-do=export]")).to_be_enabled()
+    await expect(page.locator(".review [data-do=print]")).to_be_disabled()
+    assert await page.inner_text(".events .none") == "Loading"
+    asked["server"].send(events)
+    await expect(page.locator(".events li")).to_have_count(3)
+    assert await text_of(page, "count") == "3"
+    await expect(page.locator(".review [data-do=next]")).to_be_enabled()
+    await expect(page.locator(".blank")).to_be_visible()
+    await page.wait_for_function("() => document.querySelector('.detail').hasAttribute('data-event')")
+    asked["server"].send(held[-1])
+    await expect(page.locator(".blank")).to_be_hidden()
+    await expect(page.locator(".review [data-do=print]")).to_be_enabled()
+
+
+async def test_a_review_opened_without_a_connection_says_that_nothing_has_come(ward: Scene) -> None:
+    bed = ward.admit("monitor")
+    routes: list[Any] = []
+    page = await ward.open(f"/patients/{bed.stream}/", answer=lambda route: _one_connection(route, routes))
+    await has(page, '.patient [data-part="review"]')
+    await routes[0].close()
+    await page.wait_for_function("() => window.vital.stats().phase !== 'online'")
+    await page.keyboard.press("r")
+    await expect(page.locator(".blank b")).to_have_text("Nothing has come yet")
+    assert "nothing has come yet" in await page.inner_text(".told")
+    assert await page.inner_text(".events .none") == "Nothing has come yet"
+    assert await text_of(page, "count") == ""
+    await expect(page.locator('.review [data-part="lead"]')).to_be_disabled()
+
+
+def _one_connection(route: Any, routes: list[Any]) -> None:
+    """Let the first one through to the server, and none after it."""
+    routes.append(route)
+    if len(routes) == 1:
+        route.connect_to_server()
 
 
 async def test_the_strip_goes_to_paper_in_millimetres_with_the_pseudonym_alone(ward: Scene) -> None:

@@ -13,7 +13,10 @@ export class EventList {
   #list;
   #none;
   #count;
+  #severities;
   #choose;
+  /** Whether these are those of the hours that are shown. */ #known = false;
+  #unknown = "";
   /** @type {readonly Event[]} */ #all = [];
   /** Those that the choice of types leaves, newest first; the same list until they are others. @type {readonly Event[]} */ shown = [];
   #more = false;
@@ -29,9 +32,9 @@ export class EventList {
     this.#none = pick(card, ".none", Element);
     this.#count = pick(card, '[data-part="count"]', Element);
     this.#choose = choose;
-    const severity = pick(card, "select", HTMLSelectElement);
-    severity.addEventListener("change", () => {
-      this.#severity = /** @type {Severity | ""} */ (severity.value);
+    this.#severities = pick(card, "select", HTMLSelectElement);
+    this.#severities.addEventListener("change", () => {
+      this.#severity = /** @type {Severity | ""} */ (this.#severities.value);
       this.#select();
     });
     card.addEventListener("click", (event) => {
@@ -47,9 +50,22 @@ export class EventList {
    */
   set(events, more) {
     this.#all = events;
+    this.#known = true;
     this.#more = more;
     if (this.chosen) this.chosen = events.find(({ alarm }) => alarm === this.chosen?.alarm) ?? this.chosen;
     this.#select();
+  }
+
+  /** Those of other hours are asked for: nothing is said of how many there are until they come. */
+  wait() {
+    this.#known = false;
+    this.#tell();
+  }
+
+  /** What is said in place of a list that has not come. @param {string} text */
+  set unknown(text) {
+    this.#unknown = text;
+    this.#tell();
   }
 
   /** @param {Event} event */
@@ -94,11 +110,17 @@ export class EventList {
   }
 
   #show() {
-    const { shown } = this;
-    write(this.#count, this.#more ? t("{n}+, the newest", { n: shown.length }) : String(shown.length));
-    mark(this.#none, "hidden", shown.length > 0 ? "hidden" : null);
-    write(this.#none, this.#all.length > 0 ? t("No alarms of this type") : t("No alarms in these hours"));
-    this.#list.replaceChildren(...shown.map((event) => rowOf(event, event.alarm === this.chosen?.alarm)));
+    this.#tell();
+    this.#list.replaceChildren(...this.shown.map((event) => rowOf(event, event.alarm === this.chosen?.alarm)));
+  }
+
+  #tell() {
+    const { length } = this.shown;
+    const none = this.#all.length > 0 ? t("No alarms of this type") : t("No alarms in these hours");
+    write(this.#count, !this.#known ? "" : this.#more ? t("{n}+, the newest", { n: length }) : String(length));
+    mark(this.#none, "hidden", length > 0 ? "" : null);
+    write(this.#none, this.#known ? none : this.#unknown);
+    mark(this.#severities, "disabled", this.#all.length > 0 ? null : "");
   }
 }
 
@@ -136,18 +158,27 @@ export function lastedText({ raised_ms, cleared_ms }) {
 }
 
 /**
+ * How long before the alarm its condition began, in seconds. What shows it, from `from` to `to`, is told anew while the
+ * alarm holds, and moves on: this stays.
+ * @param {Pick<Event, "condition_delay_s" | "signal_delay_s">} event
+ */
+export function delayOf({ condition_delay_s, signal_delay_s }) {
+  return condition_delay_s + signal_delay_s;
+}
+
+/**
  * What there is to say of an event, as pairs.
  * @param {Event} event
  * @returns {[string, string][]}
  */
 export function factsOf(event) {
-  const { condition_delay_s, signal_delay_s, raised_ms, cleared_ms, acknowledged_ms } = event;
-  const began = raised_ms - 1000 * (condition_delay_s + signal_delay_s);
+  const { raised_ms, cleared_ms, acknowledged_ms } = event;
+  const delay = delayOf(event);
   const precise = (/** @type {number} */ ms) => `${clockText(ms)}.${Math.floor((ms % 1000) / 100)}`;
   return [
     [t("Severity"), WORDS[event.severity]],
-    [t("Began"), event.origin === "device" ? t("the device knows") : precise(began)],
-    [t("Alarm"), event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${decimal(condition_delay_s + signal_delay_s, 1)} s)`],
+    [t("Began"), event.origin === "device" ? t("the device knows") : precise(raised_ms - 1000 * delay)],
+    [t("Alarm"), event.origin === "device" ? precise(raised_ms) : `${precise(raised_ms)} (+${decimal(delay, 1)} s)`],
     [t("Lasted"), cleared_ms === null ? t("holds still") : t("{time}, until {clock}", { time: lastedText(event), clock: clockText(cleared_ms) })],
     [t("Acknowledged"), acknowledged_ms === null ? t("by nobody") : `${clockText(acknowledged_ms)} ${event.acknowledged_by}`.trim()],
     [t("Source"), [event.lead.replaceAll(",", ", "), event.origin === "device" ? t("device") : t("server")].filter(Boolean).join(" · ")],

@@ -74,6 +74,11 @@ export class Rows {
     this.paint();
   }
 
+  /** Whether nothing has come to be drawn. */
+  get isEmpty() {
+    return this.#blocks.size === 0;
+  }
+
   /** @param {number} rows */
   scrollBy(rows) {
     this.#box.scrollTop += rows * ROW_PX;

@@ -7,6 +7,7 @@ import { penOf } from "../ui/canvas.js";
 import { mark, pick, write } from "../ui/dom.js";
 import { PULSE_ROOM_MM } from "../ui/grid.js";
 import { GAINS, SPEEDS, scaleOf, step } from "../ui/scale.js";
+import { delayOf } from "./events.js";
 import { fit, paintSpan, paintStrip } from "./paint.js";
 import { aboutOf } from "./place.js";
 import { Wave } from "./traces.js";
@@ -65,6 +66,11 @@ export class Strip {
     });
   }
 
+  /** Whether nothing has come to be drawn. */
+  get isEmpty() {
+    return this.wave === null;
+  }
+
   /** Its middle: when the event was raised, by its sample where that is here. */
   get middle() {
     const { event } = this;
@@ -85,12 +91,8 @@ export class Strip {
     return count > 1 ? [first, second >= 0 && second !== first ? second : (first + 1) % count] : [first];
   }
 
-  /** Where the event was raised, and where its condition began. */
   get marks() {
-    const { event, wave } = this;
-    if (!event) return [];
-    const began = event.to > event.from ? wave?.timeOf(event.epoch, event.from) : null;
-    return [{ ms: this.middle, text: t("alarm") }, ...(began ? [{ ms: began, text: t("begins") }] : [])];
+    return marksOf(this.event, this.middle);
   }
 
   /** What is shown, in words. */
@@ -179,4 +181,15 @@ export class Strip {
     this.#measuring?.lay(this.#painted);
     this.#tell(null);
   }
+}
+
+/**
+ * Where an event was raised, and where its condition began; a device does not tell that.
+ * @param {Event | null} event
+ * @param {number} ms when it was raised
+ */
+export function marksOf(event, ms) {
+  if (!event) return [];
+  const delay_s = delayOf(event);
+  return [{ ms, text: t("alarm") }, ...(delay_s > 0 ? [{ ms: ms - 1000 * delay_s, text: t("begins") }] : [])];
 }

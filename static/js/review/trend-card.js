@@ -70,5 +70,5 @@ function figuresOf({ minutes }, span) {
   const means = minutes.flatMap(([, , mean]) => mean ?? []).sort((a, b) => a - b);
   const stored = t("{n} % stored", { n: decimal((100 * 60e3 * minutes.length) / (span.to - span.from), 1) });
   if (means.length === 0) return stored;
-  return `${Math.min(...lows)}–${Math.max(...highs)} bpm · ${t("median {n}", { n: Math.round(means[means.length >> 1]) })} · ${stored}`;
+  return `${Math.min(...lows)}–${Math.max(...highs)} ${t("bpm")} · ${t("median {n}", { n: Math.round(means[means.length >> 1]) })} · ${stored}`;
 }

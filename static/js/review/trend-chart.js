@@ -115,9 +115,8 @@ export function drawTrend(svg, { width, height }, span, trend, events, chosen) {
     const text = `${t("no data")} ${durationText((hole.to - hole.from) / 1000)}`;
     if (wide > 7 * text.length) add("text", { x: x(hole.from) + wide / 2, y: TOP + 14, "text-anchor": "middle" }, text);
   }
-  for (const [limit, bpm] of Object.entries(trend.limits)) {
+  for (const bpm of Object.values(trend.limits)) {
     add("line", { class: "lim", x1: LEFT, x2: width - RIGHT, y1: y(bpm), y2: y(bpm) });
-    add("text", { x: width - RIGHT - 4, y: y(bpm) - 5, "text-anchor": "end" }, limit === "high" ? t("high limit {bpm}", { bpm }) : t("low limit {bpm}", { bpm }));
   }
   for (const stretch of stretches(trend.minutes)) {
     const at = (/** @type {Minute} */ [ms]) => x(span.from + ms + MINUTE_MS / 2).toFixed(1);
@@ -132,6 +131,10 @@ export function drawTrend(svg, { width, height }, span, trend, events, chosen) {
       return `M${x(span.from + ms).toFixed(1)} ${base + 2 + QUALITY_PX}v${(-QUALITY_PX * (share ?? 0)) / 100}h${wide}V${base + 2 + QUALITY_PX}z`;
     });
     add("path", { class: "quality", d: bars.join("") });
+  }
+  // Over the rates, to be read.
+  for (const [limit, bpm] of Object.entries(trend.limits)) {
+    add("text", { x: width - RIGHT - 4, y: y(bpm) - 5, "text-anchor": "end" }, limit === "high" ? t("high limit {bpm}", { bpm }) : t("low limit {bpm}", { bpm }));
   }
   for (const { alarm, severity, raised_ms } of events) {
     const at = x(raised_ms);

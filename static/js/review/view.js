@@ -49,6 +49,7 @@ export class ReviewView {
   /** @type {Mode} */ #mode = "strip";
   #askedAt = -Infinity;
   #connections = 0;
+  #online = true;
   #wanted = false;
   #problem = "";
   #frame = 0;
@@ -94,7 +95,7 @@ export class ReviewView {
     this.#strip = new Strip(this.#parts.look, parts);
     this.#zoom = new Zoom(box(".zoom-box"), parts);
     this.#rows = new Rows(box(".rows-box"), {
-      ask: (question) => this.#past.ask("rows", { stream: feed.id, ...question }),
+      ask: (question) => this.#past.ask("rows", { stream: feed.id, ...question }).finally(() => this.#draw()),
       open: (at) => {
         this.#show("zoom");
         this.#zoom.show({ from: at - 5e3, to: at + 5e3 });
@@ -150,7 +151,14 @@ export class ReviewView {
       this.#connections = connections;
       this.#askedAt = -Infinity;
     }
-    const told = online ? this.#problem : t("Not connected: what is shown had come before. More follows with the connection.");
+    if (online !== this.#online) {
+      this.#online = online;
+      this.#draw();
+    }
+    const before = this.#trend.trend
+      ? t("Not connected: what is shown had come before. More follows with the connection.")
+      : t("Not connected: nothing has come yet. It follows with the connection.");
+    const told = online ? this.#problem : before;
     mark(this.#parts.told, "hidden", told ? null : "");
     write(this.#parts.toldText, told);
     mark(pick(this.#parts.told, "button", Element), "hidden", online ? null : "");
@@ -172,7 +180,7 @@ export class ReviewView {
         this.#events.step(-1, this.#place.at);
         return true;
       case "e":
-        this.#export.open();
+        this.#takeAlong();
         return true;
       case "v":
         this.#show(NEXT_MODE[this.#mode]);
@@ -260,6 +268,7 @@ export class ReviewView {
 
   /** @param {number} hours */
   #setHours(hours) {
+    if (hours !== this.#place.hours) this.#events.wait();
     this.#place.hours = hours;
     this.#askAll();
     this.#draw();
@@ -289,6 +298,10 @@ export class ReviewView {
     if (this.#mode === "strip") return this.#strip.stepGain(by, this.#palette);
     if (this.#mode === "rows") this.#show("zoom");
     this.#zoom.by(by > 0 ? ZOOM_STEP : 1 / ZOOM_STEP, this.#events.chosen !== null);
+  }
+
+  #takeAlong() {
+    if (this.#trend.trend?.stored) this.#export.open();
   }
 
   #measure() {
@@ -379,6 +392,7 @@ export class ReviewView {
     if (!(error instanceof PastError)) throw error;
     if (error.kind === "refused") this.#problem = t("The past did not come: {why}.", { why: error.message });
     if (error.kind === "denied") this.#problem = t("You may not look at this patient any more.");
+    this.#draw();
   }
 
   /** @param {string[]} leads */
@@ -388,6 +402,7 @@ export class ReviewView {
     this.#place.takeLeads(leads);
     select.replaceChildren(...leads.map((lead) => new Option(lead, lead)));
     select.value = this.#place.lead;
+    select.disabled = false;
   }
 
   // -- drawing
@@ -411,6 +426,8 @@ export class ReviewView {
     write(this.#parts.range, `${dayText(span.from)} ${clockText(span.from).slice(0, 5)} – ${dayText(span.to)} ${clockText(span.to).slice(0, 5)}`);
     this.#trend.paint(this.#events.shown, { chosen: chosen?.alarm ?? null, window: this.#mode === "zoom" ? this.#zoom.window : around });
     showDetail(this.#parts.detail, chosen, at);
+    this.#events.unknown = this.#awaited[0];
+    this.#enable();
     const blank = this.#blankText();
     mark(this.#parts.blank, "hidden", blank ? null : "");
     if (blank) {
@@ -434,9 +451,29 @@ export class ReviewView {
   /** @returns {[string, string] | null} */
   #blankText() {
     const { trend } = this.#trend;
-    if (!trend) return this.#problem ? [t("Nothing came"), t("The server could not read the past of this patient.")] : [t("Loading"), t("Asking what is stored of this patient.")];
-    if (trend.stored === null) return [t("Nothing is stored yet"), t("A minute after the device began to send, its past can be looked at here.")];
-    return null;
+    if (trend && trend.stored === null) return [t("Nothing is stored yet"), t("A minute after the device began to send, its past can be looked at here.")];
+    const shown = { strip: this.#strip, zoom: this.#zoom, rows: this.#rows }[this.#mode];
+    return trend && !shown.isEmpty ? null : this.#awaited;
+  }
+
+  /** What is said in place of what has not come. @returns {[string, string]} */
+  get #awaited() {
+    if (!this.#online) return [t("Nothing has come yet"), t("There is no connection to the server.")];
+    if (this.#problem) return [t("Nothing came"), t("The server could not read the past of this patient.")];
+    return [t("Loading"), t("Asking what is stored of this patient.")];
+  }
+
+  /** What can be done with what has come. */
+  #enable() {
+    const isDrawn = this.#strip.leads.length > 0;
+    /** @type {[string, boolean][]} */
+    const can = [
+      [".phead [data-do=export]", !!this.#trend.trend?.stored],
+      [".look :is([data-do=previous], [data-do=next])", this.#events.shown.length > 0],
+      [":is(.gains button, .calipers, [data-do=print])", isDrawn],
+      [".zooms button", !this.#zoom.isEmpty],
+    ];
+    for (const [which, does] of can) for (const one of this.element.querySelectorAll(which)) mark(one, "disabled", does ? null : "");
   }
 
   #beforePrint = () => {
@@ -450,7 +487,7 @@ export class ReviewView {
     /** @type {Record<string, () => void>} */
     const actions = {
       again: () => this.#askAll(),
-      export: () => this.#export.open(),
+      export: () => this.#takeAlong(),
       "close-export": () => this.#export.close(),
       download: () => this.#export.close(),
       in: () => this.#nearer(1),

@@ -109,6 +109,11 @@ export class Zoom {
     this.#ask("zoom", lead ? { ...question, lead } : question, (answer) => this.#keep(new Overview(answer)));
   }
 
+  /** Whether nothing has come to be drawn. */
+  get isEmpty() {
+    return this.#kept.length === 0;
+  }
+
   /** What is shown, in words. */
   get title() {
     const { from } = this.window;
