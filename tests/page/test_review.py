@@ -8,7 +8,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from streaming.client import Pacer
 from streaming.client.playback import play, simulated, simulated_leads
@@ -45,17 +45,17 @@ async def test_the_past_is_looked_at_from_the_trend_to_a_beat_by_keys_alone(ward
     await has(page, ".events li:nth-child(3)")
     texts = await page.locator(".events .what").all_inner_texts()
     assert texts == ["HR HIGH 126 > 120", "VT HR 176 > 140", "LEAD OFF V1"]
-    assert await page.locator(".trend-card path.mean").count() == 1
-    assert await page.locator(".trend-card .m-high, .trend-card .m-med, .trend-card .m-tech").count() == 3
-    assert await page.locator(".trend-card .lim").count() == 2
+    await expect(page.locator(".trend-card path.mean")).to_have_count(1)
+    await expect(page.locator(".trend-card :is(.m-high, .m-med, .m-tech)")).to_have_count(3)
+    await expect(page.locator(".trend-card .lim")).to_have_count(2)
 
     # The newest event is chosen; the one before it, and the next again.
-    chosen = ".events [aria-current=true] .what"
-    assert await page.inner_text(chosen) == "HR HIGH 126 > 120"
+    chosen = page.locator(".events [aria-current=true] .what")
+    await expect(chosen).to_have_text("HR HIGH 126 > 120")
     await page.keyboard.press("k")
-    assert await page.inner_text(chosen) == "VT HR 176 > 140"
-    assert await page.inner_text(".detail .what") == "VT HR 176 > 140"
-    assert "nurse-02" in await page.inner_text(".detail dl")
+    await expect(chosen).to_have_text("VT HR 176 > 140")
+    await expect(page.locator(".detail .what")).to_have_text("VT HR 176 > 140")
+    await expect(page.locator(".detail dl")).to_contain_text("nurse-02")
     await page.wait_for_function("() => document.querySelector('.strip-box canvas')?.width > 0")
     await drawn(page, ".strip-box", 500)
 
@@ -72,12 +72,17 @@ async def test_the_past_is_looked_at_from_the_trend_to_a_beat_by_keys_alone(ward
     for _ in range(20):
         await page.keyboard.press("+")
     await has(page, '.zoom-box canvas[data-whole][data-shows="wave"]')
-    assert "0.4 s" in await text_of(page, "title")
+    await expect(title_of(page)).to_contain_text("0.4 s")
     await page.keyboard.press("v")
     await drawn(page, ".rows-box", 200)
     await page.keyboard.press("r")
     await has(page, ".patient")
     assert past["ended_s"] > past["began_s"]
+
+
+def title_of(page: Page) -> Locator:
+    """Says what is looked at."""
+    return page.locator('.review [data-part="title"]')
 
 
 async def drawn(page: Page, selector: str, columns: int) -> None:
@@ -124,11 +129,13 @@ async def test_the_strip_is_measured_by_calipers_and_drawn_to_another_gain(ward:
     await drawn(page, ".strip-box", 500)
     notice = page.locator(".notice .scale")
     await expect(notice).to_contain_text("25 mm/s · 10 mm/mV")
+    upper = [".strip-box", 0.0, 1.0, "--trace", 0.0, 0.25, 24]
     high = await traced(page, ".strip-box", rows=(0.0, 0.25))
     await page.keyboard.press("+")
     await expect(page.locator('.review [data-part="gain"]')).to_have_text("20 mm/mV")
     await expect(notice).to_contain_text("25 mm/s · 20 mm/mV")
-    assert await traced(page, ".strip-box", rows=(0.0, 0.25)) > high, "peaks reach higher"
+    # Peaks reach higher.
+    await page.wait_for_function(f"([what, high]) => ({_TRACED})(what) > high", arg=[upper, high])
     await page.keyboard.press("-")
 
     # Two beats of the first row, which are 60 000 / 70 ms apart by the simulator; then an arrow is a sample.
@@ -138,11 +145,11 @@ async def test_the_strip_is_measured_by_calipers_and_drawn_to_another_gain(ward:
     first = await _ms_of(page)
     assert 600 < first < 1100
     await page.keyboard.press("ArrowLeft")
-    assert await _ms_of(page) == first - 4
+    await expect(label).to_have_text(re.compile(f"^{first - 4} ms "))
     await page.keyboard.press("Shift+ArrowRight")
-    assert await _ms_of(page) == first + 36
-    assert await page.inner_text('.review [data-part="said"]') == await label.inner_text()
-    assert await page.locator(".paper:nth-of-type(1) .caliper").count() == 2
+    await expect(label).to_have_text(re.compile(f"^{first + 36} ms "))
+    await expect(page.locator('.review [data-part="said"]')).to_have_text(await label.inner_text())
+    await expect(page.locator(".paper:nth-of-type(1) .caliper")).to_have_count(2)
 
     # The other row by the key, the first one again by a press, and away.
     await page.keyboard.press("c")
@@ -224,29 +231,29 @@ async def test_every_task_is_done_by_keys_alone(ward: Scene) -> None:
     await drawn(page, ".strip-box", 100)
     await tab_to(page, "Print")
     await keys.press("Enter")
-    assert await page.evaluate("() => window.printed") == 1
+    await page.wait_for_function("() => window.printed === 1")
     await tab_to(page, "Zoom")
     await keys.press("Enter")
     await has(page, '.zoom-box canvas[data-whole][data-shows="wave"]')
     await tab_to(page, "Trace, wheel")
-    title = await text_of(page, "title")
-    assert title.endswith("20.0 s")
+    await expect(title_of(page)).to_have_text(re.compile(r"20\.0 s$"))
     await keys.press("+")
     await keys.press("ArrowRight")
-    await expect(page.locator('.review [data-part="title"]')).to_contain_text("10.0 s")
+    await expect(title_of(page)).to_contain_text("10.0 s")
     await keys.press("l")
-    await expect(page.locator('.review [data-part="title"]')).to_contain_text("V1 · ")
+    await expect(title_of(page)).to_contain_text("V1 · ")
     await tab_to(page, "Full disclosure")
     await keys.press("Enter")
     await drawn(page, ".rows-box", 200)
     top = await page.evaluate("() => document.querySelector('.rows-box').scrollTop")
     await keys.press("ArrowLeft")
-    assert await page.evaluate("() => document.querySelector('.rows-box').scrollTop") == top - 44
+    await page.wait_for_function("(to) => document.querySelector('.rows-box').scrollTop === to", arg=top - 44)
     await keys.press("v")
     await expect(page.locator(".strip-box")).to_be_visible()
 
     # An export as EDF+ of all hours; then back to live.
     await keys.press("e")
+    await expect(page.locator("dialog.export")).to_be_visible()
     await tab_to(page, "strip")
     await keys.press("ArrowDown")
     await keys.press("Tab")
@@ -295,7 +302,7 @@ async def test_a_patient_without_a_past_and_a_lost_connection_say_so(ward: Scene
     assert await page.is_hidden(".told")
     await routes[0].close()
     await page.wait_for_selector(".told:not([hidden])")
-    assert "Not connected" in await page.inner_text(".told")
+    await expect(page.locator(".told")).to_contain_text("Not connected")
 
 
 async def test_on_a_phone_it_opens_at_its_top_and_the_document_cannot_be_scrolled(ward: Scene) -> None:
@@ -379,8 +386,8 @@ async def test_a_review_opened_without_a_connection_says_that_nothing_has_come(w
     await page.wait_for_function("() => window.vital.stats().phase !== 'online'")
     await page.keyboard.press("r")
     await expect(page.locator(".blank b")).to_have_text("Nothing has come yet")
-    assert "nothing has come yet" in await page.inner_text(".told")
-    assert await page.inner_text(".events .none") == "Nothing has come yet"
+    await expect(page.locator(".told")).to_contain_text("nothing has come yet")
+    await expect(page.locator(".events .none")).to_have_text("Nothing has come yet")
     assert await text_of(page, "count") == ""
     await expect(page.locator('.review [data-part="lead"]')).to_be_disabled()
 
@@ -421,15 +428,17 @@ async def test_who_may_exports_from_the_page_and_who_may_not_is_told(ward: Scene
     page = await ward.open(f"/patients/{bed.stream}/review/")
     await has(page, ".events li:nth-child(3)")
     await page.keyboard.press("e")
-    assert "may not export" in await page.inner_text("dialog.export")
+    await expect(page.locator("dialog.export")).to_contain_text("may not export")
     ward.allow("export_history")
     await page.reload()
     await has(page, ".events li:nth-child(3)")
     await page.keyboard.press("e")
+    await expect(page.locator("dialog.export")).to_be_visible()
     await page.keyboard.press("Tab")
-    assert await page.evaluate("() => document.activeElement.name") == "range", "keys are the dialog's"
+    # Keys are the dialog's.
+    await page.wait_for_function("() => document.activeElement.name === 'range'")
     await page.keyboard.press("Escape")
-    assert await page.is_hidden("dialog.export")
+    await expect(page.locator("dialog.export")).to_be_hidden()
     assert await page.is_visible(".review"), "and not those of the page beneath"
     await page.keyboard.press("e")
     await page.check('dialog.export input[value="edf"]')
