@@ -8,7 +8,7 @@ import itertools
 import json
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,15 @@ from streaming.core.framing import encode_bundle
 from streaming.exceptions import CloseCode
 from tests.e2e.peers import Peer, device, payload, viewer
 from tests.e2e.shell import Shell
-from tests.e2e.steady import steady
+from tests.e2e.steady import Steady, steady
 from tests.servers import Server, StartServer
 
 pytestmark = pytest.mark.server
 
 OFFERED_BYTES = 100_000_000
 MAX_GROWTH_BYTES = 8 * 2**20
+FILLED_BYTES = 40_000_000
+"""Until the feeds have sent so much, what is kept of them to resume from grows; then it is full."""
 LEADS, RATE_HZ, SAMPLES = 16, 2000.0, 960
 """Noise of 32 bits, which no codec makes smaller: 61,440 bytes in a chunk, as much as a message may hold."""
 FEEDS = 4
@@ -60,14 +62,14 @@ class _Hose:
     async def push(self) -> None:
         """Until cancelled; each chunk takes the next sample indices."""
         await self._peer.say({"type": "quality", "sample": 0, "leads_off": LEADS_OFF})
-        began = time.monotonic()
         for number in itertools.count():
             async with self._acked:
                 while number - self.taken >= MAX_UNACKED:
                     await self._acked.wait()
             frame = encode_frame(FrameKind.WAVEFORM, number & 0xFFFF, number * SAMPLES, self._payload)
+            # What was late is not made up for: a burst would keep a slow machine from everybody else.
+            due = time.monotonic() + len(self._payload) / PACE_BYTES_PER_S
             await self._peer.say(encode_bundle([frame]))
-            due = began + (number + 1) * len(self._payload) / PACE_BYTES_PER_S
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def read_acks(self) -> None:
@@ -97,13 +99,14 @@ async def test_viewer_that_stops_reading_while_100_mb_are_offered(daphne: StartS
         ]
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(work) for hose in hoses for work in (hose.push(), hose.read_acks())]
-            offered = 0
+            offered = rss_before = 0
             # One on a free machine; where the server gets half a core, others do the same until it is enough.
             for _ in range(MAX_VIEWERS):
                 if offered >= OFFERED_BYTES:
                     break
                 # The most that the devices alone take, as of what they take with the viewer the most counts.
-                rss_before = await _most_memory(server, others.goes_on(60))
+                alone = await _most_memory(server, _filled(others, hoses))
+                rss_before = max(rss_before, alone)
                 opening_at = time.monotonic()
                 async with viewer(server, token, calm["stream"], *(bed["stream"] for bed in beds)) as stuck:
                     owes_since = time.monotonic()
@@ -125,6 +128,13 @@ async def test_viewer_that_stops_reading_while_100_mb_are_offered(daphne: StartS
                 task.cancel()
         await others.goes_on()
     assert offered >= OFFERED_BYTES
+
+
+async def _filled(others: Steady, hoses: Sequence[_Hose]) -> None:
+    """Wait until the server holds all that it will of the feeds, and for as long as a viewer is stuck."""
+    await others.goes_on(120)
+    while sum(hose.taken_bytes for hose in hoses) < FILLED_BYTES:
+        await others.goes_on()
 
 
 async def _most_memory(server: Server, work: Coroutine[Any, Any, None]) -> int:
