@@ -27,7 +27,6 @@ NARROW_BYTES_PER_S = 1_700.0
 DEADLINE_S = 60.0
 STALE_S = 3.5
 """By when a frame of half a second has to be there: what the page calls stale, and a frame."""
-JUDGED_FRAMES = 20
 
 
 class Watch:
@@ -84,12 +83,6 @@ async def watching(url: str, token: str, stream: str) -> AsyncIterator[Watch]:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-
-
-def _comes_in_time(ages: list[float], promptest: float) -> bool:
-    """Whether of the last frames fewer than one of ten came late; what waited at the change comes first."""
-    late = [age - promptest > STALE_S for age in ages[-JUDGED_FRAMES:]]
-    return len(late) == JUDGED_FRAMES and sum(late) < 0.1 * JUDGED_FRAMES
 
 
 async def test_a_path_that_is_narrow_for_a_while(daphne: StartServer) -> None:
