@@ -22,8 +22,9 @@ from streaming.core.profiles import BackpressureProfile
 from streaming.core.window import MAX_BUNDLE_BYTES, SendWindow
 from streaming.exceptions import CloseCode, ProtocolError
 from streaming.sending import SEND_DEADLINE_S
+from tests.accounting import accounted
 from tests.fakes import FakeSocket, ThrottledLink, virtual_time
-from tests.writing import accounted, begun, fill, frame, handler_of, item, now, turns
+from tests.writing import begun, fill, frame, handler_of, item, now, turns
 
 CRITICAL, HIGH, NORMAL, LOW, BULK = MessagePriority
 

@@ -16,8 +16,9 @@ from streaming.backpressure import (
 from streaming.core.profiles import BackpressureProfile
 from streaming.core.window import SendWindow
 from streaming.exceptions import ProfileError
+from tests.accounting import accounted
 from tests.fakes import FakeSocket, ThrottledLink, virtual_time
-from tests.writing import accounted, fill, frame, handler_of, item, turns
+from tests.writing import fill, frame, handler_of, item, turns
 
 CRITICAL, HIGH = MessagePriority.CRITICAL, MessagePriority.HIGH
 

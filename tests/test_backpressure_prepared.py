@@ -14,8 +14,9 @@ from streaming.backpressure import (
 )
 from streaming.core.outbox import Drop, DropReason
 from streaming.core.window import SendWindow
+from tests.accounting import accounted
 from tests.fakes import FakeSocket, virtual_time
-from tests.writing import accounted, begun, frame, handler_of, item, turns
+from tests.writing import begun, frame, handler_of, item, turns
 
 
 class TestPrepared:

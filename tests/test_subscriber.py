@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.backpressure import BackpressureMetrics
 from streaming.core import messages
 from streaming.core.frames import FrameFlag, FrameKind, decode_bundle, encode_frame
 from streaming.core.items import DropReason, Item, Span
@@ -34,6 +33,7 @@ from streaming.core.streams import StreamInfo
 from streaming.core.tally import GroupTally
 from streaming.exceptions import CloseCode, ProtocolError
 from streaming.subscriber import CONTROL_GROUP, QUIET_REPORTS, Announcement, Subscriber, gap_item
+from tests.accounting import accounted
 from tests.fakes import virtual_time
 from tests.viewers import FRAME, Placed, Viewer, stream_info, turns
 
@@ -98,18 +98,6 @@ def order(viewer: Viewer) -> list[int | tuple[int, int]]:
         for part in viewer.received
         if isinstance(part, Placed) or part["type"] == "gap"
     ]
-
-
-def accounted(metrics: BackpressureMetrics) -> bool:
-    return metrics.offered_messages == (
-        metrics.acked_messages
-        + metrics.in_flight_messages
-        + metrics.buffer_size
-        + metrics.coalesced_messages
-        + metrics.expired_messages
-        + metrics.dropped_messages
-        + metrics.abandoned_messages
-    )
 
 
 class TestRenditions:

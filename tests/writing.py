@@ -1,4 +1,4 @@
-"""The writer of one connection, for tests: what makes it, what it is given, whether its books balance."""
+"""The writer of one connection, for tests: what makes it, and what it is given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from streaming.backpressure import (
     BackpressureHandler,
-    BackpressureMetrics,
     MessagePriority,
 )
 from streaming.core.outbox import Item, Span
@@ -51,15 +50,3 @@ async def begun(websocket: Any, **options: Any) -> BackpressureHandler:
     handler.offer(item(b"first"))
     await turns()
     return handler
-
-
-def accounted(metrics: BackpressureMetrics) -> bool:
-    return metrics.offered_messages == (
-        metrics.acked_messages
-        + metrics.in_flight_messages
-        + metrics.buffer_size
-        + metrics.coalesced_messages
-        + metrics.expired_messages
-        + metrics.dropped_messages
-        + metrics.abandoned_messages
-    )

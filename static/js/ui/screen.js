@@ -11,8 +11,8 @@ import { pathOf, reviewPathOf } from "./paths.js";
 import { BEDS_PER_PAGE, WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
-const NARROW = matchMedia("(max-width: 600px)");
 const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
+const NARROW = matchMedia("(max-width: 600px)");
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {import("./sweep.js").Sweep} Sweep */
