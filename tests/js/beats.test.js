@@ -35,6 +35,9 @@ test("old beats are forgotten before they fill the memory", () => {
   assert.equal(beats.count, 2000);
   assert.equal(beats.nearest(0, 0), null);
   assert.equal(beats.since(0).length, 512);
+  assert.deepEqual(beats.since(1998).map(({ sample }) => sample), [1998, 1999]);
+  assert.equal(beats.since(0)[0].sample, 1488);
+  assert.equal(beats.copy().nearest(1490, 3)?.sample, 1490);
 });
 
 /** One lead at 500 Hz whose R of 1 mV stands at 200 and 600, over 0.1 mV. */

@@ -7,7 +7,9 @@ const KEPT = 512;
 /** @typedef {{sample: number, ventricular: boolean}} Beat */
 
 export class Beats {
-  /** @type {Beat[]} */ #told = [];
+  /** The newest ones: the beat that was told as the n-th stands at n % KEPT. */
+  #samples = new Float64Array(KEPT).fill(NaN);
+  #ventricular = new Uint8Array(KEPT);
   /** How many were ever told. */
   count = 0;
 
@@ -17,11 +19,11 @@ export class Beats {
    */
   hear(beats) {
     for (const [sample, kind] of beats) {
-      if (this.#told.some((beat) => beat.sample === sample)) continue;
-      this.#told.push({ sample, ventricular: kind === "V" });
+      if (this.#samples.includes(sample)) continue;
+      this.#samples[this.count % KEPT] = sample;
+      this.#ventricular[this.count % KEPT] = Number(kind === "V");
       this.count++;
     }
-    if (this.#told.length > KEPT) this.#told.splice(0, this.#told.length - KEPT);
   }
 
   /**
@@ -30,7 +32,10 @@ export class Beats {
    * @returns {readonly Beat[]}
    */
   since(count) {
-    return this.count > count ? this.#told.slice(Math.max(this.#told.length - (this.count - count), 0)) : NONE;
+    if (this.count <= count) return NONE;
+    const told = [];
+    for (let number = Math.max(count, this.#oldest); number < this.count; number++) told.push(this.#at(number));
+    return told;
   }
 
   /**
@@ -40,7 +45,10 @@ export class Beats {
    * @param {(beat: Beat) => void} visit
    */
   within(first, stop, visit) {
-    for (const beat of this.#told) if (beat.sample >= first && beat.sample < stop) visit(beat);
+    for (let number = this.#oldest; number < this.count; number++) {
+      const sample = this.#samples[number % KEPT];
+      if (sample >= first && sample < stop) visit(this.#at(number));
+    }
   }
 
   /**
@@ -60,9 +68,23 @@ export class Beats {
 
   copy() {
     const copy = new Beats();
-    copy.#told = [...this.#told];
+    copy.#samples.set(this.#samples);
+    copy.#ventricular.set(this.#ventricular);
     copy.count = this.count;
     return copy;
+  }
+
+  /** Number of the oldest that is kept. */
+  get #oldest() {
+    return Math.max(0, this.count - KEPT);
+  }
+
+  /**
+   * @param {number} number
+   * @returns {Beat}
+   */
+  #at(number) {
+    return { sample: this.#samples[number % KEPT], ventricular: this.#ventricular[number % KEPT] === 1 };
   }
 }
 
