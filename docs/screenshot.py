@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import subprocess
@@ -36,6 +37,7 @@ MINUTE_S = 90.0
 
 def main() -> None:
     """Start a server with a database of its own, feed it, and take the pictures."""
+    argparse.ArgumentParser(prog="python -m docs.screenshot", description=__doc__).parse_args()
     GUIDE.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as directory,
