@@ -115,9 +115,13 @@ export function groundOf({ wave, leads, span, scale, width, height }) {
   };
   /** @type {[number, number]} */
   const samples = [Math.ceil(indexOf(Math.max(span.from, runs[0].from))), Math.floor(indexOf(Math.min(span.to, runs[runs.length - 1].to)))];
+  /** @type {Beats | null} */ let beats = null;
   return {
     ring,
-    beats: beatsOf(ring, leads[0], samples, rateHz),
+    // Looked for when calipers want them: a strip is painted more often than it is measured.
+    get beats() {
+      return (beats ??= beatsOf(ring, leads[0], samples, rateHz));
+    },
     rateHz,
     xOf: (sample) => x(sample) / scale.ratio,
     sampleAt: (at) => Math.round(indexOf(span.from + ((at * scale.ratio - left) * 1000) / scale.second)),
