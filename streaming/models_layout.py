@@ -19,8 +19,15 @@ class BedOrder(models.TextChoices):
     """By the gravest alarm at the moment of sorting; nothing moves by itself afterwards."""
 
 
+class BedsPerPage(models.IntegerChoices):
+    """How many beds of a ward stand on one page of it."""
+
+    FEW = 16
+    MANY = 32
+
+
 class WardLayout(models.Model):
-    """One user's; without a row, beds stand by ward and bed, and none is pinned."""
+    """One user's; without a row, beds stand by ward and bed, 16 on a page, and none is pinned."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ward_layout"
@@ -28,6 +35,7 @@ class WardLayout(models.Model):
     order = models.CharField(max_length=8, choices=BedOrder.choices, default=BedOrder.WARD)
     pinned: models.JSONField[Any, Any] = models.JSONField(default=list)
     """Ids of streams, in the order in which they stand."""
+    per_page = models.PositiveSmallIntegerField(choices=BedsPerPage.choices, default=BedsPerPage.FEW)
 
     class Meta:
         default_permissions: ClassVar[tuple[str, ...]] = ()

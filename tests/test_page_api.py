@@ -20,7 +20,7 @@ from tests.store.people import Hospital, hospital
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DEFAULT: dict[str, Any] = asdict(AlarmLimits())
-LAYOUT = {"order": "alarm", "pinned": ["aaaaaaaaaaa2"]}
+LAYOUT = {"order": "alarm", "pinned": ["aaaaaaaaaaa2"], "per_page": 32}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streaming.exceptions import LayoutError
-from streaming.models_layout import BedOrder, WardLayout
+from streaming.models_layout import BedOrder, BedsPerPage, WardLayout
 
 MAX_PINNED = 64
 _STREAM_ID = re.compile(r"[a-z2-7]{12}")
@@ -15,16 +15,17 @@ _STREAM_ID = re.compile(r"[a-z2-7]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """In which order beds stand, and which of them come first."""
+    """In which order beds stand, which of them come first, and how many stand on a page."""
 
     order: BedOrder = BedOrder.WARD
     pinned: tuple[str, ...] = ()
+    per_page: BedsPerPage = BedsPerPage.FEW
 
     @classmethod
     def read(cls, value: Any) -> Layout:
-        """Of a page's JSON. Raises LayoutError, which says what is wrong with it."""
-        if not isinstance(value, dict) or set(value) != {"order", "pinned"}:
-            raise LayoutError("a layout has order and pinned, and nothing else")
+        """Of a page's JSON; `per_page` may be absent. Raises LayoutError, which says what is wrong."""
+        if not isinstance(value, dict) or {"per_page", *value} != {"order", "pinned", "per_page"}:
+            raise LayoutError("a layout has order, pinned and per_page, and nothing else")
         if value["order"] not in BedOrder.values:
             raise LayoutError(f"order is one of {', '.join(BedOrder.values)}")
         pinned = value["pinned"]
@@ -34,11 +35,14 @@ class Layout:
             raise LayoutError("pinned has what is no id of a stream")
         if len(set(pinned)) < len(pinned):
             raise LayoutError("pinned names a stream twice")
-        return cls(BedOrder(value["order"]), tuple(pinned))
+        per_page = value.get("per_page", BedsPerPage.FEW)
+        if per_page not in BedsPerPage.values:
+            raise LayoutError(f"per_page is one of {', '.join(map(str, BedsPerPage.values))}")
+        return cls(BedOrder(value["order"]), tuple(pinned), BedsPerPage(per_page))
 
     def as_json(self) -> dict[str, Any]:
         """As `read` takes it."""
-        return {"order": self.order.value, "pinned": list(self.pinned)}
+        return {"order": self.order.value, "pinned": list(self.pinned), "per_page": self.per_page.value}
 
 
 def load(user_id: int) -> Layout:
@@ -47,12 +51,12 @@ def load(user_id: int) -> Layout:
     if row is None:
         return Layout()
     try:
-        return Layout.read({"order": row.order, "pinned": row.pinned})
+        return Layout.read({"order": row.order, "pinned": row.pinned, "per_page": row.per_page})
     except LayoutError:  # another program wrote it
         return Layout()
 
 
 def save(user_id: int, layout: Layout) -> None:
     """It is this one from now on. Raises django.db.Error."""
-    values = {"order": layout.order, "pinned": list(layout.pinned)}
+    values = layout.as_json()
     WardLayout.objects.update_or_create(user_id=user_id, defaults=values)

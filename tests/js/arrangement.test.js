@@ -39,15 +39,21 @@ test("a bed has the rank of its gravest alarm", () => {
 
 test("a pin is set behind the others, taken away, and forgets beds that are gone", () => {
   const isThere = (/** @type {string} */ id) => id !== "gone";
-  assert.deepEqual(withPin({ order: "bed", pinned: ["gone", "a1"] }, "b1", isThere), { order: "bed", pinned: ["a1", "b1"] });
-  assert.deepEqual(withPin({ order: "bed", pinned: ["a1", "b1"] }, "a1", isThere), { order: "bed", pinned: ["b1"] });
+  const pins = (/** @type {string[]} */ ...pinned) => /** @type {const} */ ({ order: "bed", pinned, per_page: 32 });
+  assert.deepEqual(withPin(pins("gone", "a1"), "b1", isThere), pins("a1", "b1"));
+  assert.deepEqual(withPin(pins("a1", "b1"), "a1", isThere), pins("b1"));
 });
 
 test("what is no layout is the plain one", () => {
   for (const value of [null, 1, {}, { order: "up", pinned: [] }, { order: "bed", pinned: "a" }]) assert.equal(layoutOf(value), PLAIN);
 });
 
-const wanted = /** @type {const} */ ({ order: "bed", pinned: ["a1"] });
+test("a layout of before, or with a number that is none, has 16 beds on a page", () => {
+  for (const per_page of [undefined, 0, 17, "32"]) assert.equal(layoutOf({ order: "bed", pinned: [], per_page }).per_page, 16);
+  assert.equal(layoutOf({ order: "bed", pinned: [], per_page: 32 }).per_page, 32);
+});
+
+const wanted = /** @type {const} */ ({ order: "bed", pinned: ["a1"], per_page: 32 });
 
 /** @param {string} user @param {number[]} statuses what the server answers, in turn */
 function store(user, statuses) {

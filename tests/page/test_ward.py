@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 from streaming.client import Device, Pacer
 from streaming.client.playback import play, simulated, simulated_leads
 from streaming.ecg.simulator import Simulator
+from tests.page.desk import Desk, stream_of
 from tests.page.scene import DEADLINE_MS, RATE_HZ, Bed, Scene, stop_of, traced
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -208,6 +209,60 @@ async def test_more_than_sixteen_beds_are_on_pages(ward: Scene) -> None:
     await page.click('[data-action="next"]')
     await expect(page.locator(".tile .bed")).to_have_text(["17"])
     await expect(page.locator(".pager span")).to_have_text("17–17 of 17")
+
+
+async def test_thirty_two_beds_stand_on_one_page_where_the_user_wants_that(ward: Scene) -> None:
+    desk = Desk(32)
+    page = await ward.open(answer=desk, viewport={"width": 1920, "height": 1080})
+    tiles, scale = page.locator(".tile"), page.locator(".notice .scale")
+    await expect(tiles).to_have_count(16)
+    await expect(scale).to_contain_text("25 mm/s · 10 mm/mV")
+    await page.keyboard.press("PageDown")
+    await expect(tiles.first).to_have_attribute("data-stream", stream_of(17))
+    await page.keyboard.press("o")
+    await page.get_by_label("up to 32").check()
+    await page.keyboard.press("Escape")
+    await expect(tiles).to_have_count(32)
+    await expect(page.locator(".pager")).to_be_hidden()
+    await expect(scale).to_contain_text("25 mm/s · 5 mm/mV")
+    async with desk.live(*range(1, 33)):
+        for bed, severity in ((2, "high"), (18, "medium"), (32, "technical")):
+            desk.alarm(f"a{bed}", severity=severity, stream=stream_of(bed), patient=f"P-{bed}")
+        await expect(page.locator(".tile[data-alarm]")).to_have_count(3)
+        await expect(page.locator('.tile[data-state="live"]')).to_have_count(32)
+        assert await page.evaluate(_FAULTS_OF_TILES) == []
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await expect(scale).to_contain_text("25 mm/s · 10 mm/mV")
+        await page.set_viewport_size({"width": 1920, "height": 1080})
+        await expect(scale).to_contain_text("25 mm/s · 5 mm/mV")
+    await page.reload()
+    await expect(tiles).to_have_count(32)
+
+
+_FAULTS_OF_TILES = """() => {
+  const faults = [];
+  const end = document.querySelector(".notice").getBoundingClientRect().top;
+  for (const tile of document.querySelectorAll(".tile")) {
+    const bed = tile.querySelector(".bed").textContent;
+    const around = tile.getBoundingClientRect();
+    if (around.bottom > end) faults.push(`bed ${bed} is below what is seen`);
+    const parts = ".bed, .pseud, .mark, .lane, .wave, .hr-lab b, .hr-source, .hr-limits, .hr-val, .rhythm";
+    const boxes = [...tile.querySelectorAll(parts)]
+      .filter((part) => part.textContent || part.className === "wave")
+      .map((part) => [part.className || part.localName, part.getBoundingClientRect()]);
+    for (const [name, box] of boxes) {
+      const isIn = box.top >= around.top && box.bottom <= around.bottom && box.right <= around.right;
+      if (!isIn || box.height === 0) faults.push(`bed ${bed}: ${name} is cut`);
+    }
+    boxes.forEach(([name, a], at) => boxes.slice(at + 1).forEach(([other, b]) => {
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (across > 0.5 && down > 0.5) faults.push(`bed ${bed}: ${name} lies on ${other}`);
+    }));
+  }
+  return faults;
+}"""
+"""What a tile says that is cut or lies on something else, and beds that one has to scroll to."""
 
 
 async def test_beds_of_two_wards_say_which_one_they_are_in(ward: Scene) -> None:

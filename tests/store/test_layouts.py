@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streaming.exceptions import LayoutError
-from streaming.models_layout import BedOrder, WardLayout
+from streaming.models_layout import BedOrder, BedsPerPage, WardLayout
 from streaming.store import layouts
 from streaming.store.layouts import MAX_PINNED, Layout
 from tests.store.people import Hospital
@@ -19,7 +19,7 @@ STREAMS = ["aaaaaaaaaaa2", "aaaaaaaaaaa3"]
 def test_it_is_kept_for_its_user_alone(place: Hospital) -> None:
     nurse, other = place.user("nurse", "a"), place.user("other", "a")
     assert layouts.load(nurse.pk) == Layout()
-    layout = Layout(BedOrder.ALARM, tuple(STREAMS))
+    layout = Layout(BedOrder.ALARM, tuple(STREAMS), BedsPerPage.MANY)
     layouts.save(nurse.pk, Layout(BedOrder.BED))
     layouts.save(nurse.pk, layout)
     assert layouts.load(nurse.pk) == layout
@@ -36,8 +36,8 @@ def test_one_that_cannot_be_is_as_if_it_were_not_there(place: Hospital) -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ([], "order and pinned"),
-        ({"order": "bed"}, "order and pinned"),
+        ([], "order, pinned and per_page"),
+        ({"order": "bed"}, "order, pinned and per_page"),
         ({"order": "bed", "pinned": [], "more": 1}, "nothing else"),
         ({"order": "sideways", "pinned": []}, "one of ward, bed, alarm"),
         ({"order": ["bed"], "pinned": []}, "one of"),
@@ -46,6 +46,8 @@ def test_one_that_cannot_be_is_as_if_it_were_not_there(place: Hospital) -> None:
         ({"order": "bed", "pinned": ["../../etc"]}, "no id"),
         ({"order": "bed", "pinned": [7]}, "no id"),
         ({"order": "bed", "pinned": [STREAMS[0]] * 2}, "twice"),
+        ({"order": "bed", "pinned": [], "per_page": 17}, "one of 16, 32"),
+        ({"order": "bed", "pinned": [], "per_page": [16]}, "one of 16, 32"),
     ],
 )
 def test_what_is_wrong_with_one_is_said(value: Any, why: str) -> None:
@@ -54,5 +56,9 @@ def test_what_is_wrong_with_one_is_said(value: Any, why: str) -> None:
 
 
 def test_it_comes_back_as_it_was() -> None:
-    layout = Layout(BedOrder.BED, tuple(STREAMS))
+    layout = Layout(BedOrder.BED, tuple(STREAMS), BedsPerPage.MANY)
     assert Layout.read(layout.as_json()) == layout
+
+
+def test_a_page_of_before_says_nothing_of_beds_per_page() -> None:
+    assert Layout.read({"order": "bed", "pinned": []}).per_page == BedsPerPage.FEW

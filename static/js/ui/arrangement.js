@@ -1,14 +1,19 @@
 // @ts-check
-/** In which order the beds of the ward stand: as the user has chosen it, and never otherwise by itself. */
+/** In which order the beds of the ward stand, and how many on a page: as the user has chosen it, and never otherwise by itself. */
 
 /** @typedef {import("../stream/feed.js").Feed} Feed */
 /** @typedef {"ward" | "bed" | "alarm"} Order */
-/** @typedef {{order: Order, pinned: readonly string[]}} Layout  `pinned`: ids of streams, which come first in each order */
+/**
+ * @typedef {{order: Order, pinned: readonly string[], per_page: number}} Layout
+ *   `pinned`: ids of streams, which come first in each order; `per_page`: beds on a page
+ */
 
 /** @type {readonly Order[]} */
 export const ORDERS = Object.freeze(["ward", "bed", "alarm"]);
+/** @type {readonly number[]} */
+export const PER_PAGE = Object.freeze([16, 32]);
 /** What everybody begins with. @type {Layout} */
-export const PLAIN = Object.freeze({ order: "ward", pinned: Object.freeze([]) });
+export const PLAIN = Object.freeze({ order: "ward", pinned: Object.freeze([]), per_page: PER_PAGE[0] });
 
 const inOrder = new Intl.Collator("en", { numeric: true });
 
@@ -19,7 +24,9 @@ const inOrder = new Intl.Collator("en", { numeric: true });
  */
 export function layoutOf(value) {
   const isLayout = ORDERS.includes(value?.order) && Array.isArray(value.pinned);
-  return isLayout ? { order: value.order, pinned: value.pinned.map(String) } : PLAIN;
+  if (!isLayout) return PLAIN;
+  const per_page = PER_PAGE.includes(value.per_page) ? value.per_page : PLAIN.per_page;
+  return { order: value.order, pinned: value.pinned.map(String), per_page };
 }
 
 /**
@@ -57,9 +64,9 @@ export function ranksOf(entries) {
  * @param {(stream: string) => boolean} isThere whether there is such a bed: others are forgotten
  * @returns {Layout}
  */
-export function withPin({ order, pinned }, stream, isThere) {
-  const others = pinned.filter((other) => other !== stream && isThere(other));
-  return { order, pinned: pinned.includes(stream) ? others : [...others, stream] };
+export function withPin(layout, stream, isThere) {
+  const others = layout.pinned.filter((other) => other !== stream && isThere(other));
+  return { ...layout, pinned: layout.pinned.includes(stream) ? others : [...others, stream] };
 }
 
 /**

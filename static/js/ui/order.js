@@ -1,8 +1,8 @@
 // @ts-check
-/** The drawer in which the user arranges the ward: the order of its beds, and which come first. */
+/** The drawer in which the user arranges the ward: the order of its beds, which come first, and how many stand on a page. */
 
 import { t } from "../i18n.js";
-import { ORDERS, withPin } from "./arrangement.js";
+import { ORDERS, PER_PAGE, withPin } from "./arrangement.js";
 import { mark, pick, write } from "./dom.js";
 
 /** @typedef {import("./arrangement.js").Order} Order */
@@ -21,6 +21,7 @@ export function begin(element, { screen, feeds, store }) {
   element.addEventListener("change", ({ target }) => {
     if (!(target instanceof HTMLInputElement)) return;
     if (target.name === "order") screen.arrange({ ...store.value, order: /** @type {Order} */ (target.value) });
+    else if (target.name === "per_page") screen.arrange({ ...store.value, per_page: Number(target.value) });
     else screen.arrange(withPin(store.value, target.value, (stream) => feeds.get(stream) !== null));
     update();
   });
@@ -28,6 +29,7 @@ export function begin(element, { screen, feeds, store }) {
 
   function update() {
     for (const order of ORDERS) pick(element, `[value=${order}]`, HTMLInputElement).checked = store.value.order === order;
+    for (const beds of PER_PAGE) pick(element, `[value="${beds}"]`, HTMLInputElement).checked = store.value.per_page === beds;
     again.hidden = store.value.order !== "alarm";
     write(saved, store.isUnsaved ? t("Kept in this browser until the server answers") : t("Kept for you on the server"));
     const beds = feeds.inOrder.map(({ id, entry }) => `${id} ${entry.ward_name} ${entry.bed}`).join();

@@ -1,14 +1,14 @@
 // @ts-check
 /** What the page shows: ward or patient by the address, or why there is neither. */
 
-import { figure, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import { arranged } from "./arrangement.js";
 import { bedOf } from "./digits.js";
 import { pick, stamp, write } from "./dom.js";
 import { fetchPatientView, fetchReviewView } from "./fetched.js";
 import { fault } from "./lane.js";
 import { pathOf, reviewPathOf } from "./paths.js";
-import { BEDS_PER_PAGE, WardView } from "./ward.js";
+import { WardView } from "./ward.js";
 
 const PATIENT = /^\/patients\/([^/]+)\/$/;
 const REVIEW = /^\/patients\/([^/]+)\/review\/(?:(\d+)\/)?$/;
@@ -68,7 +68,7 @@ export class Screen {
   set palette(palette) {
     this.#palette = palette;
     if (this.#view) this.#view.palette = palette;
-    this.#writeScale(this.#view instanceof WardView ? scaleText(palette) : this.#shownScale);
+    this.#writeScale(this.#view instanceof WardView ? this.#view.scale : this.#shownScale);
   }
 
   /** @param {number} now */
@@ -140,6 +140,8 @@ export class Screen {
   arrange(layout) {
     const { value: before } = this.#store;
     if (layout === before || layout.order !== before.order) this.#ranks = null;
+    // What stood first on the page stays on it.
+    this.#page = Math.floor((this.#page * before.per_page) / layout.per_page);
     void this.#store.change(layout);
     const view = this.#patientView;
     if (view) view.pinned = this.#isPinned(view.stream);
@@ -153,7 +155,7 @@ export class Screen {
 
   /** @param {Feed} bed */
   #pageOf(bed) {
-    return Math.floor(this.#order.indexOf(bed) / BEDS_PER_PAGE);
+    return Math.floor(this.#order.indexOf(bed) / this.#store.value.per_page);
   }
 
   /**
@@ -280,9 +282,10 @@ export class Screen {
 
   #showWard() {
     const all = this.#order;
-    const pages = Math.ceil(all.length / BEDS_PER_PAGE);
+    const { per_page } = this.#store.value;
+    const pages = Math.ceil(all.length / per_page);
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
-    const first = this.#page * BEDS_PER_PAGE;
+    const first = this.#page * per_page;
     const shown = this.#bedsOfPage();
     this.#wardStreams = shown.map((feed) => feed.id);
     this.#ask(this.#wardStreams, null);
@@ -294,16 +297,16 @@ export class Screen {
       this.#view.show(shown, arrangement);
       return;
     }
-    const view = new WardView(shown, arrangement, this.#desk, this.#palette);
+    const view = new WardView(shown, arrangement, { desk: this.#desk, palette: this.#palette, scaleChanged: (scale) => this.#writeScale(scale) });
     this.#replace(view, view.element);
-    this.#writeScale(scaleText(this.#palette));
+    this.#writeScale(view.scale);
     if (this.#left) view.focus(this.#left);
     this.title = `${t("Ward")} · VITAL`;
   }
 
   #bedsOfPage() {
-    const first = this.#page * BEDS_PER_PAGE;
-    return this.#order.slice(first, first + BEDS_PER_PAGE);
+    const { per_page } = this.#store.value;
+    return this.#order.slice(this.#page * per_page, (this.#page + 1) * per_page);
   }
 
   /** @param {(feed: Feed) => boolean} act */
@@ -406,11 +409,6 @@ export class Screen {
     const truth = this.#palette.calibrated ? t("to scale") : NARROW.matches ? t("not to scale") : t("not to scale (uncalibrated)");
     write(this.#scale, scale && `${scale} · ${truth}`);
   }
-}
-
-/** @param {Palette} palette */
-function scaleText({ speed, gain }) {
-  return `${figure(speed)} mm/s · ${figure(gain)} mm/mV`;
 }
 
 /** The stream that the address names; null where it names none. */

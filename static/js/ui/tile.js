@@ -19,6 +19,7 @@ export class Tile {
   #parts;
   #lane;
   #isPinned = false;
+  /** What the figures were written at: freshness, and whether there was a rate. */ #figures = "";
   sweep;
 
   /**
@@ -70,9 +71,10 @@ export class Tile {
 
   /**
    * @param {number} now
-   * @param {boolean} named whether it says which ward the bed is in
+   * @param {{named: boolean, figures: boolean}} told `named`: whether it says which ward the bed is in; `figures`: whether
+   *   numbers are due; one that must not stand any longer never waits
    */
-  update(now, named) {
+  update(now, { named, figures }) {
     const feed = this.#feed;
     const { entry } = feed;
     const parts = this.#parts;
@@ -97,13 +99,18 @@ export class Tile {
     mark(parts.mark, "data-source", feed.source);
     write(parts.lead, lead);
     write(parts.note, wrong?.note ?? "");
-    write(parts.age, ageText(feed.shownAge(now)));
-    mark(parts.age, "data-late", feed.shownAge(now) > LATE_S ? "" : null);
+    const late = feed.shownAge(now) > LATE_S;
+    const standing = `${state} ${late} ${hr === null}`;
+    if (figures || late || standing !== this.#figures) {
+      write(parts.age, ageText(feed.shownAge(now)));
+      write(parts.hr, beats);
+    }
+    this.#figures = standing;
+    mark(parts.age, "data-late", late ? "" : null);
     write(parts.renditionWord, rendition ? t(rendition) : "");
     mark(parts.rendition, "data-level", String(levelOf(rendition)));
     write(parts.source, source ?? "");
     write(parts.limits, limitsText(entry));
-    write(parts.hr, beats);
     mark(parts.hr, "data-unknown", hr === null ? "" : null);
     const current = state === "live" || state === "late";
     write(parts.rhythm, wrong && !current ? t("no data") : rhythmText(alarms[0], feed.rhythm(now)));

@@ -1,15 +1,19 @@
 // @ts-check
 /** The ward: a page of beds in the user's order, moved through by arrows. */
 
-import { t } from "../i18n.js";
+import { figure, t } from "../i18n.js";
 import { mark } from "./dom.js";
 import { Tile } from "./tile.js";
 
+/** @typedef {import("./palette.js").Palette} Palette */
 /** @typedef {{several: boolean, layout: import("./arrangement.js").Layout}} Arrangement `several`: the user sees more than one ward */
 
-export const BEDS_PER_PAGE = 16;
+/** Between numbers of tiles: each new text has the browser look through the page. */
+const FIGURES_S = 0.5;
 const BEDS_PER_COLUMN = 8;
 const LEAST_ROWS = 4;
+const DENSE_BELOW_PX = 100; // height of a tile: in less, the figures and traces of a full one have no room
+const WIDE = matchMedia("(min-width: 1600px)"); // where rows share the height of the page; as in ward.css
 
 export class WardView {
   element = document.createElement("div");
@@ -18,21 +22,37 @@ export class WardView {
   /** @type {import("./sweep.js").Sweep[]} */ sweeps = [];
   #desk;
   #palette;
+  #scaleChanged;
   #named = false;
+  #isDense = false;
+  #figuresAt = -Infinity;
+  #fitting = new ResizeObserver(() => this.#fit());
 
   /**
    * @param {import("../stream/feed.js").Feed[]} feeds of this page, in order
    * @param {Arrangement} arrangement
-   * @param {import("./alarm-desk.js").AlarmDesk} desk
-   * @param {import("./palette.js").Palette} palette
+   * @param {{desk: import("./alarm-desk.js").AlarmDesk, palette: Palette, scaleChanged: (scale: string) => void}} page
    */
-  constructor(feeds, arrangement, desk, palette) {
+  constructor(feeds, arrangement, { desk, palette, scaleChanged }) {
     this.#desk = desk;
     this.#palette = palette;
+    this.#scaleChanged = scaleChanged;
     this.element.className = "ward";
     this.element.setAttribute("aria-label", t("Beds"));
     this.element.setAttribute("role", "group");
     this.show(feeds, arrangement);
+    this.#fitting.observe(this.element);
+  }
+
+  /** Of the traces, in words. */
+  get scale() {
+    const { speed, gain } = this.#tilePalette;
+    return `${figure(speed)} mm/s · ${figure(gain)} mm/mV`;
+  }
+
+  /** In a low tile a QRS complex has half of its height. @returns {Palette} */
+  get #tilePalette() {
+    return this.#isDense ? { ...this.#palette, gain: this.#palette.gain / 2 } : this.#palette;
   }
 
   /**
@@ -52,7 +72,7 @@ export class WardView {
       this.#tiles.delete(feed);
     }
     for (const feed of feeds) {
-      const tile = this.#tiles.get(feed) ?? new Tile(feed, this.#desk, this.#palette);
+      const tile = this.#tiles.get(feed) ?? new Tile(feed, this.#desk, this.#tilePalette);
       this.#tiles.set(feed, tile);
     }
     const inOrder = feeds.map((feed) => /** @type {Tile} */ (this.#tiles.get(feed)));
@@ -67,20 +87,39 @@ export class WardView {
       if (this.element.children[at] !== element) this.element.insertBefore(element, this.element.children[at] ?? null);
     });
     const columns = feeds.length > BEDS_PER_COLUMN ? 2 : 1;
+    const rows = Math.max(Math.ceil(feeds.length / columns), LEAST_ROWS);
     mark(this.element, "data-columns", String(columns));
-    this.element.style.setProperty("--rows", String(Math.max(Math.ceil(feeds.length / columns), LEAST_ROWS)));
+    this.element.style.setProperty("--rows", String(rows));
+    inOrder.forEach(({ element }, at) => {
+      element.style.setProperty("--row", String(at % rows));
+      element.style.setProperty("--column", String(Math.floor(at / rows)));
+    });
     this.sweeps = inOrder.map((tile) => tile.sweep);
+    this.#fit();
+  }
+
+  /** Small figures and traces where the rows leave no room for large ones; what they are has no bearing on the rows. */
+  #fit() {
+    const [first] = this.#tiles.values();
+    const isDense = WIDE.matches && first?.element.clientHeight > 0 && first.element.clientHeight < DENSE_BELOW_PX;
+    if (isDense === this.#isDense) return;
+    this.#isDense = isDense;
+    mark(this.element, "data-dense", isDense ? "" : null);
+    this.palette = this.#palette;
+    this.#scaleChanged(this.scale);
   }
 
   /** @param {number} now */
   update(now) {
-    for (const tile of this.#tiles.values()) tile.update(now, this.#named);
+    const figures = now - this.#figuresAt >= FIGURES_S;
+    if (figures) this.#figuresAt = now;
+    for (const tile of this.#tiles.values()) tile.update(now, { named: this.#named, figures });
   }
 
-  /** @param {import("./palette.js").Palette} palette */
+  /** @param {Palette} palette */
   set palette(palette) {
     this.#palette = palette;
-    for (const sweep of this.sweeps) sweep.palette = palette;
+    for (const sweep of this.sweeps) sweep.palette = this.#tilePalette;
   }
 
   /** @param {string} stream */
@@ -126,6 +165,7 @@ export class WardView {
   }
 
   close() {
+    this.#fitting.disconnect();
     for (const tile of this.#tiles.values()) tile.close();
     this.element.remove();
   }
