@@ -16,7 +16,7 @@ import { Clock } from "./ui/clock.js";
 import { holdIcons, mark, write } from "./ui/dom.js";
 import { Drawers } from "./ui/drawer.js";
 import { fetchStyles } from "./ui/fetched.js";
-import { keepFlashesInPhase } from "./ui/flash.js";
+import { Flash } from "./ui/flash.js";
 import { Help } from "./ui/help.js";
 import { LayoutStore } from "./ui/layout-store.js";
 import { Looks } from "./ui/looks.js";
@@ -30,7 +30,7 @@ import { Speaker } from "./ui/speaker.js";
 import { TopBar } from "./ui/topbar.js";
 import { WakeLock } from "./ui/wake-lock.js";
 
-const UPDATE_S = 0.25; // texts change at most four times a second: a rate and an age are read, not watched
+const UPDATE_S = 0.25; // texts change at most four times a second, on the beat of what flashes: a rate and an age are read, not watched
 
 const STOOD_STILL_S = 1; // four times the longest that texts are not looked at
 
@@ -87,6 +87,7 @@ const alarmBar = new AlarmBar(desk);
 const announcer = new Announcer();
 const sound = new Sound(new Speaker());
 const help = new Help({ test: (severity) => sound.test(severity, now()), may: (right) => !desk.confirmed || desk.may(right) });
+const flash = new Flash(document.documentElement);
 const loop = new Loop(() => screen.sweeps, now);
 // After a stand-still the first thing that is painted says how old all is.
 loop.begins = (/** @type {number} */ at) => {
@@ -135,9 +136,10 @@ startHeartbeat(() => {
   wake();
   connection.tick();
   const at = now();
+  flash.tick(at * 1000);
   desk.tick(at);
   sound.tick(desk.audible, desk.pausedS, at);
-  if (at - drawnAt < UPDATE_S) return;
+  if (Math.floor(at / UPDATE_S) === Math.floor(drawnAt / UPDATE_S)) return;
   for (const resume of feeds.asks(connection.streams, at)) connection.resume(resume);
   draw();
 });
@@ -318,7 +320,6 @@ addEventListener("resize", () => {
   if (document.documentElement.style.getPropertyValue("--px-per-mm") !== before) screen.palette = readPalette();
 });
 
-keepFlashesInPhase();
 holdIcons().catch(() => {}); // then each is fetched where it is first shown
 screen.route();
 document.documentElement.dataset.started = "";

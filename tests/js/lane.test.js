@@ -83,10 +83,10 @@ test("a lead that is off stays an alarm beside what is not sent", () => {
 });
 
 test("where a text is cut, its value and its limit stay whole", () => {
-  assert.deepEqual(cutAtMeasure("VENT TACHY 149 > 100"), ["VENT TACHY", " 149 > 100"]);
-  assert.deepEqual(cutAtMeasure("VENT FIB/FLUTTER 3.1 >= 3 s"), ["VENT FIB/FLUTTER", " 3.1 >= 3 s"]);
-  assert.deepEqual(cutAtMeasure("ASYSTOLIE 4,2 >= 4 s"), ["ASYSTOLIE", " 4,2 >= 4 s"]);
-  assert.deepEqual(cutAtMeasure("No data 4 s"), ["No data", " 4 s"]);
-  assert.deepEqual(cutAtMeasure("LEAD OFF V1"), ["LEAD OFF V1", ""]);
-  assert.deepEqual(cutAtMeasure(""), ["", ""]);
+  assert.deepEqual(cutAtMeasure("VENT TACHY 149 > 100"), ["VENT TACHY", " 149", " > 100"]);
+  assert.deepEqual(cutAtMeasure("VENT FIB/FLUTTER 3.1 >= 3 s"), ["VENT FIB/FLUTTER", " 3.1", " >= 3 s"]);
+  assert.deepEqual(cutAtMeasure("ASYSTOLIE 4,2 >= 4 s"), ["ASYSTOLIE", " 4,2", " >= 4 s"]);
+  assert.deepEqual(cutAtMeasure("No data 4 s"), ["No data", " 4 s", ""]);
+  assert.deepEqual(cutAtMeasure("LEAD OFF V1"), ["LEAD OFF V1", "", ""]);
+  assert.deepEqual(cutAtMeasure(""), ["", "", ""]);
 });

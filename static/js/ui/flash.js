@@ -1,12 +1,38 @@
 // @ts-check
 /** Lets all frames flash on one beat: several that each have their own flicker, and faster than any of them. */
 
-const FLASH = "flash"; // the stylesheet's keyframes
+/**
+ * Half of the time on, at 2 Hz and 0.6 Hz: IEC 60601-1-8, table 2. Names are those of `data-alarm`.
+ * @type {readonly [name: string, periodMs: number][]}
+ */
+const BEATS = Object.freeze([["high", 500], ["med", 1667]]);
 
-/** The stylesheet lets a frame flash from when it appears; put every one that begins on the document's clock. */
-export function keepFlashesInPhase() {
-  document.addEventListener("animationstart", ({ animationName, target }) => {
-    if (animationName !== FLASH || !(target instanceof Element)) return;
-    for (const animation of target.getAnimations({ subtree: true })) animation.startTime = 0;
-  });
+/**
+ * Whose frames are dim at a time.
+ * @param {number} ms
+ */
+export function dimAt(ms) {
+  return BEATS.filter(([, period]) => ms % period >= period / 2).map(([name]) => name);
+}
+
+/**
+ * By steps of the page's own clock: an animation of the stylesheet has the browser look at the styles of the page
+ * in every frame, which took a tenth of the main thread where ten frames flashed.
+ */
+export class Flash {
+  #root;
+  #dim = "";
+
+  /** @param {HTMLElement} root has the names in `data-dim`, by which the stylesheet goes */
+  constructor(root) {
+    this.#root = root;
+  }
+
+  /** @param {number} ms */
+  tick(ms) {
+    const dim = dimAt(ms).join(" ");
+    if (dim === this.#dim) return;
+    this.#dim = dim;
+    this.#root.dataset.dim = dim;
+  }
 }

@@ -87,6 +87,7 @@ export class Lane {
   #icon;
   #name;
   #measure;
+  #limit;
   #more;
   #check;
   #over;
@@ -100,6 +101,7 @@ export class Lane {
     this.#icon = part("icon");
     this.#name = part("name");
     this.#measure = part("measure");
+    this.#limit = part("limit");
     this.#more = part("more");
     this.#check = part("check");
     this.#over = part("over");
@@ -120,9 +122,10 @@ export class Lane {
     drawIcon(this.#icon, entry ? iconOf(entry) : wrong?.what ? "clock" : null);
     drawIcon(this.#check, entry?.state === "acknowledged" ? "check" : null);
     const coded = entry?.alarm && this.#narrow.matches ? codeOf(entry.alarm) : entry?.text;
-    const [name, measure] = cutAtMeasure(coded ?? wrong?.what ?? "");
+    const [name, measure, limit] = cutAtMeasure(coded ?? wrong?.what ?? "");
     write(this.#name, name);
     write(this.#measure, measure);
+    write(this.#limit, limit);
     write(this.#more, entries.length > 1 ? `+${entries.length - 1}` : "");
     write(this.#over, overText(entry));
     write(this.#since, entry ? sinceText(entry, nowMs, confirmed) : "");
@@ -130,11 +133,14 @@ export class Lane {
 }
 
 /**
- * The name of what is wrong, and behind it the value and its limit, where there are any; together the whole text.
+ * The name of what is wrong, behind it the value, and the limit that it is beyond, where there are any; together the whole text.
  * @param {string} text
- * @returns {[name: string, measure: string]}
+ * @returns {[name: string, measure: string, limit: string]}
  */
 export function cutAtMeasure(text) {
   const at = text.search(/ [<>]?=? ?\d[\d.,]*(?: |$)/);
-  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at)];
+  if (at < 0) return [text, "", ""];
+  const beyond = text.slice(at + 1).search(/ [<>]/);
+  const end = beyond < 0 ? text.length : at + 1 + beyond;
+  return [text.slice(0, at), text.slice(at, end), text.slice(end)];
 }
