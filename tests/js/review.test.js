@@ -211,6 +211,24 @@ test("the hours that one begins with have the time that the address names", () =
   assert.deepEqual([place.stepOfHours(1), place.stepOfHours(-1)], [24, 8]);
 });
 
+test("the hours are as few as hold what is stored, until somebody chooses", () => {
+  const until = 100 * HOUR_MS;
+  const fewest = (/** @type {number | null} */ ago, place = new Place(until, null)) => {
+    place.narrow(ago === null ? null : [until - ago * HOUR_MS, until]);
+    return place.hours;
+  };
+  assert.deepEqual([0.1, 0.99, 1, 3.99, 7, null].map((ago) => fewest(ago)), [1, 1, 4, 4, 4, 4]);
+  const once = new Place(until, null);
+  assert.deepEqual([fewest(2, once), fewest(0.1, once)], [4, 4]);
+  const chosen = new Place(until, null);
+  chosen.chooseHours(8);
+  assert.equal(fewest(0.1, chosen), 8);
+  const moved = new Place(until, null);
+  moved.wasMoved();
+  assert.equal(fewest(0.1, moved), 4);
+  assert.equal(fewest(0.1, new Place(until, until - 2 * HOUR_MS)), 4);
+});
+
 test("a moment stays within the day, and is nobody's choice until somebody moves", () => {
   const until = 100 * HOUR_MS;
   const place = new Place(until, null);

@@ -7,17 +7,19 @@ import { DAY_MS, within } from "./window.js";
 
 export const HOURS = Object.freeze([1, 4, 8, 24]);
 export const HOUR_MS = 3600e3;
+const START_HOURS = 4;
 const AROUND_MS = 10e3;
 const MINUTE_MS = 60e3;
 
 export class Place {
-  hours = 4;
+  hours = START_HOURS;
   /** The newest time that is shown. */ until;
   /** What is looked at, in the middle of the strip. */ at;
   /** The time that the address named. @type {number | null} */ addressed;
   lead = "";
   /** @type {readonly string[]} */ leads = [];
   #wasMoved = false;
+  #hoursAreChosen = false;
 
   /**
    * @param {number} until
@@ -81,6 +83,22 @@ export class Place {
   goToAddressed(ms) {
     this.addressed = ms;
     if (ms < this.span.from) this.hours = 24;
+  }
+
+  /** @param {number} hours */
+  chooseHours(hours) {
+    this.hours = hours;
+    this.#hoursAreChosen = true;
+  }
+
+  /**
+   * To the fewest hours that hold all that is stored of those shown, as long as nobody has chosen any.
+   * @param {[from: number, to: number] | null} stored
+   */
+  narrow(stored) {
+    if (!stored || !this.isUnmoved || this.#hoursAreChosen) return;
+    const enough = HOURS.find((hours) => this.until - stored[0] < hours * HOUR_MS) ?? this.hours;
+    this.chooseHours(Math.min(this.hours, enough));
   }
 
   /**

@@ -269,7 +269,7 @@ export class ReviewView {
   /** @param {number} hours */
   #setHours(hours) {
     if (hours !== this.#place.hours) this.#events.wait();
-    this.#place.hours = hours;
+    this.#place.chooseHours(hours);
     this.#askAll();
     this.#draw();
   }
@@ -355,7 +355,8 @@ export class ReviewView {
     const { span } = place;
     const range = { from_ms: span.from, to_ms: span.to };
     this.#ask("trend", { ...range, what: "trend" }, ({ facts }) => {
-      this.#trend.take(facts, span);
+      place.narrow(facts.stored);
+      this.#trend.take(facts, place.span);
       this.#takeLeads(facts.leads);
       if (place.isUnmoved && !this.#events.chosen && facts.stored) this.#goAround(place.endingAt(facts.stored[1]));
       this.#zoom.ask();
