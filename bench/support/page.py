@@ -35,8 +35,11 @@ _ADMIT = """
 import json
 from django.contrib.auth import get_user_model
 from streaming.core.streams import Source
+from streaming.models_layout import BedsPerPage
 from streaming.store.feeds import ensure_feed
-get_user_model().objects.create_superuser({user!r}, password={password!r})
+from streaming.store.layouts import Layout, save
+user = get_user_model().objects.create_superuser({user!r}, password={password!r})
+save(user.pk, Layout(per_page=BedsPerPage.MANY if {patients} > BedsPerPage.FEW else BedsPerPage.FEW))
 beds = [ensure_feed("Bench", f"Bench {{n:02}}", f"bench-{{n:02}}", Source.SIM) for n in range({patients})]
 print(json.dumps([[bed.stream, bed.token] for bed in beds]))
 """
@@ -83,15 +86,11 @@ class Ward:
     rendering: str
     password: str
 
-    async def open(self, path: str, *, script: str = "") -> WatchedPage:
-        """Sign in and go to `path` in a new context of VIEWPORT's size; every trace on it has begun.
-
-        `script` runs in every page of the context before its own.
-        """
+    async def open(self, path: str) -> WatchedPage:
+        """Sign in and go to `path` in a new context of VIEWPORT's size; every trace on it has begun."""
         watched = await self.browser.page(viewport=VIEWPORT)
         page = watched.page
         page.set_default_timeout(READY_MS)
-        await page.add_init_script(script)
         await page.goto(self.url + path)
         await page.fill("#id_username", _USER)
         await page.fill("#id_password", self.password)
@@ -113,8 +112,8 @@ class Ward:
 async def ward(patients: int, rate_hz: float, leads: int) -> AsyncIterator[Ward]:
     """Start all of it, feed it in chunks of CHUNK_S, and end it whatever happens, also on SIGTERM.
 
-    The beds take turns in the rhythms of WARD_RHYTHMS. They begin spread evenly over a chunk's length, as
-    devices that know nothing of each other do.
+    All are on one page of the ward, up to 32. They take turns in the rhythms of WARD_RHYTHMS. They begin
+    spread evenly over a chunk's length, as devices that know nothing of each other do.
     """
     task = asyncio.current_task()
     assert task is not None
