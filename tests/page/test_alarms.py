@@ -607,7 +607,7 @@ _FAULTS_OF_THE_BAR = """() => {
   for (const beds of document.querySelectorAll(".sum-n:not([data-severity=high]) .beds")) {
     const box = beds.getBoundingClientRect();
     const isSeen = beds.checkVisibility() && box.top < beds.parentElement.getBoundingClientRect().bottom;
-    if (isSeen && box.width < 50) faults.push(`of ${beds.textContent} so little is left: ${box.width}`);
+    if (isSeen && box.width < 60) faults.push(`of ${beds.textContent} so little is left: ${box.width}`);
   }
   if (innerWidth >= 1024 || innerWidth <= 600) for (const name of document.querySelectorAll(".lane .name")) {
     if (name.scrollWidth > name.clientWidth) faults.push(`${name.textContent} is cut in its lane`);
