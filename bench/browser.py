@@ -1,7 +1,7 @@
 """Drawing: what a page of live traces costs Chromium, against an empty page in the same run.
 
-Daphne serves, simulated devices in this process feed it all the time (it gives way to the others: devices
-have processors of their own), and one headless Chromium at 1920 x 1080 opens, in turns, an empty page
+Daphne serves, simulated devices in this process feed it all the time (it gives way to what it has started:
+devices have processors of their own), and one headless Chromium at 1920 x 1080 opens, in turns, an empty page
 (about:blank) and VITAL's, each in a context of its own. There are two scenes: a ward of 32 patients, all of
 them on its page, and one patient of 12 leads. Figures are medians over the turns:
 - frames: `requestAnimationFrame` callbacks a second, as a share of the empty page's;

@@ -35,7 +35,10 @@ class WardLayout(models.Model):
     order = models.CharField(max_length=8, choices=BedOrder.choices, default=BedOrder.WARD)
     pinned: models.JSONField[Any, Any] = models.JSONField(default=list)
     """Ids of streams, in the order in which they stand."""
-    per_page = models.PositiveSmallIntegerField(choices=BedsPerPage.choices, default=BedsPerPage.FEW)
+    per_page = models.PositiveSmallIntegerField(
+        choices=BedsPerPage.choices, default=BedsPerPage.FEW, db_default=BedsPerPage.FEW
+    )
+    """In the database as well: a process of before writes rows that do not name it."""
 
     class Meta:
         default_permissions: ClassVar[tuple[str, ...]] = ()

@@ -46,11 +46,12 @@ def _for_who_is_signed_in(view: View) -> View:
 @_for_who_is_signed_in
 def layout(request: HttpRequest) -> JsonResponse:
     """The user's arrangement of the ward is this one from now on."""
+    user_id = _principal_of(request).user_id or 0
     try:
-        wanted = layouts.Layout.read(_body(request))
+        wanted = layouts.Layout.read(_body(request), layouts.load(user_id))
     except (LayoutError, ValueError) as error:
         return _fault(str(error), 400)
-    layouts.save(_principal_of(request).user_id or 0, wanted)
+    layouts.save(user_id, wanted)
     return JsonResponse(wanted.as_json())
 
 

@@ -51,6 +51,8 @@ def test_a_layout_comes_back_with_the_next_page_in_any_browser(place: Hospital, 
     elsewhere.force_login(place.user("other", "a"))
     assert json.dumps(LAYOUT) in doctor.get("/").content.decode()
     assert '"pinned": []' in elsewhere.get("/").content.decode()
+    # A page that was opened before beds per page could be chosen.
+    assert put(doctor, "/layout/", {"order": "bed", "pinned": []})[1]["per_page"] == LAYOUT["per_page"]
 
 
 def test_limits_are_told_with_what_there_is_to_know_of_them(place: Hospital, doctor: Client) -> None:

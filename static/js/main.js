@@ -30,7 +30,7 @@ import { Speaker } from "./ui/speaker.js";
 import { TopBar } from "./ui/topbar.js";
 import { WakeLock } from "./ui/wake-lock.js";
 
-const UPDATE_S = 0.25; // texts change at most four times a second, on the beat of what flashes: a rate and an age are read, not watched
+const UPDATE_S = 0.25; // texts change at most four times a second, with what flashes: a rate and an age are read, not watched
 
 const STOOD_STILL_S = 1; // four times the longest that texts are not looked at
 
@@ -147,6 +147,7 @@ startHeartbeat(() => {
 /** The page is about to be frozen: what stands there when it wakes, before anything of it runs, must not look live. */
 function fallAsleep() {
   mark(document.documentElement, "data-asleep", "");
+  flash.rest();
   for (const rate of document.querySelectorAll(".hr-val")) {
     write(rate, "--");
     mark(rate, "data-unknown", "");

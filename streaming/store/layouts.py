@@ -22,8 +22,11 @@ class Layout:
     per_page: BedsPerPage = BedsPerPage.FEW
 
     @classmethod
-    def read(cls, value: Any) -> Layout:
-        """Of a page's JSON; `per_page` may be absent. Raises LayoutError, which says what is wrong."""
+    def read(cls, value: Any, before: Layout | None = None) -> Layout:
+        """Of a page's JSON. What a page of a former version does not name stays as it was `before`.
+
+        Raises LayoutError, which says what is wrong.
+        """
         if not isinstance(value, dict) or {"per_page", *value} != {"order", "pinned", "per_page"}:
             raise LayoutError("a layout has order, pinned and per_page, and nothing else")
         if value["order"] not in BedOrder.values:
@@ -35,7 +38,7 @@ class Layout:
             raise LayoutError("pinned has what is no id of a stream")
         if len(set(pinned)) < len(pinned):
             raise LayoutError("pinned names a stream twice")
-        per_page = value.get("per_page", BedsPerPage.FEW)
+        per_page = value.get("per_page", (before or cls()).per_page)
         if per_page not in BedsPerPage.values:
             raise LayoutError(f"per_page is one of {', '.join(map(str, BedsPerPage.values))}")
         return cls(BedOrder(value["order"]), tuple(pinned), BedsPerPage(per_page))

@@ -7,53 +7,67 @@ import test from "node:test";
 import { Cadence } from "../../static/js/ui/cadence.js";
 
 const FRAME_MS = 1000 / 60;
+const MANY_MS = 1000 / 30;
 
-/**
- * @param {Cadence} cadence
- * @param {number} tookMs each
- * @param {number} [times]
- */
-function paint(cadence, tookMs, times = 200) {
-  for (let at = 0; at < times; at++) cadence.took(tookMs);
-  return cadence.every(1);
+/** A display with its frames, and a page that paints in some of them. */
+class Display {
+  #at = 0;
+  cadence = new Cadence();
+
+  /** @param {number} [frameMs] */
+  constructor(frameMs = FRAME_MS) {
+    this.frameMs = frameMs;
+  }
+
+  /**
+   * Of which frames, in the mean of the last of these seconds, one is painted in.
+   * @param {number} tookMs each painting
+   * @param {{seconds?: number, leastMs?: number}} [how]
+   */
+  paint(tookMs, { seconds = 20, leastMs = 0 } = {}) {
+    const end = this.#at + 1000 * seconds;
+    /** @type {boolean[]} */ const last = [];
+    for (; this.#at < end; this.#at += this.frameMs) {
+      const isDue = this.cadence.isDue(this.#at, leastMs);
+      if (isDue) this.cadence.took(tookMs);
+      if (this.#at > end - 1000) last.push(isDue);
+    }
+    return Math.round(last.length / last.filter(Boolean).length);
+  }
 }
 
-test("paintings take a fifth of the time, at least fifteen a second", () => {
-  assert.deepEqual([0.5, 3, 4, 6, 9, 12, 30, 500].map((ms) => paint(new Cadence(), ms)), [1, 1, 2, 2, 3, 4, 4, 4]);
+test("paintings take a fifth of the time, and there are at least fifteen a second", () => {
+  assert.deepEqual([0.5, 3, 4, 6, 9, 12, 30, 500].map((ms) => new Display().paint(ms)), [1, 1, 2, 2, 3, 4, 4, 4]);
 });
 
-test("of what is asked for at least and what is needed, the rarer holds", () => {
-  const cadence = new Cadence();
-  assert.equal(cadence.every(2), 2);
-  paint(cadence, 9);
-  assert.deepEqual([cadence.every(1), cadence.every(2), cadence.every(4)], [3, 3, 4]);
+test("of a pause that is asked for and one that is needed, the longer holds", () => {
+  const display = new Display();
+  assert.equal(display.paint(1, { leastMs: MANY_MS }), 2);
+  assert.equal(display.paint(9, { leastMs: MANY_MS }), 3);
 });
 
 test("it comes back, but does not swing about a value", () => {
-  const cadence = new Cadence();
-  assert.equal(paint(cadence, 6.8), 3);
-  assert.equal(paint(cadence, 6.5), 3, "which alone would be 2");
-  assert.equal(paint(cadence, 5), 2);
-  assert.equal(paint(cadence, 1), 1);
+  const display = new Display();
+  assert.equal(display.paint(6.8), 3);
+  assert.equal(display.paint(6.5), 3, "which alone would be 2");
+  assert.equal(display.paint(5), 2);
+  assert.equal(display.paint(1), 1);
 });
 
-test("one stall is no cadence", () => {
-  const cadence = new Cadence();
-  paint(cadence, 1);
-  cadence.took(60_000);
-  assert.equal(cadence.every(1), 2);
-  assert.equal(paint(cadence, 1, 60), 1);
+test("a stall is soon forgotten", () => {
+  const display = new Display();
+  display.paint(1);
+  display.cadence.took(60_000);
+  assert.equal(display.paint(1, { seconds: 3 }), 1);
 });
 
 test("where frames come twice as fast, each of them is half of the time", () => {
-  const cadence = new Cadence();
-  for (let at = 0; at < 200; at++) cadence.came(FRAME_MS / 2);
-  assert.equal(paint(cadence, 3), 2);
-  assert.equal(paint(cadence, 500), 8);
+  assert.equal(new Display(FRAME_MS / 2).paint(3), 2);
+  assert.equal(new Display(FRAME_MS / 2).paint(500), 8);
+  assert.equal(new Display(FRAME_MS / 2).paint(1, { leastMs: MANY_MS }), 4);
 });
 
-test("a page that is late does not paint more for it", () => {
-  const cadence = new Cadence();
-  for (let at = 0; at < 200; at++) cadence.came(5 * FRAME_MS);
-  assert.equal(paint(cadence, 6), 2);
+test("where they come slowly, fifteen a second are fewer of them", () => {
+  assert.equal(new Display(20).paint(500), 3);
+  assert.equal(new Display(50).paint(500), 1);
 });

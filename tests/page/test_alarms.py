@@ -431,8 +431,9 @@ _FLASHES = """async () => {
   const opacityOf = (tile) => getComputedStyle(tile, "::after").opacity;
   const beats = new Set();
   const seen = new Map();
-  while (beats.size < 4) {
-    beats.add(document.documentElement.dataset.dim);
+  const end = performance.now() + 20_000;
+  while (beats.size < 4 && performance.now() < end) {
+    beats.add(document.documentElement.dataset.dim ?? "");
     const shown = [...document.querySelectorAll(".tile")].map(opacityOf);
     seen.set(shown.join(), shown);
     await new Promise(requestAnimationFrame);
@@ -630,6 +631,45 @@ _FAULTS_OF_THE_BAR = """() => {
   for (const box of boxes) if (box.right > innerWidth + 0.5) faults.push("beyond the edge");
   return faults;
 }"""
+
+
+@pytest.mark.parametrize("width", [360, 390])
+async def test_a_phone_shows_the_value_of_an_alarm_and_what_it_is_of(ward: Scene, width: int) -> None:
+    texts = {
+        "VENT TACHY 167 > 100": "VTACH",
+        "VENT FIB/FLUTTER 3.1 >= 3 s": "VFIB",
+        "EXTREME BRADY 29 < 30": "XBRADY",
+        "PACEMAKER DOES NOT CAPTURE 31 < 40": None,
+    }
+    desk = Desk(len(texts))
+    page = await ward.open(answer=desk, viewport={"width": width, "height": 844})
+    async with desk.live(*range(1, len(texts) + 1)):
+        for bed, (text, code) in enumerate(texts.items(), 1):
+            said = {"stream": stream_of(bed), "patient": f"P-{bed}"}
+            origin = "analysis" if code else "device"
+            desk.alarm(f"a{bed}", text=text, origin=origin, **said)
+            desk.alarm(f"b{bed}", severity="technical", **said)
+        await expect(page.locator(".tile .lane .more")).to_have_text(["+1"] * len(texts))
+        shown = await page.evaluate(_WHOLE_IN_LANES)
+    assert [(name, value) for name, value, _ in shown[:3]] == [
+        ("VTACH", "167"),
+        ("VFIB", "3.1"),
+        ("XBRADY", "29"),
+    ]
+    assert shown[3] == [None, "31", None]
+
+
+_WHOLE_IN_LANES = """() => [...document.querySelectorAll(".lane .msg")].map((lane) => {
+  const around = lane.getBoundingClientRect();
+  return ["name", "measure", "limit"].map((part) => {
+    const element = lane.querySelector(`.${part}`);
+    const box = element.getBoundingClientRect();
+    const isWhole = element.scrollWidth <= element.clientWidth || part !== "name";
+    const isIn = box.bottom <= around.bottom + 1 && box.right <= around.right;
+    return isWhole && isIn ? element.textContent.trim() : null;
+  });
+})"""
+"""Of each lane the name, the value and the limit; null for one that is cut or away."""
 
 
 async def test_the_symbols_of_alarms_are_there_also_when_the_server_is_not(ward: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import zipfile
@@ -357,11 +358,21 @@ async def test_nothing_is_claimed_or_offered_before_the_past_has_come(ward: Scen
     await page.keyboard.press("e")
     assert await page.is_hidden("dialog.export")
 
-    # The hours have come, but neither their alarms nor a strip.
+    # Four hours have come, of which so little is stored that one is enough.
+    trend, events = held
+    held.clear()
+    asked["server"].send(trend)
+    await expect(page.locator('.review [data-hours="1"]')).to_have_attribute("aria-pressed", "true")
+    async with asyncio.timeout(DEADLINE_MS / 1000):
+        while len(held) < 2:
+            await page.evaluate("() => new Promise(requestAnimationFrame)")
+
+    # The hour has come, but neither its alarms nor a strip.
     trend, events = held
     held.clear()
     asked["server"].send(trend)
     await has(page, ".trend-card path.mean")
+    assert await page.evaluate(_IS_TREND_INSIDE)
     await expect(page.locator(".blank b")).to_have_text("Loading")
     await expect(page.locator(".review [data-do=export]")).to_be_enabled()
     await expect(page.locator(".review [data-do=print]")).to_be_disabled()
@@ -375,6 +386,13 @@ async def test_nothing_is_claimed_or_offered_before_the_past_has_come(ward: Scen
     asked["server"].send(held[-1])
     await expect(page.locator(".blank")).to_be_hidden()
     await expect(page.locator(".review [data-do=print]")).to_be_enabled()
+
+
+_IS_TREND_INSIDE = """() => {
+  const [mean, plot] = ["path.mean", ".plot"].map((part) =>
+    document.querySelector(`.trend-card ${part}`).getBoundingClientRect());
+  return mean.width > 1 && mean.left > plot.left && mean.right < plot.right;
+}"""
 
 
 async def test_a_review_opened_without_a_connection_says_that_nothing_has_come(ward: Scene) -> None:

@@ -231,10 +231,11 @@ async def test_thirty_two_beds_stand_on_one_page_where_the_user_wants_that(ward:
         await expect(page.locator(".tile[data-alarm]")).to_have_count(3)
         await expect(page.locator('.tile[data-state="live"]')).to_have_count(32)
         assert await page.evaluate(_FAULTS_OF_TILES) == []
-        await page.set_viewport_size({"width": 1280, "height": 800})
-        await expect(scale).to_contain_text("25 mm/s · 10 mm/mV")
-        await page.set_viewport_size({"width": 1920, "height": 1080})
-        await expect(scale).to_contain_text("25 mm/s · 5 mm/mV")
+        # A window that does not fill the screen, the narrowest with two columns, and one with a column.
+        for width, height, gain in ((1920, 940, 5), (1600, 1200, 5), (1280, 6000, 10), (1920, 1080, 5)):
+            await page.set_viewport_size({"width": width, "height": height})
+            await expect(scale).to_contain_text(f"25 mm/s · {gain} mm/mV")
+            assert await page.evaluate(_FAULTS_OF_TILES) == []
     await page.reload()
     await expect(tiles).to_have_count(32)
 
@@ -246,12 +247,20 @@ _FAULTS_OF_TILES = """() => {
     const bed = tile.querySelector(".bed").textContent;
     const around = tile.getBoundingClientRect();
     if (around.bottom > end) faults.push(`bed ${bed} is below what is seen`);
+    for (const other of document.querySelectorAll(".tile")) {
+      if (other === tile) break;
+      const box = other.getBoundingClientRect();
+      const isOn = box.bottom > around.top && box.top < around.bottom
+        && box.right > around.left && box.left < around.right;
+      if (isOn) faults.push(`bed ${bed} lies on another`);
+    }
     const parts = ".bed, .pseud, .mark, .lane, .wave, .hr-lab b, .hr-source, .hr-limits, .hr-val, .rhythm";
     const boxes = [...tile.querySelectorAll(parts)]
-      .filter((part) => part.textContent || part.className === "wave")
+      .filter((part) => (part.textContent || part.className === "wave") && part.checkVisibility())
       .map((part) => [part.className || part.localName, part.getBoundingClientRect()]);
     for (const [name, box] of boxes) {
-      const isIn = box.top >= around.top && box.bottom <= around.bottom && box.right <= around.right;
+      const isIn = box.top >= around.top && box.bottom <= around.bottom
+        && box.left >= around.left && box.right <= around.right;
       if (!isIn || box.height === 0) faults.push(`bed ${bed}: ${name} is cut`);
     }
     boxes.forEach(([name, a], at) => boxes.slice(at + 1).forEach(([other, b]) => {

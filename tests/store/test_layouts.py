@@ -60,5 +60,9 @@ def test_it_comes_back_as_it_was() -> None:
     assert Layout.read(layout.as_json()) == layout
 
 
-def test_a_page_of_before_says_nothing_of_beds_per_page() -> None:
-    assert Layout.read({"order": "bed", "pinned": []}).per_page == BedsPerPage.FEW
+def test_what_a_page_of_before_does_not_name_stays() -> None:
+    said = {"order": "bed", "pinned": []}
+    assert Layout.read(said).per_page == BedsPerPage.FEW
+    assert Layout.read(said, Layout(per_page=BedsPerPage.MANY)) == Layout(
+        BedOrder.BED, per_page=BedsPerPage.MANY
+    )

@@ -94,11 +94,13 @@ export class Place {
   /**
    * To the fewest hours that hold all that is stored of those shown, as long as nobody has chosen any.
    * @param {[from: number, to: number] | null} stored
+   * @returns {boolean} whether these are fewer
    */
   narrow(stored) {
-    if (!stored || !this.isUnmoved || this.#hoursAreChosen) return;
-    const enough = HOURS.find((hours) => this.until - stored[0] < hours * HOUR_MS) ?? this.hours;
-    this.chooseHours(Math.min(this.hours, enough));
+    if (!stored || !this.isUnmoved || this.#hoursAreChosen) return false;
+    const before = this.hours;
+    this.chooseHours(Math.min(before, HOURS.find((hours) => this.until - stored[0] < hours * HOUR_MS) ?? before));
+    return this.hours < before;
   }
 
   /**

@@ -355,8 +355,8 @@ export class ReviewView {
     const { span } = place;
     const range = { from_ms: span.from, to_ms: span.to };
     this.#ask("trend", { ...range, what: "trend" }, ({ facts }) => {
-      place.narrow(facts.stored);
-      this.#trend.take(facts, place.span);
+      if (place.narrow(facts.stored)) return this.#askAll();
+      this.#trend.take(facts, span);
       this.#takeLeads(facts.leads);
       if (place.isUnmoved && !this.#events.chosen && facts.stored) this.#goAround(place.endingAt(facts.stored[1]));
       this.#zoom.ask();

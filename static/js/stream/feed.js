@@ -29,7 +29,7 @@ export class Feed {
   generation = 0;
   /** Counts the late samples that filled what may be drawn already. */
   revision = 0;
-  /** Index up to which the trace is due, advanced once per animation frame. */
+  /** Index up to which the trace is due, advanced with each painting. */
   position = 0;
   gaps = new Gaps();
   beats = new Beats();

@@ -3,36 +3,41 @@
 
 /** Of the page's time, for paintings: what comes in, alarms and keys have the rest. */
 const SHARE = 0.2;
-/** At least 15 paintings a second. */
+/** So often at least, as far as there are frames. */
 const LONGEST_PAUSE_MS = 1000 / 15;
-/** Of a newest value in a mean: it is one of some twenty. */
+/** Of the newest value in a mean: it is one of some twenty. */
 const WEIGHT = 0.05;
 /** So far below what takes a step up, a step down: nothing swings between the two. */
 const SURELY = 0.8;
-/** Of a display with 60 frames a second; one that has fewer now is a page that is late. */
-const FRAME_MS = 1000 / 60;
+/** Between frames: fewer than 60 a second come to a page that is late, more than 250 from a clock that is coarse. */
+const MOST_FRAME_MS = 1000 / 60;
+const LEAST_FRAME_MS = 4;
 /** More than this is no painting, but a machine that slept. */
 const LONG_MS = 50;
 
 export class Cadence {
-  #frameMs = FRAME_MS;
+  #frameMs = MOST_FRAME_MS;
   #tookMs = 0;
   #every = 1;
+  #frames = 0;
+  #cameAt = -Infinity;
+  #paintedAt = -Infinity;
 
   /**
-   * Of so many frames one is painted in.
-   * @param {number} least that many, whatever a painting takes
+   * A frame comes: whether it is to be painted in.
+   * @param {number} at ms
+   * @param {number} leastMs between two paintings, whatever one takes
    */
-  every(least) {
-    return Math.max(least, this.#every);
-  }
-
-  /**
-   * A frame came so long after the one before.
-   * @param {number} ms
-   */
-  came(ms) {
-    this.#frameMs += WEIGHT * (Math.min(ms, FRAME_MS) - this.#frameMs);
+  isDue(at, leastMs) {
+    const since = at - this.#cameAt;
+    this.#cameAt = at;
+    this.#frameMs += WEIGHT * (Math.min(Math.max(since, LEAST_FRAME_MS), MOST_FRAME_MS) - this.#frameMs);
+    const every = Math.max(this.#every, Math.round(leastMs / this.#frameMs));
+    const wouldBeLong = at + since - this.#paintedAt > LONGEST_PAUSE_MS + 1; // with the next frame
+    if (++this.#frames < every && !wouldBeLong) return false;
+    this.#frames = 0;
+    this.#paintedAt = at;
+    return true;
   }
 
   /**
@@ -42,8 +47,7 @@ export class Cadence {
   took(ms) {
     this.#tookMs += WEIGHT * (Math.min(ms, LONG_MS) - this.#tookMs);
     const wanted = this.#tookMs / (SHARE * this.#frameMs);
-    const most = Math.round(LONGEST_PAUSE_MS / this.#frameMs);
-    if (wanted > this.#every) this.#every = Math.min(Math.ceil(wanted), most);
+    if (wanted > this.#every) this.#every = Math.ceil(wanted);
     else if (wanted < SURELY * (this.#every - 1)) this.#every--;
   }
 }

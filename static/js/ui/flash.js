@@ -31,7 +31,16 @@ export class Flash {
   /** @param {number} ms */
   tick(ms) {
     const dim = dimAt(ms).join(" ");
-    if (dim === this.#dim) return;
+    if (dim !== this.#dim) this.#show(dim);
+  }
+
+  /** Nothing is dim while no beat comes. */
+  rest() {
+    this.#show("");
+  }
+
+  /** @param {string} dim */
+  #show(dim) {
     this.#dim = dim;
     this.#root.dataset.dim = dim;
   }

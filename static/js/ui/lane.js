@@ -85,7 +85,7 @@ function untracedNote(feed, shown, now) {
 export class Lane {
   #element;
   #icon;
-  #name;
+  /** @type {HTMLElement} */ #name;
   #measure;
   #limit;
   #more;
@@ -99,7 +99,7 @@ export class Lane {
     this.#element = element;
     const part = (/** @type {string} */ name) => pick(element, `.msg .${name}`, Element);
     this.#icon = part("icon");
-    this.#name = part("name");
+    this.#name = pick(element, ".msg .name", HTMLElement);
     this.#measure = part("measure");
     this.#limit = part("limit");
     this.#more = part("more");
@@ -124,6 +124,7 @@ export class Lane {
     const coded = entry?.alarm && this.#narrow.matches ? codeOf(entry.alarm) : entry?.text;
     const [name, measure, limit] = cutAtMeasure(coded ?? wrong?.what ?? "");
     write(this.#name, name);
+    if (measure.length !== this.#measure.textContent?.length) this.#name.style.setProperty("--value", String(measure.length));
     write(this.#measure, measure);
     write(this.#limit, limit);
     write(this.#more, entries.length > 1 ? `+${entries.length - 1}` : "");

@@ -4,11 +4,12 @@
 import { Cadence } from "./cadence.js";
 
 /**
- * Canvases that have more pixels than this together are painted in every second frame at most. In software, sixteen tiles in
- * each took a quarter of the main thread and twelve leads a sixth, most of it the browser's own copying of canvases; at 30
- * paintings a second a trace grows by 3 px.
+ * Canvases that have more pixels than this together are painted 30 times a second at most. In software, sixteen tiles in each
+ * of 60 frames took a quarter of the main thread and twelve leads a sixth, most of it the browser's own copying of canvases; at
+ * 30 paintings a second a trace grows by 3 px.
  */
-const EVERY_FRAME_PX = 400_000;
+const MANY_PX = 400_000;
+const MANY_PX_PAUSE_MS = 1000 / 30;
 
 /** @typedef {import("./sweep.js").Sweep} Sweep */
 
@@ -17,8 +18,6 @@ export class Loop {
   #now;
   #cadence = new Cadence();
   #after = new MessageChannel();
-  /** Of the last frame, ms. */ #frameAt = 0;
-  /** Of the last painting, s. */ #beganAt = 0;
   /** @type {((sweep: Sweep, now: number) => void) | null} called after each painting of a sweep */ painted = null;
   /** @type {((now: number) => void) | null} called before anything of a frame is painted */ begins = null;
   frames = 0;
@@ -32,7 +31,7 @@ export class Loop {
   constructor(sweeps, now) {
     this.#sweeps = sweeps;
     this.#now = now;
-    this.#after.port1.onmessage = () => this.#cadence.took(1000 * (this.#now() - this.#beganAt));
+    this.#after.port1.onmessage = ({ data }) => this.#cadence.took(1000 * (this.#now() - data));
   }
 
   start() {
@@ -42,16 +41,13 @@ export class Loop {
   /** @param {number} at of the frame, ms */
   #frame = (at) => {
     requestAnimationFrame(this.#frame);
-    this.#cadence.came(at - this.#frameAt);
-    this.#frameAt = at;
     this.begins?.(this.#now());
     const sweeps = this.#sweeps();
     let pixels = 0;
     for (const sweep of sweeps) pixels += sweep.pixels;
-    const every = this.#cadence.every(pixels > EVERY_FRAME_PX ? 2 : 1);
-    if (this.frames++ % every > 0) return;
+    this.frames++;
+    if (!this.#cadence.isDue(at, pixels > MANY_PX ? MANY_PX_PAUSE_MS : 0)) return;
     const now = this.#now();
-    this.#beganAt = now;
     for (const sweep of sweeps) {
       sweep.feed.advance(now);
       if (!sweep.frame(now)) continue;
@@ -60,6 +56,6 @@ export class Loop {
     }
     this.busyS += this.#now() - now;
     // It comes when the browser has laid out, painted and committed this frame.
-    this.#after.port2.postMessage(null);
+    this.#after.port2.postMessage(now);
   };
 }

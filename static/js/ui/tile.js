@@ -19,7 +19,7 @@ export class Tile {
   #parts;
   #lane;
   #isPinned = false;
-  /** What the figures were written at: freshness, and whether there was a rate. */ #figures = "";
+  /** What the numbers that stand there go with: when that is another, they do not wait. */ #standing = "";
   sweep;
 
   /**
@@ -72,7 +72,7 @@ export class Tile {
   /**
    * @param {number} now
    * @param {{named: boolean, figures: boolean}} told `named`: whether it says which ward the bed is in; `figures`: whether
-   *   numbers are due; one that must not stand any longer never waits
+   *   numbers are due
    */
   update(now, { named, figures }) {
     const feed = this.#feed;
@@ -100,12 +100,12 @@ export class Tile {
     write(parts.lead, lead);
     write(parts.note, wrong?.note ?? "");
     const late = feed.shownAge(now) > LATE_S;
-    const standing = `${state} ${late} ${hr === null}`;
-    if (figures || late || standing !== this.#figures) {
+    const standing = [state, late, hr === null, source, alarms[0]?.key, alarms[0]?.text].join();
+    if (figures || late || standing !== this.#standing) {
       write(parts.age, ageText(feed.shownAge(now)));
       write(parts.hr, beats);
     }
-    this.#figures = standing;
+    this.#standing = standing;
     mark(parts.age, "data-late", late ? "" : null);
     write(parts.renditionWord, rendition ? t(rendition) : "");
     mark(parts.rendition, "data-level", String(levelOf(rendition)));

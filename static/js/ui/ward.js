@@ -8,12 +8,11 @@ import { Tile } from "./tile.js";
 /** @typedef {import("./palette.js").Palette} Palette */
 /** @typedef {{several: boolean, layout: import("./arrangement.js").Layout}} Arrangement `several`: the user sees more than one ward */
 
-/** Between numbers of tiles: each new text has the browser look through the page. */
-const FIGURES_S = 0.5;
+const FIGURES_S = 0.5; // between numbers of tiles: each new text has the browser look through the page
 const BEDS_PER_COLUMN = 8;
 const LEAST_ROWS = 4;
-const DENSE_BELOW_PX = 100; // height of a tile: in less, the figures and traces of a full one have no room
-const WIDE = matchMedia("(min-width: 1600px)"); // where rows share the height of the page; as in ward.css
+const FULL_TILE_PX = 96; // what the figures of a full tile take of its height
+const WIDE = matchMedia("not all and (max-width: 1599px)"); // where rows share the height of the page; as in ward.css
 
 export class WardView {
   element = document.createElement("div");
@@ -25,7 +24,8 @@ export class WardView {
   #scaleChanged;
   #named = false;
   #isDense = false;
-  #figuresAt = -Infinity;
+  #rows = LEAST_ROWS;
+  #beat = -1;
   #fitting = new ResizeObserver(() => this.#fit());
 
   /**
@@ -50,9 +50,10 @@ export class WardView {
     return `${figure(speed)} mm/s · ${figure(gain)} mm/mV`;
   }
 
-  /** In a low tile a QRS complex has half of its height. @returns {Palette} */
+  /** In the low tiles of many rows a QRS complex has half of its height. @returns {Palette} */
   get #tilePalette() {
-    return this.#isDense ? { ...this.#palette, gain: this.#palette.gain / 2 } : this.#palette;
+    const isHalf = this.#isDense && this.#rows > BEDS_PER_COLUMN;
+    return isHalf ? { ...this.#palette, gain: this.#palette.gain / 2 } : this.#palette;
   }
 
   /**
@@ -87,7 +88,9 @@ export class WardView {
       if (this.element.children[at] !== element) this.element.insertBefore(element, this.element.children[at] ?? null);
     });
     const columns = feeds.length > BEDS_PER_COLUMN ? 2 : 1;
+    const before = this.scale;
     const rows = Math.max(Math.ceil(feeds.length / columns), LEAST_ROWS);
+    this.#rows = rows;
     mark(this.element, "data-columns", String(columns));
     this.element.style.setProperty("--rows", String(rows));
     inOrder.forEach(({ element }, at) => {
@@ -95,24 +98,28 @@ export class WardView {
       element.style.setProperty("--column", String(Math.floor(at / rows)));
     });
     this.sweeps = inOrder.map((tile) => tile.sweep);
-    this.#fit();
+    this.#fit(before);
   }
 
-  /** Small figures and traces where the rows leave no room for large ones; what they are has no bearing on the rows. */
-  #fit() {
+  /**
+   * Small figures where the rows leave no room for large ones; which they are has no bearing on the rows.
+   * @param {string} [before] the scale that the traces have now
+   */
+  #fit(before = this.scale) {
     const [first] = this.#tiles.values();
-    const isDense = WIDE.matches && first?.element.clientHeight > 0 && first.element.clientHeight < DENSE_BELOW_PX;
-    if (isDense === this.#isDense) return;
-    this.#isDense = isDense;
-    mark(this.element, "data-dense", isDense ? "" : null);
+    const height = first?.element.clientHeight ?? 0;
+    this.#isDense = WIDE.matches && height > 0 && height < FULL_TILE_PX;
+    mark(this.element, "data-dense", this.#isDense ? "" : null);
+    if (this.scale === before) return;
     this.palette = this.#palette;
     this.#scaleChanged(this.scale);
   }
 
   /** @param {number} now */
   update(now) {
-    const figures = now - this.#figuresAt >= FIGURES_S;
-    if (figures) this.#figuresAt = now;
+    const beat = Math.floor(now / FIGURES_S);
+    const figures = beat !== this.#beat;
+    this.#beat = beat;
     for (const tile of this.#tiles.values()) tile.update(now, { named: this.#named, figures });
   }
 
