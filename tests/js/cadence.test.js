@@ -36,21 +36,21 @@ class Display {
   }
 }
 
-test("paintings take a fifth of the time, and there are at least fifteen a second", () => {
-  assert.deepEqual([0.5, 3, 4, 6, 9, 12, 30, 500].map((ms) => new Display().paint(ms)), [1, 1, 2, 2, 3, 4, 4, 4]);
+test("paintings take an eighth of the time, and there are at least fifteen a second", () => {
+  assert.deepEqual([0.5, 1.8, 2.4, 3.8, 5.5, 8, 30, 500].map((ms) => new Display().paint(ms)), [1, 1, 2, 2, 3, 4, 4, 4]);
 });
 
 test("of a pause that is asked for and one that is needed, the longer holds", () => {
   const display = new Display();
   assert.equal(display.paint(1, { leastMs: MANY_MS }), 2);
-  assert.equal(display.paint(9, { leastMs: MANY_MS }), 3);
+  assert.equal(display.paint(5.5, { leastMs: MANY_MS }), 3);
 });
 
 test("it comes back, but does not swing about a value", () => {
   const display = new Display();
-  assert.equal(display.paint(6.8), 3);
-  assert.equal(display.paint(6.5), 3, "which alone would be 2");
-  assert.equal(display.paint(5), 2);
+  assert.equal(display.paint(4.6), 3);
+  assert.equal(display.paint(3.9), 3, "which alone would be 2");
+  assert.equal(display.paint(2.9), 2);
   assert.equal(display.paint(1), 1);
 });
 
@@ -62,7 +62,7 @@ test("a stall is soon forgotten", () => {
 });
 
 test("where frames come twice as fast, each of them is half of the time", () => {
-  assert.equal(new Display(FRAME_MS / 2).paint(3), 2);
+  assert.equal(new Display(FRAME_MS / 2).paint(1.8), 2);
   assert.equal(new Display(FRAME_MS / 2).paint(500), 8);
   assert.equal(new Display(FRAME_MS / 2).paint(1, { leastMs: MANY_MS }), 4);
 });

@@ -2,18 +2,19 @@
 /** In which frames the page paints its traces: as often as that leaves the page time for all else. */
 
 /** Of the page's time, for paintings: what comes in, alarms and keys have the rest. */
-const SHARE = 0.2;
+const SHARE = 1 / 8;
 /** So often at least, as far as there are frames. */
 const LONGEST_PAUSE_MS = 1000 / 15;
-/** Of the newest value in a mean: it is one of some twenty. */
+/** Of the newest of some twenty frames. */
 const WEIGHT = 0.05;
+/** What three of four paintings take at least is what a painting takes: the fourth may have been held up by others. */
+const QUANTILE = 0.25;
+const STEP_MS = 0.2;
 /** So far below what takes a step up, a step down: nothing swings between the two. */
 const SURELY = 0.8;
 /** Between frames: fewer than 60 a second come to a page that is late, more than 250 from a clock that is coarse. */
 const MOST_FRAME_MS = 1000 / 60;
 const LEAST_FRAME_MS = 4;
-/** More than this is no painting, but a machine that slept. */
-const LONG_MS = 50;
 
 export class Cadence {
   #frameMs = MOST_FRAME_MS;
@@ -45,7 +46,7 @@ export class Cadence {
    * @param {number} ms
    */
   took(ms) {
-    this.#tookMs += WEIGHT * (Math.min(ms, LONG_MS) - this.#tookMs);
+    this.#tookMs += STEP_MS * (ms > this.#tookMs ? QUANTILE : QUANTILE - 1);
     const wanted = this.#tookMs / (SHARE * this.#frameMs);
     if (wanted > this.#every) this.#every = Math.ceil(wanted);
     else if (wanted < SURELY * (this.#every - 1)) this.#every--;
