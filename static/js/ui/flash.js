@@ -17,7 +17,7 @@ export function dimAt(ms) {
 
 /**
  * By steps of the page's own clock: an animation of the stylesheet has the browser look at the styles of the page
- * in every frame, which took a tenth of the main thread where ten frames flashed.
+ * in every frame: a tenth of what the main thread of a ward of 32 took, where ten of them flashed.
  */
 export class Flash {
   #root;
