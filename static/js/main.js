@@ -293,12 +293,20 @@ document.addEventListener("click", (event) => {
   alarmBar.followed(link);
 });
 
+/**
+ * Whether keys are its own, as long as no dialog is open: one that has just closed keeps the focus until the next frame.
+ * @param {Element} target
+ */
+function hasKeys(target) {
+  return target.closest("input, select, textarea, .drawer") && !target.closest("dialog");
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
   // Held down, Enter would press a button again and again, and so confirm by itself what takes a second press.
   if (event.repeat && event.key === "Enter" && event.target instanceof HTMLButtonElement) return event.preventDefault();
   if (event.key === "Escape" && drawers.close()) return event.preventDefault();
-  if (event.target instanceof Element && event.target.closest("input, select, textarea, .drawer")) return;
+  if (event.target instanceof Element && hasKeys(event.target)) return;
   const single = event.key.length === 1;
   if (single && recall("keys") === "off") return;
   const key = event.key.toLowerCase();
