@@ -446,6 +446,7 @@ async def test_who_may_exports_from_the_page_and_who_may_not_is_told(ward: Scene
     page = await ward.open(f"/patients/{bed.stream}/review/")
     await has(page, ".phead [data-do=export]:enabled")
     await page.keyboard.press("e")
+    await expect(page.locator("dialog.export")).to_be_visible()
     await expect(page.locator("dialog.export")).to_contain_text("may not export")
     ward.allow("export_history")
     await page.reload()
